@@ -1,0 +1,273 @@
+"""Couplings of two prompts: which row of one becomes which row of the other.
+
+Which Way from B to A (arXiv 2511.12757), equation 2 and section 4.1: the optimal transport
+coupling, the row-order ("CLIP") coupling that every linear prompt blend uses, and a random one.
+
+For clouds of m and n rows every coupling is a list of L = lcm(m, n) pairs: the uniform measure
+does not change when all rows are repeated L/m and L/n times, and on the repeated clouds a
+permutation is always optimal (Birkhoff; Peyré & Cuturi, Computational Optimal Transport,
+proposition 2.1). Zero-padding or cutting would change the image; repeating does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .cloud import PointCloud, populations
+from .extras import check_extras
+
+OPTIMAL, ROW_ORDER, RANDOM = "optimal transport", "row order", "random"
+METHODS = (OPTIMAL, ROW_ORDER, RANDOM)
+
+# Costs are rounded to this fraction of the largest before they are compared. Rounding errors of
+# the matrix product differ between processors; two couplings closer than this are a tie, and ties
+# go to equal indices. So every machine finds the same coupling.
+RESOLUTION = 2.0**-32
+
+# A coupling of m and n rows has lcm(m, n) pairs. Beyond this many repetitions of the longer
+# prompt the attention layers pay for rows that say nothing new.
+MAX_REPEATS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Coupling:
+    """A pairing of the rows of two clouds, every pair with the same mass.
+
+    source_rows, target_rows: [B, L] int64; pair l joins row source_rows[b, l] of the source with
+    row target_rows[b, l] of the target. Rows stand in the order of the source.
+    """
+
+    source: PointCloud
+    target: PointCloud
+    source_rows: Tensor
+    target_rows: Tensor
+    method: str
+    seed: int = 0
+
+    @property
+    def pairs(self) -> int:
+        """L, the number of rows in the middle of the path."""
+        return self.source_rows.shape[1]
+
+    @cached_property
+    def squared_cost(self) -> float:
+        """Σ ‖x_i − y_σ(i)‖² over all pairs of all prompts in the batch, float64."""
+        return float(
+            sum(
+                (x.double().cpu()[i] - y.double().cpu()[j]).square().sum()
+                for x, y, i, j in zip(
+                    self.source.points,
+                    self.target.points,
+                    self.source_rows,
+                    self.target_rows,
+                    strict=True,
+                )
+            )
+        )
+
+    @property
+    def cost(self) -> float:
+        """√(Σ ‖x_i − y_σ(i)‖²): the length of this coupling's path through Wasserstein space."""
+        return math.sqrt(self.squared_cost)
+
+    @cached_property
+    def optimal(self) -> Coupling:
+        """The optimal coupling of the same two clouds; its cost is W₂."""
+        return self if self.method == OPTIMAL else couple(self.source, self.target)
+
+    def inverse(self) -> Coupling:
+        """The same pairs from target to source, ordered by the target's rows."""
+        order = torch.argsort(self.target_rows, dim=1, stable=True)
+        return Coupling(
+            source=self.target,
+            target=self.source,
+            source_rows=self.target_rows.gather(1, order),
+            target_rows=self.source_rows.gather(1, order),
+            method=self.method,
+            seed=self.seed,
+        )
+
+
+def couple(
+    source: PointCloud,
+    target: PointCloud,
+    method: str = OPTIMAL,
+    seed: int = 0,
+    pin_first_row: bool = True,
+    names: tuple[str, str] = ("source", "target"),
+) -> Coupling:
+    """Pair the rows of two clouds.
+
+    method: one of `METHODS`. `seed` and `pin_first_row` (row 0, the begin-of-text row that all
+    prompts share, stays with row 0) matter to "random" alone. `names` are the inputs in errors.
+    Raises ValueError for clouds of another width or batch, for row counts without a small common
+    multiple, for dictionaries that cannot be blended, and for an unknown method.
+    """
+    rules: dict[str, Callable[[Tensor, Tensor], tuple[np.ndarray, np.ndarray]]] = {
+        OPTIMAL: optimal_pairs,
+        ROW_ORDER: lambda x, y: row_order_pairs(len(x), len(y)),
+        RANDOM: lambda x, y: random_pairs(len(x), len(y), seed, pin_first_row),
+    }
+    if method not in rules:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}, got '{method}'.")
+    _check_clouds(source, target, names)
+    check_extras((source.extras, target.extras), names)
+    labels = _check_populations(source, target, names)
+    pairs = [
+        _pairs_by_population(x, y, i, j, rules[method])
+        for x, y, i, j in zip(source.points, target.points, *labels, strict=True)
+    ]
+    return Coupling(
+        source=source,
+        target=target,
+        source_rows=torch.from_numpy(np.stack([i for i, _ in pairs])),
+        target_rows=torch.from_numpy(np.stack([j for _, j in pairs])),
+        method=method,
+        seed=seed,
+    )
+
+
+def squared_distances(x: Tensor, y: Tensor) -> np.ndarray:
+    """‖x_i − y_j‖² for x [m, D], y [n, D]: [m, n] float64, one matrix product, never negative."""
+    a, b = x.double().cpu(), y.double().cpu()
+    squares = a.square().sum(1)[:, None] + b.square().sum(1)[None, :]
+    return squares.sub_(2 * (a @ b.T)).clamp_(min=0).numpy()
+
+
+def optimal_pairs(x: Tensor, y: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of least total squared distance; ties go to equal indices.
+
+    x: [m, D], y: [n, D]. Returns two int64 arrays [lcm(m, n)], ordered by the first.
+    """
+    m, n = len(x), len(y)
+    cost = _with_ties_broken(squared_distances(x, y))
+    if m == n:
+        from scipy.optimize import linear_sum_assignment
+
+        i, j = linear_sum_assignment(cost)
+        return i.astype(np.int64), j.astype(np.int64)
+    return _unequal_pairs(cost)
+
+
+def _with_ties_broken(cost: np.ndarray) -> np.ndarray:
+    """Round to `RESOLUTION` and add a penalty, smaller in total than one step, off row order.
+
+    Values are integers times a power of two, so that sums of them are exact in float64.
+    """
+    m, n = cost.shape
+    largest = cost.max()
+    steps = np.rint(cost / largest / RESOLUTION) if largest > 0 else np.zeros_like(cost)
+    off_order = (np.arange(m)[:, None] - np.arange(n)[None, :]) % math.gcd(m, n) != 0
+    penalty = 2.0 ** -math.ceil(math.log2(math.lcm(m, n) + 1))
+    return (steps + penalty * off_order) * RESOLUTION
+
+
+def _unequal_pairs(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The m×n transport plan, whose entries are whole multiples of 1/L, written out as L pairs."""
+    import ot
+
+    m, n = cost.shape
+    total = math.lcm(m, n)
+    plan, log = ot.emd(
+        np.full(m, total / m), np.full(n, total / n), cost, numItermax=10_000_000, log=True
+    )
+    if log["warning"] is not None:
+        raise RuntimeError(f"optimal transport of {m} with {n} rows: {log['warning']}")
+    counts = np.rint(plan).astype(np.int64)
+    i, j = np.nonzero(counts)
+    return np.repeat(i, counts[i, j]), np.repeat(j, counts[i, j])
+
+
+def row_order_pairs(m: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row i with row i, both clouds repeated as ComfyUI repeats them, ordered by the first."""
+    k = np.arange(math.lcm(m, n), dtype=np.int64)
+    return _ordered(k % m, k % n)
+
+
+def random_pairs(m: int, n: int, seed: int, pin_first_row: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A random permutation of the repeated rows, drawn on the CPU; row 0 may stay with row 0."""
+    total = math.lcm(m, n)
+    pinned = int(pin_first_row)
+    generator = torch.Generator("cpu").manual_seed(seed)
+    shuffled = torch.randperm(total - pinned, generator=generator).numpy() + pinned
+    k = np.arange(total, dtype=np.int64)
+    return _ordered(k % m, np.concatenate([k[:pinned], shuffled]) % n)
+
+
+def _ordered(i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(i, kind="stable")
+    return i[order], j[order]
+
+
+def _pairs_by_population(
+    x: Tensor,
+    y: Tensor,
+    x_labels: Tensor,
+    y_labels: Tensor,
+    rule: Callable[[Tensor, Tensor], tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Couple each population of rows with its own kind only."""
+    sources, targets = [], []
+    for label in torch.unique(x_labels):
+        rows_x = torch.nonzero(x_labels == label)[:, 0]
+        rows_y = torch.nonzero(y_labels == label)[:, 0]
+        i, j = rule(x[rows_x.to(x.device)], y[rows_y.to(y.device)])
+        sources.append(rows_x.numpy()[i])
+        targets.append(rows_y.numpy()[j])
+    return _ordered(np.concatenate(sources), np.concatenate(targets))
+
+
+def check_row_counts(m: int, n: int, names: tuple[str, str]) -> None:
+    """Raise ValueError where two row counts have no common multiple worth attending to."""
+    longest = max(m, n)
+    coprime = m != n and min(m, n) > 1 and math.gcd(m, n) == 1
+    if coprime or math.lcm(m, n) > MAX_REPEATS * longest:
+        raise ValueError(
+            f"{names[0]} and {names[1]}: {m} and {n} rows only match after repeating them to "
+            f"{math.lcm(m, n)} rows, which no model can attend to in reasonable time. Pad both "
+            "prompts to one length in the text encoder (its minimum-length option, or prompts "
+            "of similar length), then couple again."
+        )
+
+
+def _check_clouds(source: PointCloud, target: PointCloud, names: tuple[str, str]) -> None:
+    if source.width != target.width:
+        raise ValueError(
+            f"{names[0]} and {names[1]}: expected rows of one width, got {source.width} and "
+            f"{target.width} features (768 is SD1.5, 2048 is SDXL). Encode both prompts with the "
+            "text encoder of one model."
+        )
+    if source.batch != target.batch:
+        raise ValueError(
+            f"{names[0]} and {names[1]}: expected batches of one size, got {source.batch} and "
+            f"{target.batch}. Give both the same number of prompts."
+        )
+    check_row_counts(source.rows, target.rows, names)
+
+
+def _check_populations(
+    source: PointCloud, target: PointCloud, names: tuple[str, str]
+) -> tuple[Tensor, Tensor]:
+    """Labels of the rows of both clouds; populations must match one to one in size."""
+    labels = populations(source), populations(target)
+    split = any(len(torch.unique(one)) > 1 for one in labels)
+    for x, y in zip(*labels, strict=True):
+        counts = [torch.bincount(one, minlength=4).tolist() for one in (x, y)]
+        if (split or x.unique().tolist() != y.unique().tolist()) and counts[0] != counts[1]:
+            raise ValueError(
+                f"{names[0]} and {names[1]}: their rows come from several encoders or are partly "
+                f"masked, in groups of {_sizes(counts[0])} and {_sizes(counts[1])} rows, which "
+                "cannot be paired. Pad both prompts to one length in the text encoder."
+            )
+    return labels
+
+
+def _sizes(counts: list[int]) -> str:
+    return "/".join(str(count) for count in counts if count)

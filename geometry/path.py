@@ -1,0 +1,256 @@
+"""Paths of point clouds: the Wasserstein geodesic of two prompts, and chains through keyframes.
+
+Which Way from B to A (arXiv 2511.12757), equation 3: z_i(t) = (1−t)·x_i + t·y_σ(i). With the
+optimal coupling it is the constant-speed geodesic; with another it is that coupling's own path.
+
+The contract of a path: t = 0 is the first keyframe and t = 1 the last (the first again, when the
+path is closed), both returned exactly, in their own row order, and so is every keyframe between.
+Inside a leg t runs at constant speed. A leg's share of [0, 1] is its weight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .cloud import PointCloud, repeat_rows
+from .coupling import MAX_REPEATS, OPTIMAL, Coupling, couple
+from .extras import POOLED, average, mix_extras, same_value
+
+# Two times closer than this are one time: thirds and sevenths are not exact in binary.
+SAME_TIME = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframe:
+    """A prompt on a path, and how the leg that ends here is made.
+
+    weight: relative length of that leg in time. For the first keyframe these settings describe
+    the leg that closes a loop.
+    """
+
+    cloud: PointCloud
+    weight: float = 1.0
+    method: str = OPTIMAL
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A chain of keyframes; legs[k] joins keyframe k to keyframe k+1.
+
+    closing: the leg from the last keyframe back to the first; None until `closed` is called.
+    """
+
+    keyframes: tuple[Keyframe, ...]
+    legs: tuple[Coupling, ...] = ()
+    closing: Coupling | None = None
+
+    def append(self, keyframe: Keyframe, names: tuple[str, str]) -> Path:
+        """This path with one more keyframe. Raises what `couple` raises."""
+        check_weight(keyframe.weight)
+        leg = couple(
+            self.keyframes[-1].cloud,
+            keyframe.cloud,
+            keyframe.method,
+            keyframe.seed,
+            names=names,
+        )
+        return replace(self, keyframes=(*self.keyframes, keyframe), legs=(*self.legs, leg))
+
+    def closed(self) -> Path:
+        """This path with a leg from the last keyframe back to the first.
+
+        Two keyframes that ask for one coupling return by the pairs they came by.
+        """
+        if self.closing is not None:
+            return self
+        first, last = self.keyframes[0], self.keyframes[-1]
+        there = self.legs[0] if len(self.legs) == 1 else None
+        if there and (there.method, there.seed) == (first.method, first.seed):
+            return replace(self, closing=there.inverse())
+        leg = couple(
+            last.cloud,
+            first.cloud,
+            first.method,
+            first.seed,
+            names=("the last keyframe", "the first keyframe"),
+        )
+        return replace(self, closing=leg)
+
+    @property
+    def stops(self) -> tuple[PointCloud, ...]:
+        """The clouds at the knots, in order; the first again at the end of a closed path."""
+        clouds = tuple(keyframe.cloud for keyframe in self.keyframes)
+        return clouds if self.closing is None else (*clouds, clouds[0])
+
+    @property
+    def all_legs(self) -> tuple[Coupling, ...]:
+        return self.legs if self.closing is None else (*self.legs, self.closing)
+
+    @cached_property
+    def knots(self) -> np.ndarray:
+        """The times of the stops: [number of legs + 1] float64 from 0 to 1."""
+        weights = [keyframe.weight for keyframe in self.keyframes[1:]]
+        if self.closing is not None:
+            weights.append(self.keyframes[0].weight)
+        ends = np.concatenate([[0.0], np.cumsum(weights)])
+        return ends / ends[-1] if len(ends) > 1 else ends
+
+    @cached_property
+    def rows(self) -> int:
+        """The number of rows on which every leg and every stop can be written."""
+        rows = math.lcm(*(leg.pairs for leg in self.all_legs), *(c.rows for c in self.stops))
+        longest = max(cloud.rows for cloud in self.stops)
+        if rows > MAX_REPEATS * longest:
+            raise ValueError(
+                f"path: its keyframes have {sorted({c.rows for c in self.stops})} rows, which "
+                f"only match after repeating them to {rows} rows. Pad the prompts to one length "
+                "in the text encoder."
+            )
+        return rows
+
+    def locate(self, t: float) -> tuple[int, float]:
+        """The leg that holds time t and the time inside it, in [0, 1); a stop is (k, 0.0)."""
+        check_time(t)
+        if not self.all_legs:
+            raise ValueError(
+                "path: expected at least two keyframes, got one. Chain another GeodesicKeyframe "
+                "behind it."
+            )
+        near = int(np.argmin(np.abs(self.knots - t)))
+        if abs(self.knots[near] - t) <= SAME_TIME:
+            return near, 0.0
+        k = int(np.searchsorted(self.knots, t)) - 1
+        return k, float((t - self.knots[k]) / (self.knots[k + 1] - self.knots[k]))
+
+    def at(self, t: float) -> PointCloud:
+        """The cloud at one time, [B, N, D]; a keyframe itself, with its own rows, at a knot.
+
+        Raises ValueError for t outside [0, 1].
+        """
+        k, u = self.locate(t)
+        if u == 0:
+            return self.stops[k]
+        return blend(self.all_legs[k], u)
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Consecutive frames that fit one conditioning: points [F, N, D] and one dictionary."""
+
+    points: Tensor
+    extras: dict[str, Any]
+
+
+def blend(leg: Coupling, u: float) -> PointCloud:
+    """Equation 3 at one time u of a leg: [B, L, D] in the source's type and on its device."""
+    check_time(u)
+    if u == 0 or u == 1:
+        return leg.source if u == 0 else leg.target
+    x, y = paired_rows(leg)
+    extras = mix_extras((leg.source.extras, leg.target.extras), (1 - u, u), ("source", "target"))
+    return PointCloud(average((x, y), (1 - u, u)), extras)
+
+
+def paired_rows(leg: Coupling) -> tuple[Tensor, Tensor]:
+    """The rows x_i and y_σ(i) of a leg's pairs, both [B, L, D]."""
+    x, y = leg.source.points, leg.target.points
+    batch = torch.arange(leg.source.batch)[:, None]
+    return (
+        x[batch.to(x.device), leg.source_rows.to(x.device)],
+        y[batch.to(y.device), leg.target_rows.to(y.device)].to(x.device, x.dtype),
+    )
+
+
+def sample(path: Path, times: Sequence[float]) -> list[Frames]:
+    """The clouds at F times, joined into as few conditionings as possible, in order.
+
+    Only frames whose dictionaries are equal (`pooled_output` apart, which is joined like the rows)
+    can share one conditioning, so a plain number that changes along the path splits them.
+    The path must hold one prompt per keyframe (batch 1); raises ValueError otherwise.
+    """
+    if path.stops[0].batch != 1:
+        raise ValueError(
+            f"path: expected one prompt per keyframe, got a batch of {path.stops[0].batch}. Use "
+            "GeodesicBlend for batches, or split the batch before the path."
+        )
+    places = [path.locate(t) for t in times]
+    points = _points(path, places)
+    dictionaries = [_extras(path, k, u) for k, u in places]
+    groups: list[list[int]] = []
+    for f, extras in enumerate(dictionaries):
+        if groups and _joinable(dictionaries[groups[-1][0]], extras):
+            groups[-1].append(f)
+        else:
+            groups.append([f])
+    return [Frames(points[g[0] : g[-1] + 1], _joined([dictionaries[f] for f in g])) for g in groups]
+
+
+def _points(path: Path, places: Sequence[tuple[int, float]]) -> Tensor:
+    """[F, N, D]: legs are gathered once and blended for all their frames together."""
+    first = path.stops[0].points
+    out = first.new_empty(len(places), path.rows, first.shape[2])
+    work = torch.promote_types(first.dtype, torch.float32)
+    inside: dict[int, list[int]] = {}
+    for f, (k, u) in enumerate(places):
+        if u == 0:
+            out[f] = repeat_rows(path.stops[k].points[0], path.rows).to(first)
+        else:
+            inside.setdefault(k, []).append(f)
+    for k, frames in inside.items():
+        x, y = (
+            repeat_rows(z.to(first.device, work), path.rows) for z in paired_rows(path.all_legs[k])
+        )
+        u = torch.tensor([places[f][1] for f in frames], dtype=torch.float64, device=first.device)
+        u = u[:, None, None]
+        out[frames] = ((1 - u).to(work) * x + u.to(work) * y).to(first.dtype)
+    return out
+
+
+def _extras(path: Path, k: int, u: float) -> dict[str, Any]:
+    if u == 0:
+        return dict(path.stops[k].extras)
+    pair = path.stops[k].extras, path.stops[k + 1].extras
+    return mix_extras(pair, (1 - u, u), ("source", "target"))
+
+
+def _joinable(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    keys = (a.keys() | b.keys()) - {POOLED}
+    return all(same_value(a.get(key), b.get(key)) for key in keys)
+
+
+def _joined(dictionaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    joined = dict(dictionaries[0])
+    if isinstance(joined.get(POOLED), Tensor):
+        first = joined[POOLED]
+        joined[POOLED] = torch.cat([extras[POOLED].to(first) for extras in dictionaries])
+    return joined
+
+
+def path_of_coupling(coupling: Coupling) -> Path:
+    """A coupling as the path of its one leg."""
+    ends = coupling.source, coupling.target
+    keyframes = tuple(Keyframe(c, method=coupling.method, seed=coupling.seed) for c in ends)
+    return Path(keyframes, (coupling,))
+
+
+def check_time(t: float) -> None:
+    if not 0 <= t <= 1:
+        raise ValueError(
+            f"t: expected a time in [0, 1], got {t}. 0 is the first prompt, 1 the last."
+        )
+
+
+def check_weight(weight: float) -> None:
+    if not (math.isfinite(weight) and weight > 0):
+        raise ValueError(
+            f"weight: expected a positive number, the relative length of a leg, got {weight}."
+        )

@@ -1,0 +1,192 @@
+"""Schedules over t: when a path is where.
+
+A schedule is one time in [0, 1] per frame. Easing shapes how the first half of a "ping-pong", or
+all of a "stop" or "loop", runs through [0, 1]. Re-timing (DiffMorpher, arXiv 2312.07409; IMPUS,
+arXiv 2311.06792) replaces it by the times of equal perceptual distance.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+LINEAR, EASE_IN, EASE_OUT, EASE_IN_OUT, CURVE = (
+    "linear",
+    "ease in",
+    "ease out",
+    "ease in-out",
+    "curve",
+)
+EASINGS = (LINEAR, EASE_IN, EASE_OUT, EASE_IN_OUT, CURVE)
+
+STOP, PING_PONG, LOOP = "stop", "ping-pong", "loop"
+ENDINGS = (STOP, PING_PONG, LOOP)
+
+DEFAULT_CURVE = "[[0, 0], [1, 1]]"
+MAX_FRAMES = 4096
+
+
+@dataclass(frozen=True)
+class Times:
+    """One time in [0, 1] per frame.
+
+    "stop" ends at 1. "ping-pong" reads the same from both ends. "loop" runs on the closed path,
+    whose t = 1 is the first keyframe again: no frame stands there, so a cycled video never shows
+    one frame twice.
+    """
+
+    values: tuple[float, ...]
+    ending: str = STOP
+
+    def __post_init__(self) -> None:
+        outside = [t for t in self.values if not 0 <= t <= 1]
+        if outside or not self.values:
+            got = f"{outside[0]}" if outside else "none"
+            raise ValueError(
+                f"times: expected at least one time, all of them in [0, 1], got {got}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def is_loop(self) -> bool:
+        return self.ending == LOOP
+
+
+def times(
+    frames: int, easing: str = LINEAR, ending: str = STOP, curve: str = DEFAULT_CURVE
+) -> Times:
+    """A schedule of `frames` frames.
+
+    easing: one of `EASINGS`; `curve` is read for "curve" alone. ending: one of `ENDINGS`.
+    Raises ValueError for a frame count outside [1, 4096], a ping-pong of fewer than 3 frames, an
+    unknown easing or ending, and a malformed curve.
+    """
+    if not 1 <= frames <= MAX_FRAMES:
+        raise ValueError(f"frames: expected 1 to {MAX_FRAMES}, got {frames}.")
+    if ending not in ENDINGS:
+        raise ValueError(f"ending: expected one of {', '.join(ENDINGS)}, got '{ending}'.")
+    ease = easing_function(easing, curve)
+    return Times(tuple(_arranged(ease(uniform(frames, ending)).tolist(), frames, ending)), ending)
+
+
+def uniform(frames: int, ending: str) -> np.ndarray:
+    """Equally spaced times of the frames before any turning back: [frames] or the first half.
+
+    i/(n−1), or i/n for a loop, by division: thirds are then the nearest number to a third.
+    """
+    if ending == LOOP:
+        return np.arange(frames) / frames
+    if ending == PING_PONG:
+        if frames < 3:
+            raise ValueError(
+                f"frames: a ping-pong needs at least 3 (there, the far end, back), got {frames}."
+            )
+        frames = half(frames)
+    return np.arange(frames) / max(frames - 1, 1)
+
+
+def half(frames: int) -> int:
+    """Frames of a ping-pong on the way there, the far end included."""
+    return (frames + 1) // 2
+
+
+def _arranged(forward: list[float], frames: int, ending: str) -> list[float]:
+    """Append the way back. With an even count the far end is held for two frames."""
+    return forward + forward[::-1][frames % 2 :] if ending == PING_PONG else forward
+
+
+def easing_function(easing: str, curve: str = DEFAULT_CURVE) -> Callable[[np.ndarray], np.ndarray]:
+    """The function u → t of an easing; exact at 0 and 1, never leaves [0, 1]."""
+    functions: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        LINEAR: lambda u: u,
+        EASE_IN: lambda u: u * u,
+        EASE_OUT: lambda u: 1 - (1 - u) ** 2,
+        EASE_IN_OUT: lambda u: u * u * (3 - 2 * u),
+    }
+    if easing == CURVE:
+        return curve_function(curve)
+    if easing not in functions:
+        raise ValueError(f"easing: expected one of {', '.join(EASINGS)}, got '{easing}'.")
+    return functions[easing]
+
+
+def curve_function(curve: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A monotone cubic (PCHIP: Fritsch & Butland 1984) through JSON points [[u, t], ...].
+
+    Between two points it stays between their heights, so it cannot leave [0, 1].
+    """
+    u, t = _curve_points(curve)
+    from scipy.interpolate import PchipInterpolator
+
+    interpolate = PchipInterpolator(u, t, extrapolate=False)
+    return lambda x: np.clip(interpolate(x), 0.0, 1.0)
+
+
+def _curve_points(curve: str) -> tuple[np.ndarray, np.ndarray]:
+    expected = f"curve: expected JSON points [[u, t], ...] such as {DEFAULT_CURVE}"
+    try:
+        points = json.loads(curve)
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(f"{expected}, got text that is not JSON ({error}).") from None
+    if not isinstance(points, list) or not all(_is_point(point) for point in points):
+        raise ValueError(f"{expected}, got {curve[:80]}. Every point is a pair of numbers.")
+    if len(points) < 2:
+        raise ValueError(f"{expected}, at least two of them, got {len(points)}.")
+    u, t = np.array(points, dtype=np.float64).T
+    if u[0] != 0 or u[-1] != 1 or (np.diff(u) <= 0).any():
+        raise ValueError(
+            f"{expected}, with u rising from 0 to 1 without repeats, got u = {u.tolist()}."
+        )
+    if t.min() < 0 or t.max() > 1:
+        raise ValueError(f"{expected}, with every t in [0, 1], got t = {t.tolist()}.")
+    return u, t
+
+
+def _is_point(point: object) -> bool:
+    return (
+        isinstance(point, list)
+        and len(point) == 2
+        and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in point)
+        and all(math.isfinite(x) for x in point)
+    )
+
+
+def retime(
+    schedule: Times, distances: tuple[float, ...], frames: int, closing: float | None = None
+) -> Times:
+    """The times at which a path runs at constant perceptual speed.
+
+    schedule: the times of a coarse pass. distances: the perceptual distances of its consecutive
+    frames, one fewer than frames. closing: the distance from its last frame to its first, needed
+    for a loop. With s the cumulative distance over its total, the new times are the piecewise
+    linear inverse t(s) at equal steps of s; ends stay exact. Without any distance at all (all
+    frames equal) every schedule has constant speed and the coarse one is only resampled.
+    Raises ValueError when distances and times do not match.
+    """
+    if len(distances) != len(schedule) - 1:
+        raise ValueError(
+            f"times and steps: expected one distance fewer than times, got {len(schedule)} times "
+            f"and {len(distances)} distances. Measure the images of this very schedule."
+        )
+    if len(schedule) < 2:
+        raise ValueError("times: expected at least two frames to re-time, got one.")
+    if not all(math.isfinite(d) and d >= 0 for d in distances):
+        raise ValueError("steps: expected distances that are finite and not negative.")
+    t, d = np.array(schedule.values), np.array(distances)
+    if schedule.is_loop:
+        if closing is None:
+            raise ValueError("steps: a loop needs the distance from the last frame to the first.")
+        t, d = np.append(t, 1.0), np.append(d, closing)
+    elif schedule.ending == PING_PONG:
+        there = half(len(schedule))
+        t, d = t[:there], d[: there - 1]
+    s = np.concatenate([[0.0], np.cumsum(d)])
+    s = s / s[-1] if s[-1] > 0 else np.linspace(0, 1, len(s))
+    new = np.interp(uniform(frames, schedule.ending), s, t)
+    return Times(tuple(_arranged(new.tolist(), frames, schedule.ending)), schedule.ending)

@@ -1,0 +1,31 @@
+"""The ComfyUI layer: one explicit list of the nodes this pack brings."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import metrics, prompt
+from .backbones import register_folder
+
+NODES: list[type[io.ComfyNode]] = [
+    prompt.GeodesicPointCloud,
+    prompt.GeodesicConditioning,
+    prompt.GeodesicCouple,
+    prompt.GeodesicBlend,
+    prompt.GeodesicKeyframe,
+    prompt.GeodesicTimes,
+    prompt.GeodesicSchedule,
+    prompt.GeodesicBarycenter,
+    prompt.GeodesicInvarianceTest,
+    metrics.GeodesicPathLength,
+    metrics.GeodesicRetime,
+    metrics.GeodesicCompare,
+]
+
+
+class GeodesicMorph(ComfyExtension):
+    """The pack as ComfyUI sees it."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        register_folder()
+        return NODES

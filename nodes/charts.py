@@ -1,0 +1,137 @@
+"""Charts as ComfyUI images: matplotlib figures without its global state, for a dark canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..geometry.coupling import Coupling, squared_distances
+from ..geometry.perceptual import Steps
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colours, which colour-blind people can tell apart, in an order that also keeps
+# neighbours apart in brightness; black and the darkest blue are left out on a dark ground.
+COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")
+GROUND, INK, FAINT = "#1e1f22", "#e6e6e6", "#3a3c40"
+MAX_PANELS = 6
+
+
+def figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A dark figure of width×height inches at 100 dots per inch, and its axes side by side."""
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(width, height), dpi=100, facecolor=GROUND, layout="constrained")
+    axes = list(np.atleast_1d(fig.subplots(1, columns)))
+    for ax in axes:
+        ax.set_facecolor(GROUND)
+        ax.tick_params(colors=INK)
+        ax.grid(color=FAINT, linewidth=0.6)
+        ax.set_axisbelow(True)
+        for spine in ax.spines.values():
+            spine.set_color(FAINT)
+        for part in (ax.xaxis.label, ax.yaxis.label, ax.title):
+            part.set_color(INK)
+    return fig, axes
+
+
+def image_of(fig: Figure) -> Tensor:
+    """The figure as an IMAGE, [1, H, W, 3] in [0, 1]."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    return torch.from_numpy(pixels.astype(np.float32) / 255)[None]
+
+
+def legend(ax: Axes, **options: Any) -> None:
+    ax.legend(facecolor=GROUND, edgecolor=FAINT, labelcolor=INK, **options)
+
+
+def coupling_heatmap(couplings: Sequence[Coupling]) -> Tensor:
+    """Distances of all rows, and which were paired; one panel per entry and prompt."""
+    panels = [(one, b) for one in couplings for b in range(one.source.batch)]
+    shown = panels[:MAX_PANELS]
+    fig, axes = figure(5.6 * len(shown) + 0.6, 5.4, len(shown))
+    for k, (ax, (coupling, b)) in enumerate(zip(axes, shown, strict=True)):
+        distances = np.sqrt(squared_distances(coupling.source.points[b], coupling.target.points[b]))
+        picture = ax.imshow(distances, cmap="magma", origin="upper", aspect="auto")
+        rows = coupling.source_rows[b].numpy(), coupling.target_rows[b].numpy()
+        size = max(4.0, 900 / max(distances.shape))
+        ax.scatter(
+            rows[1], rows[0], s=size, facecolors="none", edgecolors=COLOURS[0], label="paired"
+        )
+        ax.grid(False)
+        ax.set_xlabel("row of the target prompt")
+        ax.set_ylabel("row of the source prompt")
+        ax.set_title(_heatmap_title(coupling, k, len(panels)))
+        bar = fig.colorbar(picture, ax=ax)
+        bar.set_label("distance of two rows (embedding units)", color=INK)
+        bar.ax.tick_params(colors=INK)
+        legend(ax, loc="upper right")
+    return image_of(fig)
+
+
+def _heatmap_title(coupling: Coupling, k: int, count: int) -> str:
+    part = f", part {k + 1} of {count}" if count > 1 else ""
+    return f"{coupling.method}: cost {coupling.cost:.2f}{part}"
+
+
+def steps_chart(steps: Steps) -> Tensor:
+    """The perceptual distance of every step, their mean, and the statistics in words."""
+    fig, (ax,) = figure(8, 4.6)
+    number = np.arange(1, len(steps.distances) + 1)
+    ax.bar(number, steps.distances, width=0.82, color=COLOURS[0], label="step")
+    ax.axhline(steps.mean, color=COLOURS[1], linewidth=1.6, label=f"mean (PPL) {steps.mean:.4f}")
+    _step_axes(ax, steps.metric, len(number))
+    ax.set_title(
+        f"sum {steps.total:.4f}   PDV {steps.variance:.2e}   largest {steps.largest:.4f}   "
+        f"smoothness {steps.smoothness:.3f}",
+        fontsize=10,
+    )
+    legend(ax, loc="best")
+    return image_of(fig)
+
+
+def compare_chart(paths: Sequence[tuple[str, Steps]]) -> Tensor:
+    """Several paths: the steps over the position on the path, and their statistics as bars."""
+    fig, (left, right) = figure(11, 4.8, 2)
+    for (label, steps), colour in zip(paths, COLOURS, strict=False):
+        # Middle of each step as a share of the path, so that paths of any length compare.
+        middle = (np.arange(len(steps.distances)) + 0.5) / len(steps.distances)
+        left.plot(middle, steps.distances, color=colour, marker="o", markersize=3, label=label)
+    _step_axes(left, _shared_metric(paths), 0)
+    left.set_xlabel("position on the path (0 = first frame, 1 = last)")
+    left.set_xlim(0, 1)
+    left.set_title("distance of consecutive frames", fontsize=10)
+    legend(left, loc="best")
+    place = np.arange(len(paths))
+    bars = right.bar(place, [steps.mean for _, steps in paths], color=COLOURS[: len(paths)])
+    right.bar_label(bars, fmt="%.4f", color=INK, padding=2)
+    right.set_xticks(place, [label for label, _ in paths])
+    right.set_ylabel(_shared_metric(paths))
+    right.margins(y=0.15)
+    right.set_title("perceptual path length (mean step)", fontsize=10)
+    return image_of(fig)
+
+
+def _shared_metric(paths: Sequence[tuple[str, Steps]]) -> str:
+    return " / ".join(dict.fromkeys(steps.metric for _, steps in paths))
+
+
+def _step_axes(ax: Axes, metric: str, count: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.set_xlabel("step (frame to next frame)")
+    ax.set_ylabel(f"distance per step, {metric}" if len(metric) < 30 else metric)
+    ax.set_ylim(bottom=0)
+    if count:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlim(0.4, count + 0.6)

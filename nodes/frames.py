@@ -1,0 +1,79 @@
+"""From paths and times to what the native KSampler takes: batches that match, one noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..geometry.path import Frames, Path, sample
+from ..geometry.times import Times
+
+
+def schedule(
+    paths: Sequence[Path], times: Times, latent: dict[str, Any], frames_per_batch: int
+) -> list[tuple[list[list[Any]], dict[str, Any]]]:
+    """Pairs of a CONDITIONING and a LATENT of equal batch size, in the order of the frames.
+
+    ComfyUI tiles or cuts silently where the two differ, so they are made together. A batch holds
+    at most `frames_per_batch` frames (0: no limit), and only frames whose dictionaries agree.
+    Raises ValueError for anything but one image in `latent`.
+    """
+    check_one_image(latent)
+    entries = [sample(path.closed() if times.is_loop else path, times.values) for path in paths]
+    return [
+        ([_slice(groups, start, stop) for groups in entries], repeat_latent(latent, stop - start))
+        for start, stop in _chunks(entries, len(times), frames_per_batch)
+    ]
+
+
+def _chunks(
+    entries: Sequence[Sequence[Frames]], count: int, frames_per_batch: int
+) -> list[tuple[int, int]]:
+    """Ranges of frames that stay inside one group of every entry and under the limit."""
+    cuts = {0, count}
+    for groups in entries:
+        end = 0
+        for group in groups:
+            end += len(group.points)
+            cuts.add(end)
+    edges = sorted(cuts)
+    size = frames_per_batch or count
+    return [
+        (start, min(start + size, b))
+        for a, b in zip(edges, edges[1:], strict=False)
+        for start in range(a, b, size)
+    ]
+
+
+def _slice(groups: Sequence[Frames], start: int, stop: int) -> list[Any]:
+    """One conditioning entry [tensor, dict] for the frames of a range inside one group."""
+    for group in groups:
+        if start < len(group.points):
+            extras = dict(group.extras)
+            pooled = extras.get("pooled_output")
+            if pooled is not None:
+                extras["pooled_output"] = pooled[start:stop]
+            return [group.points[start:stop], extras]
+        start, stop = start - len(group.points), stop - len(group.points)
+    raise IndexError("a range of frames beyond the last group")
+
+
+def repeat_latent(latent: dict[str, Any], frames: int) -> dict[str, Any]:
+    """The one image `frames` times, every copy with the noise a single render of it would get.
+
+    ComfyUI draws the noise of image n of a batch from `batch_index[n]`; equal indices share it.
+    """
+    samples = latent["samples"]
+    repeated = samples.repeat(frames, *([1] * (samples.ndim - 1)))
+    index = latent.get("batch_index", [0])[0]
+    return {**latent, "samples": repeated, "batch_index": [index] * frames}
+
+
+def check_one_image(latent: dict[str, Any]) -> None:
+    """Raise ValueError unless a latent holds exactly one image."""
+    count = latent["samples"].shape[0]
+    if count != 1:
+        raise ValueError(
+            f"latent: expected one image, got a batch of {count}. The number of frames comes from "
+            "'times'; set batch_size to 1, or pick one with LatentFromBatch."
+        )

@@ -1,0 +1,203 @@
+"""geodesic/metrics: how smooth a morph is, and how to make its pace even."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_management as management
+from comfy.model_patcher import ModelPatcher
+from comfy.utils import ProgressBar
+from comfy_api.latest import io, ui
+
+from ..geometry.perceptual import BACKBONES, Steps, check_images, lpips_network, measure
+from ..geometry.times import MAX_FRAMES, Times, retime
+from . import charts
+from .backbones import load_backbone
+from .sockets import StepsSocket, TimesSocket
+
+CATEGORY = "geodesic/metrics"
+LABELS = ("A", "B", "C", "D")
+
+
+def measure_on_device(images: Any, backbone: str, frames_per_batch: int, download: bool) -> Steps:
+    """LPIPS on ComfyUI's device, in its memory management, with progress; released afterwards."""
+    frames = check_images(images)
+    found = load_backbone(backbone, download)
+    network = lpips_network(backbone, found.weights)
+    patcher = ModelPatcher(network, management.get_torch_device(), management.unet_offload_device())
+    bar = ProgressBar(frames)
+    try:
+        management.load_models_gpu([patcher])
+        return measure(
+            images,
+            network,
+            found.metric,
+            frames_per_batch,
+            management.get_torch_device(),
+            lambda done, total: bar.update_absolute(done, total),
+        )
+    finally:
+        patcher.detach()
+        del patcher, network
+        management.soft_empty_cache()
+
+
+class GeodesicPathLength(io.ComfyNode):
+    """Perceptual path length by LPIPS."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicPathLength",
+            display_name="Perceptual Path Length",
+            category=CATEGORY,
+            description="Measures how far consecutive frames look apart (LPIPS), so that morphs "
+            "can be compared and re-timed.",
+            inputs=[
+                io.Image.Input(
+                    "images", tooltip="All frames of the morph, in order; lists are collected."
+                ),
+                io.Combo.Input(
+                    "backbone",
+                    options=list(BACKBONES),
+                    default="alex",
+                    tooltip="The network that looks: alex is fast and the usual choice, vgg is "
+                    "often used for losses, squeeze is the smallest. Weights come from "
+                    "ComfyUI's models/lpips folder.",
+                ),
+                io.Int.Input(
+                    "frames_per_batch",
+                    default=16,
+                    min=1,
+                    max=MAX_FRAMES,
+                    tooltip="Frames measured at once. Lower it when memory runs out; the result "
+                    "stays the same.",
+                ),
+                io.Boolean.Input(
+                    "download",
+                    default=False,
+                    tooltip="Allow this node to fetch the backbone's weights from "
+                    "download.pytorch.org into models/lpips when they are missing.",
+                ),
+            ],
+            outputs=[
+                io.Float.Output("ppl", "ppl", tooltip="Mean distance of consecutive frames."),
+                io.Float.Output("total", "total", tooltip="Sum: the length of the morph."),
+                io.Float.Output("pdv", "pdv", tooltip="Variance: 0 at an even pace."),
+                StepsSocket.Output("steps", "steps", tooltip="All distances, for Retime, Compare."),
+                io.Image.Output("chart", "chart", tooltip="The distance of every step."),
+            ],
+            is_input_list=True,
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: list[Any],
+        backbone: list[str],
+        frames_per_batch: list[int],
+        download: list[bool],
+    ) -> io.NodeOutput:
+        steps = measure_on_device(images, backbone[0], frames_per_batch[0], download[0])
+        chart = charts.steps_chart(steps)
+        return io.NodeOutput(
+            steps.mean,
+            steps.total,
+            steps.variance,
+            steps,
+            chart,
+            ui=ui.PreviewImage(chart, cls=cls),
+        )
+
+
+class GeodesicRetime(io.ComfyNode):
+    """Constant perceptual speed: DiffMorpher, IMPUS."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicRetime",
+            display_name="Retime to Constant Speed",
+            category=CATEGORY,
+            description="From a coarse pass and its measured steps, the times at which the morph "
+            "runs at an even perceptual pace.",
+            inputs=[
+                TimesSocket.Input("times", tooltip="The times of the coarse pass."),
+                StepsSocket.Input("steps", tooltip="Perceptual Path Length of the coarse pass."),
+                io.Int.Input(
+                    "frames",
+                    default=48,
+                    min=1,
+                    max=MAX_FRAMES,
+                    tooltip="Number of frames of the final pass.",
+                ),
+            ],
+            outputs=[TimesSocket.Output("times_out", "times", tooltip="The re-timed schedule.")],
+        )
+
+    @classmethod
+    def execute(cls, times: Times, steps: Steps, frames: int) -> io.NodeOutput:
+        return io.NodeOutput(retime(times, steps.distances, frames, steps.closing))
+
+
+class GeodesicCompare(io.ComfyNode):
+    """Paths side by side."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        steps = [
+            StepsSocket.Input(
+                f"steps_{letter.lower()}",
+                optional=letter != "A",
+                tooltip=f"Perceptual Path Length of path {letter}.",
+            )
+            for letter in LABELS
+        ]
+        labels = [
+            io.String.Input(
+                f"label_{letter.lower()}",
+                default=letter,
+                tooltip=f"Name of path {letter} in chart and table.",
+            )
+            for letter in LABELS
+        ]
+        return io.Schema(
+            node_id="GeodesicCompare",
+            display_name="Compare Paths",
+            category=CATEGORY,
+            description="Up to four morphs in one chart and one table.",
+            inputs=[*steps, *labels],
+            outputs=[
+                io.Image.Output("chart", "chart", tooltip="Steps of all paths, and their means."),
+                io.String.Output("table", "table", tooltip="All statistics, as a Markdown table."),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, **inputs: Any) -> io.NodeOutput:
+        letters = [letter.lower() for letter in LABELS]
+        paths = [
+            (inputs[f"label_{x}"], inputs[f"steps_{x}"])
+            for x in letters
+            if inputs.get(f"steps_{x}") is not None
+        ]
+        chart = charts.compare_chart(paths)
+        preview = ui.PreviewImage(chart, cls=cls).as_dict()
+        table = compare_table(paths)
+        return io.NodeOutput(chart, table, ui={**preview, **ui.PreviewText(table).as_dict()})
+
+
+def compare_table(paths: list[tuple[str, Steps]]) -> str:
+    """A Markdown table of the statistics of each path."""
+    rows = [
+        "| path | PPL (mean) | sum | PDV (variance) | largest | smoothness | metric |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {label} | {s.mean:.5f} | {s.total:.5f} | {s.variance:.3e} | {s.largest:.5f} | "
+        f"{s.smoothness:.4f} | {s.metric} |"
+        for label, s in paths
+    ]
+    return "\n".join(rows)

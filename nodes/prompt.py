@@ -1,0 +1,422 @@
+"""geodesic/prompt: prompts as point clouds, couplings, paths, schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy.utils import ProgressBar
+from comfy_api.latest import io, ui
+
+from ..geometry.barycenter import barycenter, parse_weights
+from ..geometry.cloud import clouds_from_conditioning, conditioning_from_clouds, summary
+from ..geometry.coupling import METHODS, OPTIMAL, couple
+from ..geometry.path import Keyframe, Path, blend
+from ..geometry.times import DEFAULT_CURVE, EASINGS, ENDINGS, LINEAR, MAX_FRAMES, STOP
+from ..geometry.times import times as make_times
+from . import charts, invariance
+from .frames import schedule
+from .sockets import (
+    Cloud,
+    CouplingSocket,
+    PathSocket,
+    TimesSocket,
+    as_paths,
+    check_entries,
+    path_input,
+    relative_cost,
+    total_cost,
+)
+from .text import show_text
+
+CATEGORY = "geodesic/prompt"
+MAX_SEED = 0xFFFFFFFFFFFFFFFF
+
+
+def method_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "method",
+        options=list(METHODS),
+        default=OPTIMAL,
+        tooltip="How rows are paired. 'optimal transport' moves them the least and gives the "
+        "shortest path; 'row order' is the ordinary prompt blend; 'random' shows what a bad "
+        "pairing does.",
+    )
+
+
+def seed_input() -> io.Int.Input:
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=MAX_SEED,
+        # A seed that changed by itself would re-render morphs it has no part in.
+        control_after_generate=False,
+        tooltip="Seed of the 'random' pairing; the other methods ignore it.",
+    )
+
+
+class GeodesicPointCloud(io.ComfyNode):
+    """Boundary: CONDITIONING → clouds."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicPointCloud",
+            display_name="Prompt to Point Cloud",
+            category=CATEGORY,
+            description="Reads a prompt's conditioning as a point cloud: the model does not see "
+            "the order of its rows.",
+            inputs=[
+                io.Conditioning.Input(
+                    "conditioning", tooltip="A prompt, from CLIPTextEncode or any text encoder."
+                )
+            ],
+            outputs=[
+                Cloud.Output("cloud", "cloud", tooltip="The rows, and all else, untouched."),
+                io.String.Output("summary", "summary", tooltip="Rows, width, norms, other keys."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, conditioning: Any) -> io.NodeOutput:
+        clouds = clouds_from_conditioning(conditioning)
+        text = summary(clouds)
+        show_text(cls, text)
+        return io.NodeOutput(clouds, text)
+
+
+class GeodesicConditioning(io.ComfyNode):
+    """Boundary: clouds → CONDITIONING."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicConditioning",
+            display_name="Point Cloud to Prompt",
+            category=CATEGORY,
+            description="The exact way back from a point cloud to a conditioning.",
+            inputs=[Cloud.Input("cloud", tooltip="From Prompt to Point Cloud.")],
+            outputs=[
+                io.Conditioning.Output(
+                    "conditioning", "conditioning", tooltip="The conditioning, bit for bit."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, cloud: Any) -> io.NodeOutput:
+        return io.NodeOutput(conditioning_from_clouds(cloud))
+
+
+class GeodesicCouple(io.ComfyNode):
+    """Couplings: Which Way from B to A, section 4.1."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicCouple",
+            display_name="Couple Prompts",
+            category=CATEGORY,
+            description="Decides which row of one prompt becomes which row of the other. Optimal "
+            "transport gives the shortest path between the two.",
+            inputs=[
+                Cloud.Input("source", tooltip="The prompt at t = 0."),
+                Cloud.Input("target", tooltip="The prompt at t = 1."),
+                method_input(),
+                seed_input(),
+                io.Boolean.Input(
+                    "pin_first_row",
+                    default=True,
+                    tooltip="Keep the begin-of-text row, which all prompts share, in place. "
+                    "Matters to 'random' alone.",
+                ),
+            ],
+            outputs=[
+                CouplingSocket.Output("coupling", "coupling", tooltip="The paired prompts."),
+                io.Float.Output("cost", "cost", tooltip="Length of the path between the prompts."),
+                io.Float.Output(
+                    "relative_cost",
+                    "relative_cost",
+                    tooltip="Cost over the least possible cost; 1 is the geodesic.",
+                ),
+                io.Image.Output("heatmap", "heatmap", tooltip="Distances of rows, pairs marked."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, source: Any, target: Any, method: str, seed: int, pin_first_row: bool
+    ) -> io.NodeOutput:
+        check_entries(source, target, ("source", "target"))
+        couplings = tuple(
+            couple(x, y, method, seed, pin_first_row) for x, y in zip(source, target, strict=True)
+        )
+        heatmap = charts.coupling_heatmap(couplings)
+        return io.NodeOutput(
+            couplings,
+            total_cost(couplings),
+            relative_cost(couplings),
+            heatmap,
+            ui=ui.PreviewImage(heatmap, cls=cls),
+        )
+
+
+class GeodesicBlend(io.ComfyNode):
+    """One point of the geodesic: Which Way from B to A, equation 3."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicBlend",
+            display_name="Blend Prompts",
+            category=CATEGORY,
+            description="The prompt at one time on the path between two coupled prompts.",
+            inputs=[
+                CouplingSocket.Input("coupling", tooltip="From Couple Prompts."),
+                io.Float.Input(
+                    "t",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="0 is the source prompt itself, 1 the target prompt itself.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output("conditioning", "conditioning", tooltip="The prompt at t.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, coupling: Any, t: float) -> io.NodeOutput:
+        clouds = [blend(leg, t) for leg in coupling]
+        return io.NodeOutput(conditioning_from_clouds(clouds))
+
+
+class GeodesicKeyframe(io.ComfyNode):
+    """Chains of prompts."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicKeyframe",
+            display_name="Prompt Keyframe",
+            category=CATEGORY,
+            description="Appends a prompt to a path. The first in a chain starts the path; in a "
+            "loop its weight, method and seed describe the leg that leads back to it.",
+            inputs=[
+                io.Conditioning.Input("conditioning", tooltip="The prompt at this keyframe."),
+                io.Float.Input(
+                    "weight",
+                    default=1.0,
+                    min=0.01,
+                    max=1000.0,
+                    step=0.01,
+                    tooltip="Relative length in time of the leg that ends here.",
+                ),
+                method_input(),
+                seed_input(),
+                PathSocket.Input(
+                    "previous",
+                    optional=True,
+                    tooltip="The path so far; leave it open at the first keyframe.",
+                ),
+            ],
+            outputs=[PathSocket.Output("path", "path", tooltip="The path up to this keyframe.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, conditioning: Any, weight: float, method: str, seed: int, previous: Any = None
+    ) -> io.NodeOutput:
+        clouds = clouds_from_conditioning(conditioning)
+        keyframes = [Keyframe(one, weight, method, seed) for one in clouds]
+        if previous is None:
+            return io.NodeOutput(tuple(Path((keyframe,)) for keyframe in keyframes))
+        names = ("previous", "conditioning")
+        check_entries(previous, keyframes, names)
+        grown = [p.append(k, names) for p, k in zip(previous, keyframes, strict=True)]
+        return io.NodeOutput(tuple(grown))
+
+
+class GeodesicTimes(io.ComfyNode):
+    """Schedules over t."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicTimes",
+            display_name="Morph Times",
+            category=CATEGORY,
+            description="When the morph is where: one time in [0, 1] per frame.",
+            inputs=[
+                io.Int.Input(
+                    "frames",
+                    default=16,
+                    min=1,
+                    max=MAX_FRAMES,
+                    tooltip="Number of frames, the way back included.",
+                ),
+                io.Combo.Input(
+                    "easing",
+                    options=list(EASINGS),
+                    default=LINEAR,
+                    tooltip="How time runs from 0 to 1: evenly, starting slowly (in), ending "
+                    "slowly (out), both, or along your own curve.",
+                ),
+                io.Combo.Input(
+                    "ending",
+                    options=list(ENDINGS),
+                    default=STOP,
+                    tooltip="'stop' ends at the last prompt, 'ping-pong' goes there and back, "
+                    "'loop' closes the path to the first prompt so that the video cycles.",
+                ),
+                io.String.Input(
+                    "curve",
+                    default=DEFAULT_CURVE,
+                    tooltip="Points [[u, t], ...] for the easing 'curve': u from 0 to 1 is the "
+                    "share of the frames, t from 0 to 1 the place on the path.",
+                ),
+            ],
+            outputs=[TimesSocket.Output("times", "times", tooltip="One time per frame.")],
+        )
+
+    @classmethod
+    def execute(cls, frames: int, easing: str, ending: str, curve: str) -> io.NodeOutput:
+        return io.NodeOutput(make_times(frames, easing, ending, curve))
+
+
+class GeodesicSchedule(io.ComfyNode):
+    """Hand-over to the native KSampler: conditionings and latents that match."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicSchedule",
+            display_name="Morph Schedule",
+            category=CATEGORY,
+            description="One conditioning and one latent per frame, all with the same initial "
+            "noise. Connect both to a KSampler. With a deterministic sampler (euler, dpmpp_2m, "
+            "ddim, uni_pc) every frame differs by its prompt alone.",
+            inputs=[
+                path_input("path", "From Prompt Keyframe or Couple Prompts."),
+                TimesSocket.Input("times", tooltip="From Morph Times or Retime."),
+                io.Latent.Input("latent", tooltip="One image: its size, or what to start from."),
+                io.Int.Input(
+                    "frames_per_batch",
+                    default=0,
+                    min=0,
+                    max=MAX_FRAMES,
+                    tooltip="Frames the sampler works on at once; 0 is all of them. Lower it when "
+                    "memory runs out; the frames stay the same.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(
+                    "positive",
+                    "positive",
+                    is_output_list=True,
+                    tooltip="The prompts of the frames, for KSampler's positive.",
+                ),
+                io.Latent.Output(
+                    "latents",
+                    "latents",
+                    is_output_list=True,
+                    tooltip="As many latents, for KSampler's latent_image.",
+                ),
+                io.Int.Output("frame_count", "frame_count", tooltip="Number of frames."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, path: Any, times: Any, latent: dict[str, Any], frames_per_batch: int
+    ) -> io.NodeOutput:
+        chunks = schedule(as_paths(path), times, latent, frames_per_batch)
+        positive = [conditioning for conditioning, _ in chunks]
+        return io.NodeOutput(positive, [latents for _, latents in chunks], len(times))
+
+
+class GeodesicBarycenter(io.ComfyNode):
+    """Which Way from B to A, equation 4, for K prompts."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicBarycenter",
+            display_name="Prompt Barycentre",
+            category=CATEGORY,
+            description="The prompt in the middle of several: their Wasserstein barycentre.",
+            inputs=[
+                path_input("path", "Its keyframes are mixed; their order does not matter."),
+                io.String.Input(
+                    "weights",
+                    default="",
+                    placeholder="0.5, 0.3, 0.2",
+                    tooltip="One number per keyframe, separated by commas; empty means equal. "
+                    "Only their proportions matter.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output("conditioning", "conditioning", tooltip="The mixed prompt.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, path: Any, weights: str) -> io.NodeOutput:
+        parsed = parse_weights(weights)
+        paths = as_paths(path)
+        bar = ProgressBar(len(paths) * len(paths[0].keyframes))
+        found = [
+            barycenter([k.cloud for k in one.keyframes], parsed, lambda *_: bar.update(1))
+            for one in paths
+        ]
+        return io.NodeOutput(conditioning_from_clouds([one.cloud for one in found]))
+
+
+class GeodesicInvarianceTest(io.ComfyNode):
+    """Does this model see a point cloud? Which Way from B to A, section 2.2."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicInvarianceTest",
+            display_name="Test Row Invariance",
+            category=CATEGORY,
+            description="Runs one denoising step with the prompt's rows permuted and tells "
+            "whether this model sees a point cloud, so that optimal transport is justified.",
+            inputs=[
+                io.Model.Input("model", tooltip="The model to test."),
+                io.Conditioning.Input("conditioning", tooltip="Any prompt with several words."),
+                io.Latent.Input(
+                    "latent", tooltip="Size of the test image; an empty latent will do."
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=MAX_SEED,
+                    control_after_generate=False,
+                    tooltip="Seed of the noise and of the permutation.",
+                ),
+            ],
+            outputs=[
+                io.String.Output("report", "report", tooltip="What was found, in words."),
+                io.Float.Output(
+                    "relative_change",
+                    "relative_change",
+                    tooltip="Change of the result when the rows are permuted; 0 is invariant.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls, model: Any, conditioning: Any, latent: dict[str, Any], seed: int
+    ) -> io.NodeOutput:
+        found = invariance.test(model, conditioning, latent, seed)
+        show_text(cls, found.report)
+        return io.NodeOutput(found.report, found.permuted, ui=ui.PreviewText(found.report))

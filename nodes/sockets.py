@@ -1,0 +1,60 @@
+"""The socket types of this pack, and what travels on them.
+
+A conditioning may hold several entries (ConditioningCombine, timestep ranges, areas). A prompt
+socket carries a tuple with one object per entry, in their order; entries are paired by position.
+
+GEODESIC_CLOUD      tuple[geometry.cloud.PointCloud, ...]
+GEODESIC_COUPLING   tuple[geometry.coupling.Coupling, ...]
+GEODESIC_PATH       tuple[geometry.path.Path, ...]
+GEODESIC_TIMES      geometry.times.Times
+GEODESIC_STEPS      geometry.perceptual.Steps
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..geometry.coupling import Coupling
+from ..geometry.path import Path, path_of_coupling
+
+Cloud = io.Custom("GEODESIC_CLOUD")
+CouplingSocket = io.Custom("GEODESIC_COUPLING")
+PathSocket = io.Custom("GEODESIC_PATH")
+TimesSocket = io.Custom("GEODESIC_TIMES")
+StepsSocket = io.Custom("GEODESIC_STEPS")
+
+
+def path_input(id: str, tooltip: str) -> Any:
+    """An input that takes a path, or a coupling as the path of its one leg."""
+    return io.MultiType.Input(id, types=[PathSocket, CouplingSocket], tooltip=tooltip)
+
+
+def as_paths(value: Sequence[Path | Coupling]) -> tuple[Path, ...]:
+    """What `path_input` received, as paths."""
+    return tuple(path_of_coupling(one) if isinstance(one, Coupling) else one for one in value)
+
+
+def check_entries(a: Sequence[Any], b: Sequence[Any], names: tuple[str, str]) -> None:
+    """Raise ValueError unless both have the same number of conditioning entries."""
+    if len(a) != len(b):
+        raise ValueError(
+            f"{names[0]} and {names[1]}: expected the same number of conditioning entries, got "
+            f"{len(a)} and {len(b)}. Entries are paired by position; combine both prompts alike."
+        )
+
+
+def total_cost(couplings: Sequence[Coupling]) -> float:
+    """The cost over all entries together: √ of the sum of squares."""
+    return math.sqrt(sum(coupling.squared_cost for coupling in couplings))
+
+
+def relative_cost(couplings: Sequence[Coupling]) -> float:
+    """Cost over W₂, at least 1; 1 for equal clouds joined at no cost, else infinite for them."""
+    cost, optimal = total_cost(couplings), total_cost([one.optimal for one in couplings])
+    if optimal == 0:
+        return 1.0 if cost == 0 else math.inf
+    return cost / optimal
