@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
@@ -97,7 +96,7 @@ def _mask_of(cloud: PointCloud) -> dict[str, Any]:
 
 
 def normalised(weights: Sequence[float] | None, count: int) -> list[float]:
-    """K shares that sum to 1. Raises ValueError for a wrong count or numbers that are no weights."""
+    """K shares that sum to 1. Raises ValueError for a wrong count or for no weights at all."""
     if weights is None:
         return [1 / count] * count
     if len(weights) != count:

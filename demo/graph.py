@@ -1,0 +1,213 @@
+"""A ComfyUI graph, written once and given in both of ComfyUI's formats.
+
+`Graph.to_api` is what the server runs; `Graph.to_workflow` is what a person opens (schema 0.4),
+with groups, titles and places. Nodes of one group stand under each other, groups side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+NODE_WIDTH, GAP, GROUP_GAP, GROUP_TITLE = 340, 50, 60, 50
+TITLE_HEIGHT, ROW_HEIGHT = 30, 26
+WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+OWN_PREFIX = "Geodesic"
+
+
+@dataclass(frozen=True)
+class Link:
+    """An output of a node, to be given as another node's input."""
+
+    node: Node
+    slot: int
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One node; `node[0]` is its first output."""
+
+    id: int
+    type: str
+    inputs: dict[str, Any]
+    title: str
+    group: str
+    height: int
+
+    def __getitem__(self, slot: int) -> Link:
+        return Link(self, slot)
+
+
+@dataclass
+class Graph:
+    """Nodes in the order they were added, which must be an order they can run in."""
+
+    nodes: list[Node] = field(default_factory=list)
+    group: str = ""
+    colours: dict[str, str] = field(default_factory=dict)
+
+    def begin_group(self, title: str, colour: str) -> None:
+        """Nodes added from now on stand in this group."""
+        self.group = title
+        self.colours[title] = colour
+
+    def add(self, type: str, title: str = "", height: int = 0, **inputs: Any) -> Node:
+        """Add a node. Inputs are values or links; `height` leaves room for a preview."""
+        node = Node(len(self.nodes) + 1, type, inputs, title, self.group, height)
+        self.nodes.append(node)
+        return node
+
+    def to_api(self) -> dict[str, Any]:
+        """The graph as `POST /prompt` takes it."""
+        return {
+            str(node.id): {
+                "class_type": node.type,
+                "inputs": {name: _api_value(value) for name, value in node.inputs.items()},
+                "_meta": {"title": node.title or node.type},
+            }
+            for node in self.nodes
+        }
+
+    def to_workflow(self, schemas: dict[str, Any], version: str) -> dict[str, Any]:
+        """The graph as the web interface opens it; `schemas` is what `GET /object_info` says."""
+        links = self._links(schemas)
+        places, groups = self._layout(schemas)
+        return {
+            "last_node_id": len(self.nodes),
+            "last_link_id": len(links),
+            "nodes": [
+                _workflow_node(node, order, schemas[node.type], links, places[node.id], version)
+                for order, node in enumerate(self.nodes)
+            ],
+            "links": links,
+            "groups": groups,
+            "config": {},
+            "extra": {"ds": {"scale": 0.6, "offset": [60, 120]}},
+            "version": 0.4,
+        }
+
+    def _links(self, schemas: dict[str, Any]) -> list[list[Any]]:
+        """[id, from node, from slot, to node, to slot, type], slots counted over the sockets."""
+        links = []
+        for node in self.nodes:
+            for slot, (name, _) in enumerate(_sockets(node, schemas[node.type])):
+                value = node.inputs.get(name)
+                if isinstance(value, Link):
+                    kind = schemas[value.node.type]["output"][value.slot]
+                    ends = [value.node.id, value.slot, node.id, slot]
+                    links.append([len(links) + 1, *ends, kind])
+        return links
+
+    def _layout(
+        self, schemas: dict[str, Any]
+    ) -> tuple[dict[int, tuple[int, int, int]], list[dict[str, Any]]]:
+        """The place and height of every node, and the frames of the groups."""
+        places, groups, x = {}, [], 0
+        for number, (title, colour) in enumerate(self.colours.items(), start=1):
+            y = GROUP_TITLE + TITLE_HEIGHT
+            for node in (node for node in self.nodes if node.group == title):
+                height = _height(node, schemas[node.type])
+                places[node.id] = (x + GAP // 2, y, height)
+                y += height + TITLE_HEIGHT + GAP
+            width = NODE_WIDTH + GAP
+            groups.append(
+                {
+                    "id": number,
+                    "title": title,
+                    "bounding": [x, 0, width, y - TITLE_HEIGHT],
+                    "color": colour,
+                    "font_size": 24,
+                    "flags": {},
+                }
+            )
+            x += width + GROUP_GAP
+        return places, groups
+
+
+def _api_value(value: Any) -> Any:
+    return [str(value.node.id), value.slot] if isinstance(value, Link) else value
+
+
+def _inputs(schema: dict[str, Any]) -> list[tuple[str, Any, dict[str, Any]]]:
+    """(name, type, options) of every input in the order of the interface."""
+    return [
+        (name, schema["input"][kind][name][0], (schema["input"][kind][name] + [{}])[1])
+        for kind in ("required", "optional")
+        for name in schema["input_order"].get(kind, [])
+    ]
+
+
+def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
+    return (isinstance(kind, list) or kind in WIDGET_TYPES) and not options.get("forceInput")
+
+
+def _sockets(node: Node, schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The inputs drawn as sockets: all that are no widgets, and widgets that have a link."""
+    sockets = []
+    for name, kind, options in _inputs(schema):
+        if not _is_widget(kind, options):
+            sockets.append((name, {"name": name, "type": kind}))
+        elif isinstance(node.inputs.get(name), Link):
+            socket_type = "COMBO" if isinstance(kind, list) else kind
+            sockets.append((name, {"name": name, "type": socket_type, "widget": {"name": name}}))
+    return sockets
+
+
+def _widget_values(node: Node, schema: dict[str, Any]) -> list[Any]:
+    """Values by position, as schema 0.4 stores them; a seed is followed by its control."""
+    values = []
+    for name, kind, options in _inputs(schema):
+        if not _is_widget(kind, options):
+            continue
+        value = node.inputs.get(name, options.get("default"))
+        values.append(options.get("default") if isinstance(value, Link) else value)
+        if options.get("control_after_generate"):
+            values.append("fixed")
+    return values
+
+
+def _height(node: Node, schema: dict[str, Any]) -> int:
+    rows = max(len(_sockets(node, schema)), len(schema["output"]))
+    return ROW_HEIGHT * (rows + len(_widget_values(node, schema))) + 16 + node.height
+
+
+def _workflow_node(
+    node: Node,
+    order: int,
+    schema: dict[str, Any],
+    links: list[list[Any]],
+    place: tuple[int, int, int],
+    version: str,
+) -> dict[str, Any]:
+    incoming = {(link[3], link[4]): link[0] for link in links}
+    sockets = _sockets(node, schema)
+    x, y, height = place
+    own = node.type.startswith(OWN_PREFIX)
+    described = {
+        "id": node.id,
+        "type": node.type,
+        "pos": [x, y],
+        "size": [NODE_WIDTH, height],
+        "flags": {},
+        "order": order,
+        "mode": 0,
+        "inputs": [
+            {**socket, "link": incoming.get((node.id, slot))}
+            for slot, (_, socket) in enumerate(sockets)
+        ],
+        "outputs": [
+            {
+                "name": schema["output_name"][slot],
+                "type": kind,
+                "links": [ln[0] for ln in links if (ln[1], ln[2]) == (node.id, slot)] or None,
+            }
+            for slot, kind in enumerate(schema["output"])
+        ],
+        "properties": {
+            "cnr_id": "geodesic-morph" if own else "comfy-core",
+            "ver": version if own else "0.3.75",
+            "Node name for S&R": node.type,
+        },
+        "widgets_values": _widget_values(node, schema),
+    }
+    return {**described, "title": node.title} if node.title else described

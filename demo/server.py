@@ -1,0 +1,198 @@
+"""A ComfyUI server of our own, with no screen: started, asked, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import requests
+import torch
+import websocket
+
+from .environment import BASE, FOLDER, locate
+
+START_SECONDS = 180
+
+
+class ServerError(Exception):
+    """Something a person must mend, in one sentence."""
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def check_port(port: int) -> None:
+    """Raise ServerError when somebody listens on this port."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise ServerError(f"Port {port} is in use; stop what listens there or set PORT=.")
+
+
+class Server:
+    """A running ComfyUI; use as a context manager.
+
+    port: None takes a free one. cpu: None uses a GPU where there is one. log: where its output
+    goes.
+    """
+
+    def __init__(
+        self, port: int | None = None, cpu: bool | None = None, log: Path = FOLDER / "server.log"
+    ) -> None:
+        if port is not None:
+            check_port(port)
+        self.port = port or free_port()
+        self.cpu = (not torch.cuda.is_available() and not mps()) if cpu is None else cpu
+        self.log = log
+        self.client = uuid.uuid4().hex
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start ComfyUI and wait until it answers. Raises ServerError with its last lines."""
+        environment = locate()
+        command = [str(environment.python), "main.py", "--port", str(self.port)]
+        command += ["--base-directory", str(BASE), "--disable-api-nodes", "--disable-auto-launch"]
+        command += ["--extra-model-paths-config", str(BASE / "extra_model_paths.yaml")]
+        command += ["--database-url", f"sqlite:///{BASE / 'user' / 'comfyui.db'}"]
+        command += ["--cpu"] if self.cpu else []
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=environment.comfyui, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise ServerError(f"ComfyUI did not start; the end of its log:\n{self.tail()}")
+            with contextlib.suppress(requests.ConnectionError):
+                self.get("system_stats")
+                return
+            time.sleep(0.2)
+        self.stop()
+        raise ServerError(f"ComfyUI did not answer in {START_SECONDS} s:\n{self.tail()}")
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def tail(self, lines: int = 15) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def get(self, path: str, **query: Any) -> Any:
+        response = requests.get(f"{self.url}/{path}", params=query, timeout=60)
+        response.raise_for_status()
+        return response.json()
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+        return requests.post(f"{self.url}/{path}", json=body or {}, timeout=60)
+
+    def queue(self, prompt: dict[str, Any]) -> str:
+        """Put an API-format prompt into the queue; returns its id."""
+        answer = self.post("prompt", {"prompt": prompt, "client_id": self.client})
+        if answer.status_code != 200:
+            raise ServerError(_refusal(answer.json()))
+        return answer.json()["prompt_id"]
+
+    def run(
+        self, prompt: dict[str, Any], progress: Callable[[str, int, int], None] | None = None
+    ) -> dict[str, Any]:
+        """Queue a prompt and wait for its end; returns the outputs by node id.
+
+        `progress(node id, done, total)` follows every node. Raises ServerError with the message
+        of the node that failed.
+        """
+        channel = websocket.create_connection(
+            f"ws://127.0.0.1:{self.port}/ws?clientId={self.client}", timeout=600
+        )
+        with contextlib.closing(channel):
+            prompt_id = self.queue(prompt)
+            while not self._ended(channel.recv(), prompt_id, progress):
+                pass
+        entry = self.get(f"history/{prompt_id}")[prompt_id]
+        error = _failure(entry)
+        if error:
+            raise ServerError(error)
+        return entry["outputs"]
+
+    def _ended(
+        self, message: Any, prompt_id: str, progress: Callable[[str, int, int], None] | None
+    ) -> bool:
+        if not isinstance(message, str):  # previews
+            return False
+        event = json.loads(message)
+        data = event.get("data", {})
+        if data.get("prompt_id") != prompt_id:
+            return False
+        if event["type"] == "progress" and progress:
+            progress(str(data["node"]), data["value"], data["max"])
+        ends = ("execution_success", "execution_error", "execution_interrupted")
+        return event["type"] in ends
+
+    def fetch(self, file: dict[str, str]) -> bytes:
+        """The bytes of one output file, as `run` names it."""
+        response = requests.get(f"{self.url}/view", params=file, timeout=60)
+        response.raise_for_status()
+        return response.content
+
+
+def _failure(entry: dict[str, Any]) -> str | None:
+    for kind, data in entry["status"]["messages"]:
+        if kind == "execution_error":
+            return f"{data['node_type']}: {data['exception_message'].strip()}"
+        if kind == "execution_interrupted":
+            return "The run was cancelled."
+    return None
+
+
+def _refusal(answer: dict[str, Any]) -> str:
+    """Why the server did not take a prompt, in one sentence."""
+    for node in answer.get("node_errors", {}).values():
+        for error in node["errors"]:
+            return f"{node['class_type']}: {error['message']} ({error['details']})"
+    return str(answer.get("error", answer))
+
+
+def mps() -> bool:
+    return sys.platform == "darwin" and torch.backends.mps.is_available()
+
+
+def link_model(kind: str, path: Path) -> str:
+    """Make a model file known to our ComfyUI without copying it; returns its name there."""
+    target = BASE / "models" / kind / path.name
+    if path.resolve() != target.resolve():
+        target.unlink(missing_ok=True)
+        os.symlink(path.resolve(), target)
+    return path.name

@@ -1,0 +1,209 @@
+"""A conditioning is a measure on its rows, and nothing is lost on the way to it or back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from geodesic_morph.geometry.cloud import (
+    PointCloud,
+    clouds_from_conditioning,
+    conditioning_from_clouds,
+    populations,
+    repeat_rows,
+    summary,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.geometry.strategies import SEEDS, cloud, normal
+
+
+def entry(seed: int, *shape: int, pooled: int = 0, **extras: Any) -> list[Any]:
+    """One conditioning entry as a text encoder writes it."""
+    if pooled:
+        extras["pooled_output"] = normal(seed + 1, shape[0], pooled)
+    return [normal(seed, *shape), extras]
+
+
+def assert_same_conditioning(there: list[Any], back: list[Any]) -> None:
+    assert len(there) == len(back)
+    for (rows, extras), (rows_back, extras_back) in zip(there, back, strict=True):
+        assert rows.dtype == rows_back.dtype
+        assert torch.equal(rows, rows_back)
+        assert list(extras) == list(extras_back)
+        for key, value in extras.items():
+            assert extras_back[key] is value
+
+
+@pytest.mark.parametrize(
+    "conditioning",
+    [
+        pytest.param([entry(0, 1, 77, 768)], id="SD1.5"),
+        pytest.param([entry(1, 1, 77, 2048, pooled=1280)], id="SDXL"),
+        pytest.param([entry(2, 1, 154, 768)], id="long prompt of two parts"),
+        pytest.param([entry(3, 1, 231, 2048, pooled=1280)], id="long prompt of three parts"),
+        pytest.param([entry(4, 3, 77, 768, pooled=768)], id="batch"),
+        pytest.param([entry(5, 1, 77, 768), entry(6, 1, 154, 768, area=(8, 8, 0, 0))], id="two"),
+        pytest.param([entry(7, 1, 20, 4096, guidance=3.5, mask=normal(8, 1, 4, 4))], id="extras"),
+        pytest.param([[normal(9, 1, 77, 768).half(), {}]], id="half precision"),
+        pytest.param([[normal(10, 1, 77, 768).bfloat16(), {"start_percent": 0.0}]], id="bfloat16"),
+    ],
+)
+def test_a_conditioning_survives_the_round_trip_bit_for_bit(conditioning: list[Any]) -> None:
+    """Conditioning to clouds to conditioning returns every value and every key as it was."""
+    clouds = clouds_from_conditioning(conditioning)
+    assert [c.points.shape for c in clouds] == [e[0].shape for e in conditioning]
+    assert_same_conditioning(conditioning, conditioning_from_clouds(clouds))
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.floats(allow_nan=False),
+    st.text(max_size=5),
+    SEEDS.map(lambda seed: normal(seed, 2, 3)),
+)
+
+
+@given(
+    shapes=st.lists(st.tuples(*[st.integers(1, 4)] * 3), min_size=1, max_size=3),
+    extras=st.dictionaries(st.text(max_size=8), VALUES, max_size=4),
+    seed=SEEDS,
+)
+def test_any_dictionary_survives_the_round_trip(
+    shapes: list[tuple[int, int, int]], extras: dict[str, Any], seed: int
+) -> None:
+    """Whatever stands in an entry's dictionary comes back as the same object."""
+    conditioning = [[normal(seed + k, *shape), extras] for k, shape in enumerate(shapes)]
+    back = conditioning_from_clouds(clouds_from_conditioning(conditioning))
+    assert_same_conditioning(conditioning, back)
+
+
+def test_a_cloud_does_not_share_its_dictionary() -> None:
+    """Writing into a returned dictionary changes neither the input nor the cloud."""
+    conditioning = [entry(0, 1, 3, 4, strength=1.0)]
+    clouds = clouds_from_conditioning(conditioning)
+    conditioning_from_clouds(clouds)[0][1]["strength"] = 2.0
+    assert conditioning[0][1]["strength"] == 1.0
+    assert clouds[0].extras["strength"] == 1.0
+
+
+def test_batch_rows_and_width_are_the_three_sides_of_the_points() -> None:
+    """A cloud [B, N, D] has batch B, rows N and width D."""
+    one = cloud(0, rows=3, width=5, batch=2)
+    assert (one.batch, one.rows, one.width) == (2, 3, 5)
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 3), SEEDS)
+def test_repeating_gives_every_row_the_same_mass(rows: int, times: int, batch: int, seed: int):
+    """Repeated rows are the whole cloud again and again, so every row stands there equally often."""
+    points = normal(seed, batch, rows, 4)
+    repeated = repeat_rows(points, rows * times)
+    assert torch.equal(repeated, torch.cat([points] * times, dim=1))
+    assert torch.equal(repeat_rows(points[0], rows * times), repeated[0])
+
+
+def attention(queries: Tensor, rows: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """softmax(QKᵀ/√d)V with K = XW_K and V = XW_V."""
+    k, v = rows @ keys, rows @ values
+    return torch.softmax(queries @ k.T / k.shape[1] ** 0.5, dim=-1) @ v
+
+
+@given(SEEDS, st.integers(1, 8), st.integers(1, 4))
+def test_attention_sees_the_measure_alone(seed: int, rows: int, times: int) -> None:
+    """Neither permuting the rows nor repeating all of them changes what attention returns."""
+    points, queries = (normal(seed + k, n, 5, dtype=torch.float64) for k, n in ((0, rows), (1, 3)))
+    keys, values = (normal(seed + k, 5, 4, dtype=torch.float64) for k in (2, 3))
+    expected = attention(queries, points, keys, values)
+    order = torch.randperm(rows * times, generator=torch.Generator("cpu").manual_seed(seed))
+    changed = repeat_rows(points, rows * times)[order]
+    torch.testing.assert_close(attention(queries, changed, keys, values), expected)
+
+
+def test_repeating_refuses_rows_that_do_not_divide() -> None:
+    """A measure cannot be written on a number of rows that its own does not divide."""
+    with pytest.raises(ValueError, match="4 rows do not divide 6 rows"):
+        repeat_rows(normal(0, 4, 2), 6)
+
+
+@pytest.mark.parametrize("width", [768, 1024, 1280, 2048, 2816])
+def test_one_encoder_writes_one_population(width: int) -> None:
+    """Rows of any width but SD3's are one population, even where their upper half is zero."""
+    points = normal(0, 2, 4, width)
+    points[:, 1, width // 2 :] = 0
+    assert populations(PointCloud(points, {})).unique().tolist() == [0]
+
+
+def sd3(seed: int, clip: list[int], rows: int, **extras: Any) -> PointCloud:
+    """SD3 rows; those listed are CLIP rows, zero above feature 2048."""
+    points = normal(seed, 1, rows, 4096)
+    points[:, clip, 2048:] = 0
+    return PointCloud(points, extras)
+
+
+def test_sd3_rows_are_two_populations() -> None:
+    """At width 4096 the rows that are zero above feature 2048 are apart from the others."""
+    labels = populations(sd3(0, [0, 1, 4], 6))[0]
+    assert (labels == labels[0]).tolist() == [True, True, False, False, True, False]
+
+
+def test_a_row_zero_below_feature_2048_is_no_clip_row() -> None:
+    """Only zeros above feature 2048 make a CLIP row."""
+    points = normal(0, 1, 3, 4096)
+    points[:, 0, :2048] = 0
+    assert len(populations(PointCloud(points, {})).unique()) == 1
+
+
+def test_sd3_without_t5_is_one_population() -> None:
+    """When every row is a CLIP row all of them may be exchanged."""
+    assert len(populations(sd3(0, [0, 1, 2], 3)).unique()) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32])
+@pytest.mark.parametrize("shape", [(1, 5), (1, 1, 5), (1, 1, 1, 5), (5,)])
+def test_hidden_rows_are_a_population_of_their_own(dtype: torch.dtype, shape: tuple[int, ...]):
+    """An attention mask of any type or shape sets the rows it hides apart from those it shows."""
+    mask = torch.tensor([1, 1, 0, 1, 0]).to(dtype).reshape(shape)
+    labels = populations(cloud(0, rows=5, attention_mask=mask))[0]
+    assert (labels == labels[0]).tolist() == [True, True, False, True, False]
+
+
+def test_every_prompt_of_a_batch_has_its_own_mask() -> None:
+    """Row b of a batch is split by row b of its attention mask."""
+    mask = torch.tensor([[1, 1, 0], [1, 0, 0]])
+    labels = populations(cloud(0, rows=3, batch=2, attention_mask=mask))
+    assert (labels == labels[:, :1]).tolist() == [[True, True, False], [True, False, False]]
+
+
+def test_a_mask_shared_by_a_batch_hides_in_every_prompt() -> None:
+    """A mask of one line for a batch of prompts, as attention broadcasts it, splits all of them."""
+    labels = populations(cloud(0, rows=3, batch=2, attention_mask=torch.tensor([[1, 1, 0]])))
+    assert (labels == labels[:, :1]).tolist() == [[True, True, False]] * 2
+
+
+def test_sd3_rows_under_a_mask_are_up_to_four_populations() -> None:
+    """Encoder and mask split independently of one another."""
+    labels = populations(sd3(0, [0, 1], 4, attention_mask=torch.tensor([[1, 0, 1, 0]])))[0]
+    assert len(labels.unique()) == 4
+
+
+def test_a_mask_of_another_length_labels_nothing() -> None:
+    """A mask that does not fit the rows cannot hide any of them."""
+    labels = populations(cloud(0, rows=3, attention_mask=torch.tensor([[1, 0]])))
+    assert labels.unique().tolist() == [0]
+
+
+def test_the_summary_names_rows_width_norms_and_keys() -> None:
+    """A person reads how many rows there are, how wide, how long, and what else is held."""
+    points = torch.zeros(2, 3, 4)
+    points[..., 0] = torch.tensor([1.0, 2.0, 6.0])
+    text = summary([PointCloud(points, {"strength": 1.0, "area": None}), cloud(0, rows=2)])
+    first, keys, second, nothing = text.splitlines()
+    assert "3 rows of 4 features, batch of 2" in first
+    assert "1.00 to 6.00, mean 3.00" in first
+    assert keys.endswith("area, strength")
+    assert "2 rows of 6 features;" in second
+    assert nothing.endswith("nothing")
