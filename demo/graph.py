@@ -32,7 +32,7 @@ class Node:
     inputs: dict[str, Any]
     title: str
     group: str
-    height: int
+    room: int
 
     def __getitem__(self, slot: int) -> Link:
         return Link(self, slot)
@@ -51,11 +51,16 @@ class Graph:
         self.group = title
         self.colours[title] = colour
 
-    def add(self, type: str, title: str = "", height: int = 0, **inputs: Any) -> Node:
-        """Add a node. Inputs are values or links; `height` leaves room for a preview."""
-        node = Node(len(self.nodes) + 1, type, inputs, title, self.group, height)
+    def add(self, type: str, title: str = "", room: int = 0, **inputs: Any) -> Node:
+        """Add a node. Inputs are values or links; `room` is height left for a preview."""
+        node = Node(len(self.nodes) + 1, type, inputs, title, self.group, room)
         self.nodes.append(node)
         return node
+
+    def find(self, title: str) -> str:
+        """The id, as the server writes it, of the one node with this title."""
+        (node,) = (node for node in self.nodes if node.title == title)
+        return str(node.id)
 
     def to_api(self) -> dict[str, Any]:
         """The graph as `POST /prompt` takes it."""
@@ -168,7 +173,7 @@ def _widget_values(node: Node, schema: dict[str, Any]) -> list[Any]:
 
 def _height(node: Node, schema: dict[str, Any]) -> int:
     rows = max(len(_sockets(node, schema)), len(schema["output"]))
-    return ROW_HEIGHT * (rows + len(_widget_values(node, schema))) + 16 + node.height
+    return ROW_HEIGHT * (rows + len(_widget_values(node, schema))) + 16 + node.room
 
 
 def _workflow_node(

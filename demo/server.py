@@ -141,11 +141,17 @@ class Server:
             prompt_id = self.queue(prompt)
             while not self._ended(channel.recv(), prompt_id, progress):
                 pass
-        entry = self.get(f"history/{prompt_id}")[prompt_id]
+        entry = self._history(prompt_id)
         error = _failure(entry)
         if error:
             raise ServerError(error)
         return entry["outputs"]
+
+    def _history(self, prompt_id: str) -> dict[str, Any]:
+        # The server tells the end of a run just before it writes it down.
+        while prompt_id not in (history := self.get(f"history/{prompt_id}")):
+            time.sleep(0.05)
+        return history[prompt_id]
 
     def _ended(
         self, message: Any, prompt_id: str, progress: Callable[[str, int, int], None] | None
@@ -191,7 +197,11 @@ def mps() -> bool:
 
 def link_model(kind: str, path: Path) -> str:
     """Make a model file known to our ComfyUI without copying it; returns its name there."""
-    target = BASE / "models" / kind / path.name
+    folder = BASE / "models" / kind
+    for stale in folder.iterdir():
+        if stale.is_symlink() and not stale.exists():
+            stale.unlink()
+    target = folder / path.name
     if path.resolve() != target.resolve():
         target.unlink(missing_ok=True)
         os.symlink(path.resolve(), target)

@@ -1,14 +1,16 @@
 """The example workflows, each written once: run by the demo and the tests, opened by artists.
 
-    python -m demo.workflows     writes example_workflows/*.json from what is below
+python -m demo.workflows     writes example_workflows/*.json from what is below
 """
 
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import tomllib
 
 from .environment import ROOT
 from .graph import Graph, Link, Node
@@ -183,9 +185,10 @@ def compare_couplings(s: Settings) -> Graph:
         graph.add("PreviewImage", f"Frames: {method}", 200, images=images[0])
         steps[method] = path_length(graph, s, images[0], f": {method}")[3]
     graph.begin_group("7. Side by side", RESULT)
-    compare = {f"steps_{x}": steps[m] for x, m in zip("abc", COUPLINGS, strict=True)}
-    labels = {f"label_{x}": m for x, m in zip("abcd", (*COUPLINGS, "D"), strict=True)}
-    chart = graph.add("GeodesicCompare", "Which morph is smoothest?", 260, **compare, **labels)
+    compare: dict[str, Any] = {"label_d": "D"}
+    for letter, method in zip("abc", COUPLINGS, strict=True):
+        compare |= {f"steps_{letter}": steps[method], f"label_{letter}": method}
+    chart = graph.add("GeodesicCompare", "Which morph is smoothest?", 260, **compare)
     graph.add("PreviewAny", "Table", 160, source=chart[1])
     return graph
 
@@ -197,9 +200,9 @@ def keyframes_constant_speed(s: Settings) -> Graph:
     graph.begin_group("2. Keyframes, as a loop", GEOMETRY)
     path: Link | None = None
     for letter, prompt in zip("ABC", common.prompts, strict=True):
-        inputs = {"conditioning": prompt, "weight": 1.0, "method": COUPLINGS[0], "seed": 0}
-        previous = {} if path is None else {"previous": path}
-        path = graph.add("GeodesicKeyframe", f"Keyframe {letter}", **inputs, **previous)[0]
+        inputs: dict[str, Any] = {} if path is None else {"previous": path}
+        inputs |= {"conditioning": prompt, "weight": 1.0, "method": COUPLINGS[0], "seed": 0}
+        path = graph.add("GeodesicKeyframe", f"Keyframe {letter}", **inputs)[0]
     assert path is not None
     coarse = times(graph, s.frames, ending="loop")
     graph.begin_group("3. Coarse pass", RENDER)

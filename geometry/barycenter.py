@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
-from .coupling import Coupling, couple
+from .coupling import Coupling, common_rows, couple
 from .extras import average, check_extras, mix_extras
 
 # Objectives nearer than this, relatively, are equal; the earlier start is then kept.
@@ -40,7 +40,7 @@ def barycenter(
     """The weighted barycentre of K clouds [1, N, D]; equal weights when none are given.
 
     A weight of 1 returns that cloud exactly; two clouds give a point of their geodesic, in the
-    row order of the first. `progress(done, starts)` is called before each start and may raise.
+    row order of the first. `progress(done, starts)` is called after each start and may raise.
     Raises ValueError for weights that do not fit, and whatever `couple` raises.
     """
     shares = normalised(weights, len(clouds))
@@ -56,11 +56,11 @@ def barycenter(
     check_extras([cloud.extras for cloud in chosen], names)
     best: tuple[float, Tensor] | None = None
     for start in range(len(chosen)):
-        if progress:
-            progress(start, len(chosen))
         found = _descend(chosen, shares, start)
         if best is None or found[0] < best[0] * (1 - SAME_OBJECTIVE):
             best = found
+        if progress:
+            progress(start + 1, len(chosen))
     assert best is not None
     extras = mix_extras([cloud.extras for cloud in chosen], shares, names)
     return Barycenter(PointCloud(best[1], extras), best[0])
@@ -70,7 +70,7 @@ def _descend(
     clouds: Sequence[PointCloud], weights: Sequence[float], start: int
 ) -> tuple[float, Tensor]:
     """The fixed point from one cloud: its objective and rows [1, R, D]."""
-    rows = math.lcm(*(cloud.rows for cloud in clouds))
+    rows = common_rows([cloud.rows for cloud in clouds], "path")
     points = repeat_rows(clouds[start].points, rows)
     objective = math.inf
     for _ in range(MAX_STEPS):
@@ -87,8 +87,8 @@ def _descend(
 
 def _couple_rows(moving: PointCloud, cloud: PointCloud, k: int) -> Coupling:
     # All dictionaries were checked against each other once; here only the mask still matters.
-    pair = (PointCloud(c.points, _mask_of(c)) for c in (moving, cloud))
-    return couple(*pair, names=("the other keyframes", f"keyframe {k + 1}"))
+    source, target = (PointCloud(c.points, _mask_of(c)) for c in (moving, cloud))
+    return couple(source, target, names=("the other keyframes", f"keyframe {k + 1}"))
 
 
 def _mask_of(cloud: PointCloud) -> dict[str, Any]:

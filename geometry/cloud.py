@@ -94,14 +94,15 @@ def populations(cloud: PointCloud) -> Tensor:
     """Label the rows that a coupling may exchange: [B, N] int64, equal labels may be paired.
 
     Two things split a cloud. Rows that an `attention_mask` hides must not be paired with rows it
-    shows. And SD3's rows come from two encoders (algorithm note above `SD3_WIDTH`).
+    shows. And SD3's rows come from two encoders (see `SD3_WIDTH`); rows of zeros belong to neither.
     """
     labels = torch.zeros(cloud.points.shape[:2], dtype=torch.int64)
     mask = cloud.extras.get("attention_mask")
     if isinstance(mask, Tensor) and mask.numel() == cloud.batch * cloud.rows:
         labels += mask.reshape(cloud.batch, cloud.rows).cpu().ne(0).long()
     if cloud.width == SD3_WIDTH:
-        is_clip = (cloud.points[..., SD3_CLIP_WIDTH:] == 0).all(dim=-1).cpu()
+        empty = (cloud.points == 0).all(dim=-1).cpu()
+        is_clip = (cloud.points[..., SD3_CLIP_WIDTH:] == 0).all(dim=-1).cpu() & ~empty
         labels += 2 * is_clip.long()
     return labels
 

@@ -12,7 +12,7 @@ proposition 2.1). Zero-padding or cutting would change the image; repeating does
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,7 +33,7 @@ RESOLUTION = 2.0**-32
 
 # A coupling of m and n rows has lcm(m, n) pairs. Beyond this many repetitions of the longer
 # prompt the attention layers pay for rows that say nothing new.
-MAX_REPEATS = 64
+MAX_REPEATS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,17 +224,21 @@ def _pairs_by_population(
     return _ordered(np.concatenate(sources), np.concatenate(targets))
 
 
-def check_row_counts(m: int, n: int, names: tuple[str, str]) -> None:
-    """Raise ValueError where two row counts have no common multiple worth attending to."""
-    longest = max(m, n)
-    coprime = m != n and min(m, n) > 1 and math.gcd(m, n) == 1
-    if coprime or math.lcm(m, n) > MAX_REPEATS * longest:
+def common_rows(counts: Sequence[int], name: str) -> int:
+    """The number of rows on which clouds of all these counts can be written.
+
+    Raises ValueError, naming the input, where that is more than a model should attend to.
+    """
+    rows = math.lcm(*counts)
+    coprime = len(set(counts)) == 2 and min(counts) > 1 and math.gcd(*counts) == 1
+    if coprime or rows > MAX_REPEATS * max(counts):
+        listed = " and ".join(str(count) for count in dict.fromkeys(counts))
         raise ValueError(
-            f"{names[0]} and {names[1]}: {m} and {n} rows only match after repeating them to "
-            f"{math.lcm(m, n)} rows, which no model can attend to in reasonable time. Pad both "
-            "prompts to one length in the text encoder (its minimum-length option, or prompts "
-            "of similar length), then couple again."
+            f"{name}: {listed} rows only match after repeating them to {rows} rows, which no "
+            "model can attend to in reasonable time. Pad all prompts to one length in the text "
+            "encoder (its minimum-length option, or prompts of similar length) and try again."
         )
+    return rows
 
 
 def _check_clouds(source: PointCloud, target: PointCloud, names: tuple[str, str]) -> None:
@@ -249,14 +253,22 @@ def _check_clouds(source: PointCloud, target: PointCloud, names: tuple[str, str]
             f"{names[0]} and {names[1]}: expected batches of one size, got {source.batch} and "
             f"{target.batch}. Give both the same number of prompts."
         )
-    check_row_counts(source.rows, target.rows, names)
+    common_rows((source.rows, target.rows), f"{names[0]} and {names[1]}")
 
 
 def _check_populations(
     source: PointCloud, target: PointCloud, names: tuple[str, str]
 ) -> tuple[Tensor, Tensor]:
-    """Labels of the rows of both clouds; populations must match one to one in size."""
+    """Labels of the rows of both clouds; populations must match one to one in size.
+
+    A prompt zeroed out as a whole has no populations and takes on those of the other.
+    """
     labels = populations(source), populations(target)
+    if source.rows == target.rows:
+        if not source.points.any():
+            labels = labels[1], labels[1]
+        elif not target.points.any():
+            labels = labels[0], labels[0]
     split = any(len(torch.unique(one)) > 1 for one in labels)
     for x, y in zip(*labels, strict=True):
         counts = [torch.bincount(one, minlength=4).tolist() for one in (x, y)]

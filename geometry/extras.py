@@ -64,7 +64,7 @@ def _mix(
     weights: Sequence[float],
     names: Sequence[str],
 ) -> Any:
-    values = [one.get(key) for one in extras]
+    values: list[Any] = [one.get(key) for one in extras]
     if all(same_value(values[0], value) for value in values[1:]):
         return values[0]
     for k, weight in enumerate(weights):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
-from .coupling import MAX_REPEATS, OPTIMAL, Coupling, couple
+from .coupling import OPTIMAL, Coupling, common_rows, couple
 from .extras import POOLED, average, mix_extras, same_value
 
 # Two times closer than this are one time: thirds and sevenths are not exact in binary.
@@ -107,22 +107,14 @@ class Path:
     @cached_property
     def rows(self) -> int:
         """The number of rows on which every leg and every stop can be written."""
-        rows = math.lcm(*(leg.pairs for leg in self.all_legs), *(c.rows for c in self.stops))
-        longest = max(cloud.rows for cloud in self.stops)
-        if rows > MAX_REPEATS * longest:
-            raise ValueError(
-                f"path: its keyframes have {sorted({c.rows for c in self.stops})} rows, which "
-                f"only match after repeating them to {rows} rows. Pad the prompts to one length "
-                "in the text encoder."
-            )
-        return rows
+        return common_rows([cloud.rows for cloud in self.stops], "path")
 
     def locate(self, t: float) -> tuple[int, float]:
         """The leg that holds time t and the time inside it, in [0, 1); a stop is (k, 0.0)."""
         check_time(t)
         if not self.all_legs:
             raise ValueError(
-                "path: expected at least two keyframes, got one. Chain another GeodesicKeyframe "
+                "path: expected at least two keyframes, got one. Chain another Prompt Keyframe "
                 "behind it."
             )
         near = int(np.argmin(np.abs(self.knots - t)))
@@ -180,7 +172,7 @@ def sample(path: Path, times: Sequence[float]) -> list[Frames]:
     if path.stops[0].batch != 1:
         raise ValueError(
             f"path: expected one prompt per keyframe, got a batch of {path.stops[0].batch}. Use "
-            "GeodesicBlend for batches, or split the batch before the path."
+            "Blend Prompts for batches, or split the batch before the path."
         )
     places = [path.locate(t) for t in times]
     points = _points(path, places)

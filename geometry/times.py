@@ -34,7 +34,8 @@ MAX_FRAMES = 4096
 class Times:
     """One time in [0, 1] per frame.
 
-    "stop" ends at 1. "ping-pong" reads the same from both ends. "loop" runs on the closed path,
+    "stop" ends at 1. "ping-pong" reads the same from both ends, so it ends on the frame it began
+    with. "loop" runs on the closed path,
     whose t = 1 is the first keyframe again: no frame stands there, so a cycled video never shows
     one frame twice.
     """
@@ -189,4 +190,5 @@ def retime(
     s = np.concatenate([[0.0], np.cumsum(d)])
     s = s / s[-1] if s[-1] > 0 else np.linspace(0, 1, len(s))
     new = np.interp(uniform(frames, schedule.ending), s, t)
+    new[0] = t[0]  # np.interp takes the last of several equal s, also where the path stands still
     return Times(tuple(_arranged(new.tolist(), frames, schedule.ending)), schedule.ending)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,11 @@ def test(model: Any, conditioning: Any, latent: dict[str, Any], seed: int) -> In
     for name, rearranged in changed.items():
         result = _step(model, conditioning_from_clouds(rearranged), latent, seed)
         changes[name] = float((result - reference).norm() / reference.norm())
+        if not math.isfinite(changes[name]):
+            raise ValueError(
+                "model: expected a step that gives finite numbers, got NaN, infinity or all zeros. "
+                "Check the model file, or run it in a higher precision."
+            )
         bar.update(1)
     return Invariance(**changes)
 

@@ -34,7 +34,7 @@ def measure_on_device(images: Any, backbone: str, frames_per_batch: int, downloa
             found.metric,
             frames_per_batch,
             management.get_torch_device(),
-            lambda done, total: bar.update_absolute(done, total),
+            bar.update_absolute,
         )
     finally:
         patcher.detach()

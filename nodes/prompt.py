@@ -309,7 +309,7 @@ class GeodesicSchedule(io.ComfyNode):
                     min=0,
                     max=MAX_FRAMES,
                     tooltip="Frames the sampler works on at once; 0 is all of them. Lower it when "
-                    "memory runs out; the frames stay the same.",
+                    "memory runs out; with a deterministic sampler the frames stay the same.",
                 ),
             ],
             outputs=[
@@ -349,7 +349,7 @@ class GeodesicBarycenter(io.ComfyNode):
             category=CATEGORY,
             description="The prompt in the middle of several: their Wasserstein barycentre.",
             inputs=[
-                path_input("path", "Its keyframes are mixed; their order does not matter."),
+                path_input("path", "Its keyframes are mixed, each with its weight."),
                 io.String.Input(
                     "weights",
                     default="",
@@ -367,9 +367,9 @@ class GeodesicBarycenter(io.ComfyNode):
     def execute(cls, path: Any, weights: str) -> io.NodeOutput:
         parsed = parse_weights(weights)
         paths = as_paths(path)
-        bar = ProgressBar(len(paths) * len(paths[0].keyframes))
+        bar = ProgressBar(1)
         found = [
-            barycenter([k.cloud for k in one.keyframes], parsed, lambda *_: bar.update(1))
+            barycenter([k.cloud for k in one.keyframes], parsed, bar.update_absolute)
             for one in paths
         ]
         return io.NodeOutput(conditioning_from_clouds([one.cloud for one in found]))

@@ -115,8 +115,10 @@ def attention(queries: Tensor, rows: Tensor, keys: Tensor, values: Tensor) -> Te
 @given(SEEDS, st.integers(1, 8), st.integers(1, 4))
 def test_attention_sees_the_measure_alone(seed: int, rows: int, times: int) -> None:
     """Neither permuting the rows nor repeating all of them changes what attention returns."""
-    points, queries = (normal(seed + k, n, 5, dtype=torch.float64) for k, n in ((0, rows), (1, 3)))
-    keys, values = (normal(seed + k, 5, 4, dtype=torch.float64) for k in (2, 3))
+    points = normal(seed, rows, 5, dtype=torch.float64)
+    queries, keys, values = (
+        normal(seed + k, n, 4, dtype=torch.float64) for k, n in ((1, 3), (2, 5), (3, 5))
+    )
     expected = attention(queries, points, keys, values)
     order = torch.randperm(rows * times, generator=torch.Generator("cpu").manual_seed(seed))
     changed = repeat_rows(points, rows * times)[order]

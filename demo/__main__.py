@@ -1,0 +1,193 @@
+"""`make demo`: a morph video, a comparison of three couplings, and what they measure.
+
+Settings come from the environment, so that `make demo PROMPT_A="a cat" FRAMES=24` works.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from . import backbone, checkpoint
+from .environment import BASE, ROOT, locate
+from .graph import Graph
+from .server import Server, ServerError, link_model
+from .workflows import COUPLINGS, Settings, compare_couplings, two_prompt_morph
+
+OUTPUT = ROOT / "demo" / "output"
+SMALL = "geodesic_small_sd15.safetensors"
+PUBLISHED = "alexnet-owt-7be5be79.pth"
+PORT = 8189
+# On a terminal, progress overwrites its own line; elsewhere there is none.
+CLEAR = "\r\033[K" if sys.stdout.isatty() else ""
+THUMBNAIL, MARGIN, LABEL = 128, 8, 34
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of the demo's table, and the frames behind it."""
+
+    method: str
+    cost: float
+    relative_cost: float
+    ppl: str
+    metric: str
+    frames: list[Image.Image]
+
+
+def main(environment: Mapping[str, str]) -> None:
+    """Run the demo; raises ServerError with one sentence for what a person must mend."""
+    settings = read_settings(environment)
+    announce_backbone()
+    port = read_integer(environment, "PORT", PORT, 1, 65535)
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    with Server(port) as server:
+        morph = two_prompt_morph(settings)
+        outputs = run(server, morph, "morph")
+        video = OUTPUT / "morph.mp4"
+        video.write_bytes(server.fetch(outputs[morph.find("Save")]["images"][0]))
+        graph = compare_couplings(settings)
+        outputs = run(server, graph, "comparison")
+        rows = [comparison(server, graph, outputs, method) for method in COUPLINGS]
+        chart = OUTPUT / "ppl_chart.png"
+        file = outputs[graph.find("Which morph is smoothest?")]["images"][0]
+        chart.write_bytes(server.fetch(file))
+    strip = OUTPUT / "filmstrip.png"
+    filmstrip(rows).save(strip)
+    print(table(rows))
+    for path in (video, strip, chart):
+        print(path)
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """What CHECKPOINT, PROMPT_A, PROMPT_B, FRAMES and SEED ask for."""
+    given = environment.get("CHECKPOINT")
+    if given:
+        size = {"checkpoint": find_checkpoint(given)}
+    else:
+        checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
+        print("No CHECKPOINT= given: using the small one from this repository.")
+        # What that checkpoint was made for: 64 pixels, few steps, mild guidance.
+        size = {"checkpoint": SMALL, "size": 64, "steps": 12, "cfg": 4.0}
+    default = Settings()
+    prompts: dict[str, Any] = {
+        name.lower(): environment.get(name) or getattr(default, name.lower())
+        for name in ("PROMPT_A", "PROMPT_B")
+    }
+    numbers: dict[str, Any] = {
+        "frames": read_integer(environment, "FRAMES", default.frames, 2, 4096),
+        "seed": read_integer(environment, "SEED", default.seed, 0, 2**64 - 1),
+    }
+    return Settings(**size, **prompts, **numbers)
+
+
+def read_integer(
+    environment: Mapping[str, str], name: str, default: int, lowest: int, highest: int
+) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        raise ServerError(f"{name}={text}: expected a whole number from {lowest} to {highest}.")
+    return int(text)
+
+
+def find_checkpoint(given: str) -> str:
+    """A path anywhere, or a name in the models folder; returns the name ComfyUI knows it by."""
+    path = Path(given).expanduser()
+    if path.is_file():
+        return link_model("checkpoints", path)
+    folders = [BASE, locate().comfyui]
+    if any((folder / "models" / "checkpoints" / given).is_file() for folder in folders):
+        return given
+    raise ServerError(f"CHECKPOINT={given}: there is no such file, and no such name in models/.")
+
+
+def announce_backbone() -> None:
+    """Say what measures; without published weights that is a random network, named as such."""
+    homes = [base / "models" / "lpips" for base in (BASE, locate().comfyui)]
+    if any((home / PUBLISHED).is_file() for home in homes):
+        return
+    backbone.ensure(BASE / "models" / "lpips")
+    print(
+        f"No LPIPS weights ({PUBLISHED}) in {homes[0]}: measuring with lpips's random-backbone "
+        "variant, which table and chart name."
+    )
+
+
+def run(server: Server, graph: Graph, what: str) -> dict[str, Any]:
+    """Run a graph with its progress on one line."""
+    titles = {str(node.id): node.title for node in graph.nodes}
+    try:
+        outputs = server.run(graph.to_api(), progress_line(what, titles))
+    except ServerError as error:
+        message = str(error).splitlines()[0]
+        if message.startswith("CheckpointLoaderSimple"):
+            message = f"ComfyUI can't load this CHECKPOINT ({message})"
+        raise ServerError(f"The {what} failed: {message}") from error
+    print(f"{CLEAR}{what}: done", flush=True)
+    return outputs
+
+
+def progress_line(what: str, titles: Mapping[str, str]) -> Callable[[str, int, int], None]:
+    def show(node: str, done: int, total: int) -> None:
+        print(f"{CLEAR}{what}: {titles.get(node, node)} {done}/{total}", end="", flush=True)
+
+    return show if CLEAR else lambda *_: None
+
+
+def comparison(server: Server, graph: Graph, outputs: Mapping[str, Any], method: str) -> Comparison:
+    def text(title: str) -> str:
+        return outputs[graph.find(title)]["text"][0]
+
+    (line,) = (line for line in text("Table").splitlines() if line.startswith(f"| {method} |"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    files = outputs[graph.find(f"Frames: {method}")]["images"]
+    return Comparison(
+        method=method,
+        cost=float(text(f"Cost: {method}")),
+        relative_cost=float(text(f"Relative cost: {method}")),
+        ppl=cells[1],
+        metric=cells[-1],
+        frames=[Image.open(io.BytesIO(server.fetch(file))).convert("RGB") for file in files],
+    )
+
+
+def table(rows: list[Comparison]) -> str:
+    lines = [f"{'coupling':<18} {'cost':>9} {'relative cost':>14} {'PPL':>9}  metric"]
+    lines += [
+        f"{row.method:<18} {row.cost:>9.3f} {row.relative_cost:>14.4f} {row.ppl:>9}  {row.metric}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def filmstrip(rows: list[Comparison], columns: int = 9) -> Image.Image:
+    """The couplings under each other, equally spaced frames of each from first to last."""
+    count = min(columns, len(rows[0].frames))
+    width = MARGIN + count * (THUMBNAIL + MARGIN)
+    height = len(rows) * (LABEL + THUMBNAIL) + MARGIN
+    sheet = Image.new("RGB", (width, height), "#1e1f22")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=18)
+    for k, row in enumerate(rows):
+        top = k * (LABEL + THUMBNAIL)
+        label = f"{row.method}   relative cost {row.relative_cost:.3f}"
+        draw.text((MARGIN, top + 7), label, fill="#e6e6e6", font=font)
+        for column in range(count):
+            place = round(column * (len(row.frames) - 1) / max(count - 1, 1))
+            frame = row.frames[place].resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+            sheet.paste(frame, (MARGIN + column * (THUMBNAIL + MARGIN), top + LABEL))
+    return sheet
+
+
+if __name__ == "__main__":
+    try:
+        main(os.environ)
+    except ServerError as error:
+        sys.exit(f"\ndemo: {error}")
