@@ -57,7 +57,6 @@ class Server:
         self.port = port or free_port()
         self.cpu = (not torch.cuda.is_available() and not mps()) if cpu is None else cpu
         self.log = log
-        self.client = uuid.uuid4().hex
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -119,9 +118,9 @@ class Server:
     def post(self, path: str, body: dict[str, Any] | None = None) -> requests.Response:
         return requests.post(f"{self.url}/{path}", json=body or {}, timeout=60)
 
-    def queue(self, prompt: dict[str, Any]) -> str:
-        """Put an API-format prompt into the queue; returns its id."""
-        answer = self.post("prompt", {"prompt": prompt, "client_id": self.client})
+    def queue(self, prompt: dict[str, Any], client: str = "") -> str:
+        """Put an API-format prompt into the queue; returns its id. Events go to `client`."""
+        answer = self.post("prompt", {"prompt": prompt, "client_id": client})
         if answer.status_code != 200:
             raise ServerError(_refusal(answer.json()))
         return answer.json()["prompt_id"]
@@ -134,11 +133,13 @@ class Server:
         `progress(node id, done, total)` follows every node. Raises ServerError with the message
         of the node that failed.
         """
+        # A name of its own for every run: the server forgets a name when its first channel ends.
+        client = uuid.uuid4().hex
         channel = websocket.create_connection(
-            f"ws://127.0.0.1:{self.port}/ws?clientId={self.client}", timeout=600
+            f"ws://127.0.0.1:{self.port}/ws?clientId={client}", timeout=600
         )
         with contextlib.closing(channel):
-            prompt_id = self.queue(prompt)
+            prompt_id = self.queue(prompt, client)
             while not self._ended(channel.recv(), prompt_id, progress):
                 pass
         entry = self._history(prompt_id)

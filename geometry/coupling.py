@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -230,7 +231,8 @@ def common_rows(counts: Sequence[int], name: str) -> int:
     Raises ValueError, naming the input, where that is more than a model should attend to.
     """
     rows = math.lcm(*counts)
-    coprime = len(set(counts)) == 2 and min(counts) > 1 and math.gcd(*counts) == 1
+    different = combinations(sorted(set(counts) - {1}), 2)
+    coprime = any(math.gcd(m, n) == 1 for m, n in different)
     if coprime or rows > MAX_REPEATS * max(counts):
         listed = " and ".join(str(count) for count in dict.fromkeys(counts))
         raise ValueError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from ..geometry.cloud import conditioning_from_clouds
 from ..geometry.path import Frames, Path, sample
 from ..geometry.times import Times
 
@@ -20,11 +21,18 @@ def schedule(
     Raises ValueError for anything but one image in `latent`.
     """
     check_one_image(latent)
-    entries = [sample(path.closed() if times.is_loop else path, times.values) for path in paths]
-    return [
-        ([_slice(groups, start, stop) for groups in entries], repeat_latent(latent, stop - start))
-        for start, stop in _chunks(entries, len(times), frames_per_batch)
-    ]
+    paths = [path.closed() if times.is_loop else path for path in paths]
+    entries = [sample(path, times.values) for path in paths]
+    batches = []
+    for start, stop in _chunks(entries, len(times), frames_per_batch):
+        if stop - start == 1:
+            # Alone in its batch a keyframe needs no repeated rows: it is the prompt itself.
+            clouds = [path.at(times.values[start]) for path in paths]
+            conditioning = conditioning_from_clouds(clouds)
+        else:
+            conditioning = [_slice(groups, start, stop) for groups in entries]
+        batches.append((conditioning, repeat_latent(latent, stop - start)))
+    return batches
 
 
 def _chunks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import comfy.model_management as management
@@ -76,6 +77,8 @@ class GeodesicPathLength(io.ComfyNode):
                 io.Boolean.Input(
                     "download",
                     default=False,
+                    # Prompts saved before this input existed must still run.
+                    optional=True,
                     tooltip="Allow this node to fetch the backbone's weights from "
                     "download.pytorch.org into models/lpips when they are missing.",
                 ),
@@ -97,7 +100,7 @@ class GeodesicPathLength(io.ComfyNode):
         images: list[Any],
         backbone: list[str],
         frames_per_batch: list[int],
-        download: list[bool],
+        download: Sequence[bool] = (False,),
     ) -> io.NodeOutput:
         steps = measure_on_device(images, backbone[0], frames_per_batch[0], download[0])
         chart = charts.steps_chart(steps)
@@ -179,7 +182,7 @@ class GeodesicCompare(io.ComfyNode):
     def execute(cls, **inputs: Any) -> io.NodeOutput:
         letters = [letter.lower() for letter in LABELS]
         paths = [
-            (inputs[f"label_{x}"], inputs[f"steps_{x}"])
+            (inputs.get(f"label_{x}", x.upper()), inputs[f"steps_{x}"])
             for x in letters
             if inputs.get(f"steps_{x}") is not None
         ]

@@ -7,5 +7,7 @@ from server import PromptServer
 
 
 def show_text(cls: type[io.ComfyNode], text: str) -> None:
-    """Show text under the running node, in every renderer, while the page is open."""
-    PromptServer.instance.send_progress_text(text, cls.hidden.unique_id)
+    """Show text under the running node, in every renderer; without a server, show nothing."""
+    instance = getattr(PromptServer, "instance", None)
+    if instance is not None and cls.hidden is not None:
+        instance.send_progress_text(text, cls.hidden.unique_id)

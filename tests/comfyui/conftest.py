@@ -1,0 +1,105 @@
+"""A real ComfyUI for the tests: its server, and its modules in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from demo import backbone, checkpoint
+from demo.__main__ import SMALL
+from demo.environment import BASE, locate
+from demo.server import Server
+from demo.workflows import Settings
+
+PROMPT_A, PROMPT_B = "a red fox in fresh snow", "an old lighthouse above a stormy sea"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models() -> None:
+    """The small checkpoint and a random LPIPS backbone, where ComfyUI looks for them."""
+    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
+    backbone.ensure(BASE / "models" / "lpips")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running ComfyUI server with the pack in it."""
+    log = tmp_path_factory.mktemp("server") / "server.log"
+    with Server(cpu=True, log=log) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The example graphs at a size that runs in seconds."""
+    return Settings(
+        checkpoint=SMALL,
+        prompt_a=PROMPT_A,
+        prompt_b=PROMPT_B,
+        size=64,
+        frames=5,
+        frames_per_batch=0,
+        steps=4,
+        cfg=4.0,
+    )
+
+
+@dataclass(frozen=True)
+class Comfy:
+    """ComfyUI's own modules, our pack as ComfyUI loads it, and the small checkpoint."""
+
+    nodes: ModuleType
+    prompt: Any
+    metrics: Any
+    backbones: Any
+    model: Any
+    clip: Any
+    vae: Any
+
+    def encode(self, text: str) -> list[Any]:
+        return self.nodes.CLIPTextEncode().encode(self.clip, text)[0]
+
+    def latent(self, size: int = 64, count: int = 1) -> dict[str, Any]:
+        return self.nodes.EmptyLatentImage().generate(size, size, count)[0]
+
+    def sample(self, positive: Any, latent: Any, seed: int = 1, steps: int = 4) -> Any:
+        negative = self.encode("")
+        arguments = (seed, steps, 4.0, "dpmpp_2m", "karras", positive, negative, latent)
+        return self.nodes.KSampler().sample(self.model, *arguments)[0]["samples"]
+
+
+@pytest.fixture(scope="session")
+def comfy() -> Comfy:
+    """ComfyUI in this process. Its top-level `nodes` module must win over our folder's name."""
+    before, arguments = list(sys.path), list(sys.argv)
+    sys.path.insert(0, str(locate().comfyui))
+    sys.argv = ["comfyui", "--cpu", "--base-directory", str(BASE)]
+    try:
+        # First, as in ComfyUI's main.py: a dependency has a module named `utils` as well.
+        import comfy.options
+        import utils.install_util  # noqa: F401
+
+        comfy.options.enable_args_parsing()
+        import server as _server  # noqa: F401
+
+        import nodes as comfy_nodes
+    finally:
+        sys.path[:] = [*before, str(locate().comfyui)]
+        sys.argv = arguments
+    import asyncio
+
+    from geodesic_morph import comfy_entrypoint
+    from geodesic_morph.nodes import backbones, metrics, prompt
+
+    asyncio.run(_load(comfy_entrypoint))
+    model, clip, vae = comfy_nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
+    return Comfy(comfy_nodes, prompt, metrics, backbones, model, clip, vae)
+
+
+async def _load(entrypoint: Any) -> None:
+    await (await entrypoint()).get_node_list()
