@@ -142,15 +142,18 @@ class Server:
             prompt_id = self.queue(prompt, client)
             while not self._ended(channel.recv(), prompt_id, progress):
                 pass
-        entry = self._history(prompt_id)
+        entry = self.wait(prompt_id)
         error = _failure(entry)
         if error:
             raise ServerError(error)
         return entry["outputs"]
 
-    def _history(self, prompt_id: str) -> dict[str, Any]:
-        # The server tells the end of a run just before it writes it down.
+    def wait(self, prompt_id: str, seconds: float = 600) -> dict[str, Any]:
+        """What the server wrote down of a run, once it has ended (a moment after it says so)."""
+        deadline = time.monotonic() + seconds
         while prompt_id not in (history := self.get(f"history/{prompt_id}")):
+            if time.monotonic() > deadline:
+                raise ServerError(f"The run did not end in {seconds:.0f} s.")
             time.sleep(0.05)
         return history[prompt_id]
 
