@@ -16,7 +16,7 @@ lint: ## ruff and pyright
 	@$(RUN) -m pyright
 
 bench: ## ratios against what one would use otherwise
-	@$(RUN) -m benchmarks
+	@PYTHONPATH=.comfyui/base/custom_nodes $(RUN) -m benchmarks
 
 workflows: ## write example_workflows/*.json anew from demo/workflows.py
 	@$(RUN) -m demo.workflows

@@ -134,11 +134,15 @@ def run(server: Server, graph: Graph, what: str) -> dict[str, Any]:
     return outputs
 
 
-def progress_line(what: str, titles: Mapping[str, str]) -> Callable[[str, int, int], None]:
-    def show(node: str, done: int, total: int) -> None:
-        print(f"{CLEAR}{what}: {titles.get(node, node)} {done}/{total}", end="", flush=True)
+def progress_line(
+    what: str, titles: Mapping[str, str]
+) -> Callable[[str, dict[str, Any]], None] | None:
+    def show(event: str, data: dict[str, Any]) -> None:
+        if event == "progress":
+            title = titles.get(str(data["node"]), "")
+            print(f"{CLEAR}{what}: {title} {data['value']}/{data['max']}", end="", flush=True)
 
-    return show if CLEAR else lambda *_: None
+    return show if CLEAR else None
 
 
 def comparison(server: Server, graph: Graph, outputs: Mapping[str, Any], method: str) -> Comparison:

@@ -126,12 +126,12 @@ class Server:
         return answer.json()["prompt_id"]
 
     def run(
-        self, prompt: dict[str, Any], progress: Callable[[str, int, int], None] | None = None
+        self, prompt: dict[str, Any], watch: Callable[[str, dict[str, Any]], None] | None = None
     ) -> dict[str, Any]:
         """Queue a prompt and wait for its end; returns the outputs by node id.
 
-        `progress(node id, done, total)` follows every node. Raises ServerError with the message
-        of the node that failed.
+        `watch(type, data)` sees every event of the run, "progress" and "executing" among them.
+        Raises ServerError with the message of the node that failed.
         """
         # A name of its own for every run: the server forgets a name when its first channel ends.
         client = uuid.uuid4().hex
@@ -140,7 +140,7 @@ class Server:
         )
         with contextlib.closing(channel):
             prompt_id = self.queue(prompt, client)
-            while not self._ended(channel.recv(), prompt_id, progress):
+            while not self._ended(channel.recv(), prompt_id, watch):
                 pass
         entry = self.wait(prompt_id)
         error = _failure(entry)
@@ -158,16 +158,18 @@ class Server:
         return history[prompt_id]
 
     def _ended(
-        self, message: Any, prompt_id: str, progress: Callable[[str, int, int], None] | None
+        self,
+        message: Any,
+        prompt_id: str,
+        watch: Callable[[str, dict[str, Any]], None] | None,
     ) -> bool:
         if not isinstance(message, str):  # previews
             return False
         event = json.loads(message)
-        data = event.get("data", {})
-        if data.get("prompt_id") != prompt_id:
+        if event.get("data", {}).get("prompt_id") != prompt_id:
             return False
-        if event["type"] == "progress" and progress:
-            progress(str(data["node"]), data["value"], data["max"])
+        if watch:
+            watch(event["type"], event["data"])
         ends = ("execution_success", "execution_error", "execution_interrupted")
         return event["type"] in ends
 

@@ -102,7 +102,7 @@ def save_video(graph: Graph, s: Settings, images: Link, name: str) -> None:
     graph.add(
         "SaveVideo",
         "Save",
-        220,
+        360,
         video=video[0],
         filename_prefix=f"geodesic/{name}",
         format="auto",

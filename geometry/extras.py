@@ -87,10 +87,10 @@ def average(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     A weight of 0 leaves its tensor out, so that a weight of 1 returns the other exactly.
     """
     work = torch.promote_types(tensors[0].dtype, torch.float32)
-    total = sum(
-        (w * x.to(tensors[0].device, work) for w, x in zip(weights, tensors, strict=True) if w),
-        torch.zeros_like(tensors[0], dtype=work),
-    )
+    used = [(w, x) for w, x in zip(weights, tensors, strict=True) if w]
+    total = used[0][1].to(tensors[0].device, work) * used[0][0]
+    for weight, x in used[1:]:
+        total.add_(x.to(total), alpha=weight)
     return total.to(tensors[0].dtype)
 
 

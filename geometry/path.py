@@ -201,9 +201,8 @@ def _points(path: Path, places: Sequence[tuple[int, float]]) -> Tensor:
         x, y = (
             repeat_rows(z.to(first.device, work), path.rows) for z in paired_rows(path.all_legs[k])
         )
-        u = torch.tensor([places[f][1] for f in frames], dtype=torch.float64, device=first.device)
-        u = u[:, None, None]
-        out[frames] = ((1 - u).to(work) * x + u.to(work) * y).to(first.dtype)
+        for f in frames:
+            out[f] = average((x[0], y[0]), (1 - places[f][1], places[f][1]))
     return out
 
 

@@ -130,6 +130,11 @@ def measure(
     distances: list[float] = []
     done = 0
     for batch in _batches(images, frames_per_batch):
+        if not bool(torch.isfinite(batch).all()):
+            raise ValueError(
+                f"images: expected finite pixels, got NaN or infinity in frames {done + 1} to "
+                f"{done + len(batch)}. Check the VAE and the sampler's settings."
+            )
         features = _features(network, batch.to(device, torch.float32))
         if last:
             distances += _distances(network, last, [f[:1] for f in features])
@@ -170,8 +175,6 @@ def check_images(images: Sequence[Tensor]) -> int:
             f"images: expected at least {MIN_SIZE}×{MIN_SIZE} pixels, got {width}×{height}. "
             "Enlarge them first."
         )
-    if not all(bool(torch.isfinite(batch).all()) for batch in images):
-        raise ValueError("images: expected finite pixels, got NaN or infinity. Check the decoder.")
     return frames
 
 

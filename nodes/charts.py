@@ -59,7 +59,7 @@ def coupling_heatmap(couplings: Sequence[Coupling]) -> Tensor:
     """Distances of all rows, and which were paired; one panel per entry and prompt."""
     panels = [(one, b) for one in couplings for b in range(one.source.batch)]
     shown = panels[:MAX_PANELS]
-    fig, axes = figure(5.6 * len(shown) + 0.6, 5.4, len(shown))
+    fig, axes = figure(5.2 * len(shown), 4.8, len(shown))
     for k, (ax, (coupling, b)) in enumerate(zip(axes, shown, strict=True)):
         distances = np.sqrt(squared_distances(coupling.source.points[b], coupling.target.points[b]))
         picture = ax.imshow(distances, cmap="magma", origin="upper", aspect="auto")
@@ -86,15 +86,15 @@ def _heatmap_title(coupling: Coupling, k: int, count: int) -> str:
 
 def steps_chart(steps: Steps) -> Tensor:
     """The perceptual distance of every step, their mean, and the statistics in words."""
-    fig, (ax,) = figure(8, 4.6)
+    fig, (ax,) = figure(6, 4)
     number = np.arange(1, len(steps.distances) + 1)
     ax.bar(number, steps.distances, width=0.82, color=COLOURS[0], label="step")
     ax.axhline(steps.mean, color=COLOURS[1], linewidth=1.6, label=f"mean (PPL) {steps.mean:.4f}")
     _step_axes(ax, steps.metric, len(number))
     ax.set_title(
-        f"sum {steps.total:.4f}   PDV {steps.variance:.2e}   largest {steps.largest:.4f}   "
-        f"smoothness {steps.smoothness:.3f}",
-        fontsize=10,
+        f"sum {steps.total:.4f}   PDV {steps.variance:.2e}\n"
+        f"largest {steps.largest:.4f}   smoothness {steps.smoothness:.3f}",
+        fontsize=11,
     )
     legend(ax, loc="best")
     return image_of(fig)
@@ -102,7 +102,7 @@ def steps_chart(steps: Steps) -> Tensor:
 
 def compare_chart(paths: Sequence[tuple[str, Steps]]) -> Tensor:
     """Several paths: the steps over the position on the path, and their statistics as bars."""
-    fig, (left, right) = figure(11, 4.8, 2)
+    fig, (left, right) = figure(9, 4.2, 2)
     for (label, steps), colour in zip(paths, COLOURS, strict=False):
         # Middle of each step as a share of the path, so that paths of any length compare.
         middle = (np.arange(len(steps.distances)) + 0.5) / len(steps.distances)

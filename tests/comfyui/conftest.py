@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -12,7 +11,8 @@ import pytest
 
 from demo import backbone, checkpoint
 from demo.__main__ import SMALL
-from demo.environment import BASE, locate
+from demo.environment import BASE
+from demo.in_process import import_comfyui, pack_nodes
 from demo.server import Server
 from demo.workflows import Settings
 
@@ -75,31 +75,7 @@ class Comfy:
 
 @pytest.fixture(scope="session")
 def comfy() -> Comfy:
-    """ComfyUI in this process. Its top-level `nodes` module must win over our folder's name."""
-    before, arguments = list(sys.path), list(sys.argv)
-    sys.path.insert(0, str(locate().comfyui))
-    sys.argv = ["comfyui", "--cpu", "--base-directory", str(BASE)]
-    try:
-        # First, as in ComfyUI's main.py: a dependency has a module named `utils` as well.
-        import comfy.options
-        import utils.install_util  # noqa: F401
-
-        comfy.options.enable_args_parsing()
-        import server as _server  # noqa: F401
-
-        import nodes as comfy_nodes
-    finally:
-        sys.path[:] = [*before, str(locate().comfyui)]
-        sys.argv = arguments
-    import asyncio
-
-    from geodesic_morph import comfy_entrypoint
-    from geodesic_morph.nodes import backbones, metrics, prompt
-
-    asyncio.run(_load(comfy_entrypoint))
-    model, clip, vae = comfy_nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
-    return Comfy(comfy_nodes, prompt, metrics, backbones, model, clip, vae)
-
-
-async def _load(entrypoint: Any) -> None:
-    await (await entrypoint()).get_node_list()
+    """ComfyUI in this process, with the pack and the small checkpoint loaded."""
+    nodes, pack = import_comfyui(cpu=True), pack_nodes()
+    model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
+    return Comfy(nodes, pack.prompt, pack.metrics, pack.backbones, model, clip, vae)

@@ -116,8 +116,8 @@ def test_cancelling_leaves_the_server_usable(server: Server, settings: Settings)
     caught: list[Exception] = []
     started = threading.Event()
 
-    def watch(_node: str, done: int, _total: int) -> None:
-        if done >= 2:
+    def watch(event: str, data: dict[str, Any]) -> None:
+        if event == "progress" and data["value"] >= 2:
             started.set()
 
     def run() -> None:
@@ -149,17 +149,18 @@ def test_a_measurement_can_be_cancelled(server: Server) -> None:
             "inputs": {"images": ["image", 0], "backbone": "alex", "frames_per_batch": 1},
         },
     }
-    events: list[tuple[str, int, int]] = []
+    events: list[dict[str, Any]] = []
 
-    def cancel(node: str, done: int, total: int) -> None:
-        events.append((node, done, total))
-        if len(events) == 2:
-            server.post("interrupt")
+    def cancel(event: str, data: dict[str, Any]) -> None:
+        if event == "progress":
+            events.append(data)
+            if len(events) == 2:
+                server.post("interrupt")
 
     with pytest.raises(ServerError, match="cancelled"):
         server.run(blank, cancel)
-    assert events[0][0] == "measure"
-    assert events[-1][1] < events[-1][2] == 600
+    assert events[0]["node"] == "measure"
+    assert events[-1]["value"] < events[-1]["max"] == 600
 
 
 def test_an_unknown_choice_is_refused_before_anything_runs(

@@ -1,0 +1,36 @@
+"""`make bench`: print every ratio; benchmarks/README.md keeps a run and says how to read it.
+
+`--without-server` leaves out the whole morph, `--gpu` measures on the first CUDA device.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+from . import coupling, morph, perceptual, schedule
+from .measure import Row, table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Ratios against peers, in one run.")
+    parser.add_argument("--without-server", action="store_true")
+    parser.add_argument("--gpu", action="store_true")
+    arguments = parser.parse_args()
+    device = torch.device("cuda" if arguments.gpu else "cpu")
+    cpu = f"CPU, {torch.get_num_threads()} threads"
+    where = torch.cuda.get_device_name() if arguments.gpu else cpu
+    print(f"torch {torch.__version__} on {where}\n")
+    rows: list[Row] = [
+        *coupling.rows(),
+        *schedule.rows(cpu=not arguments.gpu),
+        *perceptual.rows(device),
+    ]
+    if not arguments.without_server:
+        rows += morph.rows()
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

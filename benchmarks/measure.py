@@ -1,0 +1,49 @@
+"""Timing in pairs, so that a machine that slows down slows both sides."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. ratio: theirs over ours where faster is better, else as named."""
+
+    what: str
+    ours: str
+    theirs: str
+    ratio: str
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """Wall-clock seconds of one call, with the GPU's work included."""
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def paired(what: str, ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int = 7) -> Row:
+    """Median seconds of both, measured in turn after a warm-up, and the median of the ratios."""
+    seconds(ours), seconds(theirs)
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
+    a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(y / x for x, y in pairs)
+    return Row(what, _readable(a), _readable(b), f"{ratio:.2f}× faster")
+
+
+def _readable(duration: float) -> str:
+    return f"{duration:.2f} s" if duration >= 1 else f"{duration * 1000:.2f} ms"
+
+
+def table(rows: list[Row]) -> str:
+    lines = ["| what | ours | theirs | ratio |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {row.ours} | {row.theirs} | {row.ratio} |" for row in rows]
+    return "\n".join(lines)

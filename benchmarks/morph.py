@@ -1,0 +1,52 @@
+"""The pack's share of a whole morph's time, node by node, on a real server."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+from demo import checkpoint
+from demo.__main__ import SMALL
+from demo.environment import BASE
+from demo.graph import Graph
+from demo.server import Server
+from demo.workflows import Settings, two_prompt_morph
+
+from .measure import Row
+
+
+def rows() -> list[Row]:
+    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
+    settings = Settings(checkpoint=SMALL, size=128, cfg=4.0, seed=1)
+    with Server() as server:
+        # The first run also imports scipy and matplotlib, once in the life of a server.
+        share(server, two_prompt_morph(settings))
+        again = dataclasses.replace(settings, prompt_b="another prompt", seed=2)
+        own, whole = share(server, two_prompt_morph(again))
+    frames = f"{settings.frames} frames of {settings.size}×{settings.size}, {settings.steps} steps"
+    return [
+        Row(
+            f"this pack's share of a morph ({frames})",
+            f"{own * 1000:.0f} ms",
+            f"{whole:.1f} s (whole run)",
+            f"{100 * own / whole:.2f} %",
+        )
+    ]
+
+
+def share(server: Server, graph: Graph) -> tuple[float, float]:
+    """Seconds spent in this pack's nodes and in the whole run."""
+    types = {str(node.id): node.type for node in graph.nodes}
+    marks: list[tuple[float, str | None]] = []
+
+    def watch(event: str, data: dict[str, Any]) -> None:
+        if event == "executing":
+            marks.append((time.perf_counter(), data["node"]))
+
+    start = time.perf_counter()
+    server.run(graph.to_api(), watch)
+    end = time.perf_counter()
+    spans = zip(marks, [*marks[1:], (end, None)], strict=True)
+    own = sum(b[0] - a[0] for a, b in spans if types.get(a[1] or "", "").startswith("Geodesic"))
+    return own, end - start

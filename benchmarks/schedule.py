@@ -1,0 +1,35 @@
+"""A 240-frame schedule against 240 calls of ComfyUI's own ConditioningAverage."""
+
+from __future__ import annotations
+
+import torch
+
+from demo.in_process import import_comfyui, pack_nodes
+
+from .measure import Row, paired
+
+FRAMES = 240
+
+
+def rows(cpu: bool) -> list[Row]:
+    nodes, pack = import_comfyui(cpu), pack_nodes()
+    generator = torch.Generator().manual_seed(0)
+    a, b = (
+        [[torch.randn(1, 77, 768, generator=generator), {"pooled_output": torch.randn(1, 768)}]]
+        for _ in range(2)
+    )
+    latent = {"samples": torch.zeros(1, 4, 64, 64)}
+    prompt = pack.prompt
+    clouds = [prompt.GeodesicPointCloud.execute(one)[0] for one in (a, b)]
+    coupled = prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
+    times = prompt.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
+    average = nodes.ConditioningAverage()
+
+    def ours() -> None:
+        prompt.GeodesicSchedule.execute(coupled, times, latent, 0)
+
+    def theirs() -> torch.Tensor:
+        # Joined, as the sampler needs them for frames that are rendered together.
+        return torch.cat([average.addWeighted(b, a, t)[0][0][0] for t in times.values])
+
+    return [paired(f"{FRAMES} frames against {FRAMES} × ConditioningAverage", ours, theirs)]
