@@ -32,7 +32,8 @@ def seconds(run: Callable[[], Any]) -> float:
 
 def paired(what: str, ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int = 7) -> Row:
     """Median seconds of both, measured in turn after a warm-up, and the median of the ratios."""
-    seconds(ours), seconds(theirs)
+    for warm_up in (ours, theirs):
+        seconds(warm_up)
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
     a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(y / x for x, y in pairs)

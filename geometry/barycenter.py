@@ -56,7 +56,7 @@ def barycenter(
     check_extras([cloud.extras for cloud in chosen], names)
     best: tuple[float, Tensor] | None = None
     for start in range(len(chosen)):
-        found = _descend(chosen, shares, start)
+        found = _descend(chosen, shares, names, start)
         if best is None or found[0] < best[0] * (1 - SAME_OBJECTIVE):
             best = found
         if progress:
@@ -67,7 +67,7 @@ def barycenter(
 
 
 def _descend(
-    clouds: Sequence[PointCloud], weights: Sequence[float], start: int
+    clouds: Sequence[PointCloud], weights: Sequence[float], names: Sequence[str], start: int
 ) -> tuple[float, Tensor]:
     """The fixed point from one cloud: its objective and rows [1, R, D]."""
     rows = common_rows([cloud.rows for cloud in clouds], "path")
@@ -75,7 +75,7 @@ def _descend(
     objective = math.inf
     for _ in range(MAX_STEPS):
         moving = PointCloud(points, clouds[start].extras)
-        couplings = [_couple_rows(moving, cloud, k) for k, cloud in enumerate(clouds)]
+        couplings = [_couple_rows(moving, c, name) for c, name in zip(clouds, names, strict=True)]
         reached = sum(w * c.squared_cost for w, c in zip(weights, couplings, strict=True))
         if reached >= objective * (1 - SAME_OBJECTIVE):
             break
@@ -85,10 +85,10 @@ def _descend(
     return objective, points
 
 
-def _couple_rows(moving: PointCloud, cloud: PointCloud, k: int) -> Coupling:
+def _couple_rows(moving: PointCloud, cloud: PointCloud, name: str) -> Coupling:
     # All dictionaries were checked against each other once; here only the mask still matters.
     source, target = (PointCloud(c.points, _mask_of(c)) for c in (moving, cloud))
-    return couple(source, target, names=("the other keyframes", f"keyframe {k + 1}"))
+    return couple(source, target, names=("the other keyframes", name))
 
 
 def _mask_of(cloud: PointCloud) -> dict[str, Any]:

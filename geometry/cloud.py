@@ -98,8 +98,8 @@ def populations(cloud: PointCloud) -> Tensor:
     """
     labels = torch.zeros(cloud.points.shape[:2], dtype=torch.int64)
     mask = cloud.extras.get("attention_mask")
-    if isinstance(mask, Tensor) and mask.numel() == cloud.batch * cloud.rows:
-        labels += mask.reshape(cloud.batch, cloud.rows).cpu().ne(0).long()
+    if isinstance(mask, Tensor) and mask.numel() in (cloud.rows, cloud.batch * cloud.rows):
+        labels += mask.reshape(-1, cloud.rows).cpu().ne(0).long()  # one for all, or one each
     if cloud.width == SD3_WIDTH:
         empty = (cloud.points == 0).all(dim=-1).cpu()
         is_clip = (cloud.points[..., SD3_CLIP_WIDTH:] == 0).all(dim=-1).cpu() & ~empty

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
-from .coupling import OPTIMAL, Coupling, common_rows, couple
+from .coupling import OPTIMAL, RANDOM, Coupling, common_rows, couple
 from .extras import POOLED, average, mix_extras, same_value
 
 # Two times closer than this are one time: thirds and sevenths are not exact in binary.
@@ -72,9 +72,12 @@ class Path:
         """
         if self.closing is not None:
             return self
+        self._check_legs()
         first, last = self.keyframes[0], self.keyframes[-1]
-        there = self.legs[0] if len(self.legs) == 1 else None
-        if there and (there.method, there.seed) == (first.method, first.seed):
+        check_weight(first.weight)
+        there = self.legs[0]
+        same_seed = there.seed == first.seed or first.method != RANDOM
+        if len(self.legs) == 1 and there.method == first.method and same_seed:
             return replace(self, closing=there.inverse())
         leg = couple(
             last.cloud,
@@ -84,6 +87,13 @@ class Path:
             names=("the last keyframe", "the first keyframe"),
         )
         return replace(self, closing=leg)
+
+    def _check_legs(self) -> None:
+        if not self.legs:
+            raise ValueError(
+                "path: expected at least two keyframes, got one. Chain another Prompt Keyframe "
+                "behind it."
+            )
 
     @property
     def stops(self) -> tuple[PointCloud, ...]:
@@ -112,11 +122,7 @@ class Path:
     def locate(self, t: float) -> tuple[int, float]:
         """The leg that holds time t and the time inside it, in [0, 1); a stop is (k, 0.0)."""
         check_time(t)
-        if not self.all_legs:
-            raise ValueError(
-                "path: expected at least two keyframes, got one. Chain another Prompt Keyframe "
-                "behind it."
-            )
+        self._check_legs()
         near = int(np.argmin(np.abs(self.knots - t)))
         if abs(self.knots[near] - t) <= SAME_TIME:
             return near, 0.0

@@ -125,8 +125,8 @@ def measure(
     if frames_per_batch < 1:
         raise ValueError(f"frames_per_batch: expected at least 1, got {frames_per_batch}.")
     frames = check_images(images)
-    first: list[Tensor] = []
-    last: list[Tensor] = []
+    first: _Seen | None = None
+    last: _Seen | None = None
     distances: list[float] = []
     done = 0
     for batch in _batches(images, frames_per_batch):
@@ -135,20 +135,32 @@ def measure(
                 f"images: expected finite pixels, got NaN or infinity in frames {done + 1} to "
                 f"{done + len(batch)}. Check the VAE and the sampler's settings."
             )
-        features = _features(network, batch.to(device, torch.float32))
-        if last:
-            distances += _distances(network, last, [f[:1] for f in features])
-        else:
-            first = [f[:1].clone() for f in features]
-        if len(batch) > 1:
-            pairs = [f[:-1] for f in features], [f[1:] for f in features]
-            distances += _distances(network, *pairs)
-        last = [f[-1:].clone() for f in features]
-        del features
+        seen = _Seen(batch, _features(network, batch.to(device, torch.float32)))
+        if last is not None:
+            distances += _distances(network, last, seen.part(0, 1))
+        distances += _distances(network, seen.part(0, -1), seen.part(1, None))
+        last = seen.part(-1, None)
+        first = first or seen.part(0, 1)
         done += len(batch)
         if progress:
             progress(done, frames)
+    assert first is not None
+    assert last is not None
     return Steps(tuple(distances), _distances(network, last, first)[0], metric)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Images [F, H, W, 3] and their features, one tensor [F, C, h, w] per layer."""
+
+    images: Tensor
+    features: list[Tensor]
+
+    def part(self, start: int, stop: int | None) -> _Seen:
+        """A range of frames; a single one is copied, so that it does not hold the others."""
+        keep = [x[start:stop] for x in (self.images, *self.features)]
+        images, *features = [x.clone() for x in keep] if len(keep[0]) == 1 else keep
+        return _Seen(images, features)
 
 
 def check_images(images: Sequence[Tensor]) -> int:
@@ -206,9 +218,13 @@ def _features(network: Any, images: Tensor) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def _distances(network: Any, a: Sequence[Tensor], b: Sequence[Tensor]) -> list[float]:
-    """Σ_layers mean over pixels of lin((a − b)²), one number per image: arXiv 1801.03924, eq. 1."""
-    total = torch.zeros(len(a[0]), device=a[0].device)
-    for x, y, linear in zip(a, b, network.lins, strict=True):
+def _distances(network: Any, a: _Seen, b: _Seen) -> list[float]:
+    """Σ_layers mean over pixels of lin((x − y)²), one number per image: arXiv 1801.03924, eq. 1.
+
+    Equal images are at distance 0 whichever batches they were in; features differ by rounding.
+    """
+    total = torch.zeros(len(a.images), device=a.features[0].device)
+    for x, y, linear in zip(a.features, b.features, network.lins, strict=True):
         total += linear((x - y).square_()).mean(dim=(1, 2, 3))
-    return total.tolist()
+    equal = [torch.equal(x, y) for x, y in zip(a.images, b.images, strict=True)]
+    return [0.0 if same else d for same, d in zip(equal, total.tolist(), strict=True)]

@@ -68,12 +68,16 @@ def times(
     Raises ValueError for a frame count outside [1, 4096], a ping-pong of fewer than 3 frames, an
     unknown easing or ending, and a malformed curve.
     """
-    if not 1 <= frames <= MAX_FRAMES:
-        raise ValueError(f"frames: expected 1 to {MAX_FRAMES}, got {frames}.")
+    check_frames(frames)
     if ending not in ENDINGS:
         raise ValueError(f"ending: expected one of {', '.join(ENDINGS)}, got '{ending}'.")
     ease = easing_function(easing, curve)
     return Times(tuple(_arranged(ease(uniform(frames, ending)).tolist(), frames, ending)), ending)
+
+
+def check_frames(frames: int) -> None:
+    if not 1 <= frames <= MAX_FRAMES:
+        raise ValueError(f"frames: expected 1 to {MAX_FRAMES}, got {frames}.")
 
 
 def uniform(frames: int, ending: str) -> np.ndarray:
@@ -126,7 +130,13 @@ def curve_function(curve: str) -> Callable[[np.ndarray], np.ndarray]:
     from scipy.interpolate import PchipInterpolator
 
     interpolate = PchipInterpolator(u, t, extrapolate=False)
-    return lambda x: np.clip(interpolate(x), 0.0, 1.0)
+
+    def evaluate(x: np.ndarray) -> np.ndarray:
+        nearest = np.minimum(np.searchsorted(u, x), len(u) - 1)
+        # At a point itself its own height, free of the polynomial's rounding.
+        return np.where(u[nearest] == x, t[nearest], np.clip(interpolate(x), 0.0, 1.0))
+
+    return evaluate
 
 
 def _curve_points(curve: str) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +164,7 @@ def _is_point(point: object) -> bool:
         isinstance(point, list)
         and len(point) == 2
         and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in point)
-        and all(math.isfinite(x) for x in point)
+        and all(abs(x) < 1e300 for x in point)  # neither NaN nor beyond float64
     )
 
 
@@ -177,7 +187,8 @@ def retime(
         )
     if len(schedule) < 2:
         raise ValueError("times: expected at least two frames to re-time, got one.")
-    if not all(math.isfinite(d) and d >= 0 for d in distances):
+    check_frames(frames)
+    if not all(math.isfinite(d) and d >= 0 for d in (*distances, closing or 0.0)):
         raise ValueError("steps: expected distances that are finite and not negative.")
     t, d = np.array(schedule.values), np.array(distances)
     if schedule.is_loop:

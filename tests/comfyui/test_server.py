@@ -7,7 +7,6 @@ import io
 import threading
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,12 +14,12 @@ from PIL import Image
 from demo.graph import Graph
 from demo.server import Server, ServerError
 from demo.workflows import Settings, compare_couplings, keyframes_constant_speed, two_prompt_morph
+from tests.video import decode
 
 
 def video_frames(server: Server, graph: Graph, outputs: dict[str, Any]) -> list[np.ndarray]:
     file = outputs[graph.find("Save")]["images"][0]
-    with av.open(io.BytesIO(server.fetch(file))) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return decode(server.fetch(file))[0]
 
 
 def previews(server: Server, graph: Graph, outputs: dict[str, Any], title: str) -> list[np.ndarray]:

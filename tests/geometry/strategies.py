@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
-from geodesic_morph.geometry.cloud import PointCloud
-from geodesic_morph.geometry.coupling import RESOLUTION, Coupling, squared_distances
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+
+from geodesic_morph.geometry.cloud import PointCloud
+from geodesic_morph.geometry.coupling import RESOLUTION, Coupling, squared_distances
 
 # Row counts that differ and still have a small common multiple, both ways round.
 UNEQUAL_ROWS = ((1, 5), (2, 4), (4, 2), (3, 9), (4, 6), (6, 4), (6, 9), (8, 12), (10, 4), (7, 1))
@@ -51,22 +56,33 @@ def rows_of(draw: st.DrawFn, rows: int, width: int) -> Tensor:
     return torch.tensor(numbers, dtype=torch.float64).reshape(rows, width) / 2
 
 
+Two = tuple[PointCloud, PointCloud]
+
+
 @st.composite
-def clouds(draw: st.DrawFn, count: int = 2) -> list[PointCloud]:
-    """Clouds of one row count, 2 to 12, and one width, 2 to 8."""
+def clouds(draw: st.DrawFn) -> Two:
+    """Two clouds of one row count, 2 to 12, and one width, 2 to 8."""
+    x, y, _ = draw(three_clouds())
+    return x, y
+
+
+@st.composite
+def three_clouds(draw: st.DrawFn) -> tuple[PointCloud, PointCloud, PointCloud]:
+    """Three clouds of one row count, 2 to 12, and one width, 2 to 8."""
     rows, width = draw(st.integers(2, 12)), draw(st.integers(2, 8))
-    return [cloud_of(draw(rows_of(rows, width))) for _ in range(count)]
+    x, y, z = (cloud_of(draw(rows_of(rows, width))) for _ in range(3))
+    return x, y, z
 
 
 @st.composite
-def unequal_clouds(draw: st.DrawFn) -> tuple[PointCloud, PointCloud]:
+def unequal_clouds(draw: st.DrawFn) -> Two:
     """Two clouds whose row counts differ."""
     m, n = draw(st.sampled_from(UNEQUAL_ROWS))
     width = draw(st.integers(2, 8))
     return cloud_of(draw(rows_of(m, width))), cloud_of(draw(rows_of(n, width)))
 
 
-def any_two_clouds() -> st.SearchStrategy[Any]:
+def any_two_clouds() -> st.SearchStrategy[Two]:
     """Two clouds, of equal row counts or not."""
     return st.one_of(clouds(), unequal_clouds())
 
@@ -90,3 +106,15 @@ def measure_gap(x: Tensor, y: Tensor) -> float:
     distances = torch.cdist(x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist")
     i, j = linear_sum_assignment(distances.numpy() ** 2)
     return float(distances[torch.from_numpy(i), torch.from_numpy(j)].max())
+
+
+def global_random_state() -> tuple[bytes, str, object]:
+    """The states of torch, numpy and Python that nobody should move."""
+    numpy_state = repr(np.random.get_state())  # noqa: NPY002
+    return torch.get_rng_state().numpy().tobytes(), numpy_state, random.getstate()
+
+
+def refused(attempt: Callable[[], Any], *parts: str) -> None:
+    """The attempt is a ValueError whose message holds these parts in this order."""
+    with pytest.raises(ValueError, match=r"(?s)" + ".*".join(re.escape(part) for part in parts)):
+        attempt()

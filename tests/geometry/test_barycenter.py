@@ -9,16 +9,25 @@ import numpy as np
 import ot
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from geodesic_morph.geometry.barycenter import barycenter, normalised, parse_weights
 from geodesic_morph.geometry.cloud import PointCloud, populations, repeat_rows
 from geodesic_morph.geometry.coupling import couple
 from geodesic_morph.geometry.extras import POOLED
 from geodesic_morph.geometry.path import blend
-from hypothesis import given
-from hypothesis import strategies as st
+from tests.geometry.strategies import (
+    SEEDS,
+    UNEQUAL_ROWS,
+    cloud,
+    measure_gap,
+    normal,
+    slack,
+    three_clouds,
+)
 
-from tests.geometry.strategies import SEEDS, UNEQUAL_ROWS, cloud, clouds, measure_gap, normal, slack
-
+Three = tuple[PointCloud, PointCloud, PointCloud]
 SHARE = st.floats(0.01, 0.99)
 
 
@@ -96,8 +105,8 @@ def test_two_prompts_of_unequal_rows_give_the_geodesic(
     assert measure_gap(found, expected) < 1e-6
 
 
-@given(clouds(3), st.lists(st.floats(0.05, 1), min_size=3, max_size=3))
-def test_no_prompt_is_a_better_barycentre(three: list[PointCloud], weights: list[float]) -> None:
+@given(three_clouds(), st.lists(st.floats(0.05, 1), min_size=3, max_size=3))
+def test_no_prompt_is_a_better_barycentre(three: Three, weights: list[float]) -> None:
     """The objective is at most that of every prompt itself."""
     found = barycenter(three, weights)
     room = sum(slack(x, y) for x in three for y in three)
@@ -105,10 +114,8 @@ def test_no_prompt_is_a_better_barycentre(three: list[PointCloud], weights: list
         assert found.objective <= objective(one.points, three, weights) + room
 
 
-@given(clouds(3), st.lists(st.floats(0.05, 1), min_size=3, max_size=3))
-def test_the_objective_is_that_of_the_returned_rows(
-    three: list[PointCloud], weights: list[float]
-) -> None:
+@given(three_clouds(), st.lists(st.floats(0.05, 1), min_size=3, max_size=3))
+def test_the_objective_is_that_of_the_returned_rows(three: Three, weights: list[float]) -> None:
     """What is reported is Σ λ_k W₂² at the rows that are returned."""
     found = barycenter(three, weights)
     room = sum(slack(x, y) for x in three for y in three)
@@ -116,8 +123,8 @@ def test_the_objective_is_that_of_the_returned_rows(
     assert found.objective == pytest.approx(expected, rel=1e-6, abs=room)
 
 
-@given(clouds(3), st.lists(st.floats(0.05, 1), min_size=3, max_size=3))
-def test_the_barycentre_is_a_fixed_point(three: list[PointCloud], weights: list[float]) -> None:
+@given(three_clouds(), st.lists(st.floats(0.05, 1), min_size=3, max_size=3))
+def test_the_barycentre_is_a_fixed_point(three: Three, weights: list[float]) -> None:
     """X = Σ λ_k Y_k[σ_k] with σ_k optimal from X: one more step lowers nothing."""
     found = barycenter(three, weights)
     here = PointCloud(found.cloud.points, {})
@@ -206,16 +213,16 @@ def test_populations_are_not_mixed() -> None:
     assert torch.equal(populations(found), populations(PointCloud(rows[0], {})))
 
 
-def test_progress_is_told_before_every_start_and_may_cancel() -> None:
+def test_progress_is_told_after_every_start_and_may_cancel() -> None:
     """`progress` hears how many of K starts are done; what it raises comes through."""
     heard: list[tuple[int, int]] = []
     barycenter(several(0, 3), progress=lambda done, starts: heard.append((done, starts)))
-    assert heard == [(0, 3), (1, 3), (2, 3)]
+    assert heard == [(1, 3), (2, 3), (3, 3)]
 
     def cancel(done: int, starts: int) -> None:
         raise InterruptedError(f"cancelled at {done} of {starts}")
 
-    with pytest.raises(InterruptedError, match="cancelled at 0 of 3"):
+    with pytest.raises(InterruptedError, match="cancelled at 1 of 3"):
         barycenter(several(0, 3), progress=cancel)
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from geodesic_morph.geometry.extras import (
     POOLED,
     average,
@@ -14,9 +17,6 @@ from geodesic_morph.geometry.extras import (
     mix_extras,
     same_value,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.geometry.strategies import SEEDS, normal
 
 NAMES = ("source", "target")

@@ -9,6 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from geodesic_morph.geometry.cloud import PointCloud, repeat_rows
 from geodesic_morph.geometry.coupling import METHODS, OPTIMAL, RANDOM, ROW_ORDER, couple
 from geodesic_morph.geometry.extras import POOLED
@@ -21,12 +24,10 @@ from geodesic_morph.geometry.path import (
     sample,
 )
 from geodesic_morph.geometry.times import LOOP, PING_PONG, STOP, times
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.geometry.strategies import (
     SEEDS,
     UNEQUAL_ROWS,
+    Two,
     any_two_clouds,
     cloud,
     clouds,
@@ -34,7 +35,6 @@ from tests.geometry.strategies import (
     normal,
 )
 
-Two = Sequence[PointCloud]
 INSIDE = st.floats(0.001, 0.999)
 BY_METHOD = pytest.mark.parametrize("method", METHODS)
 
@@ -386,5 +386,5 @@ def test_a_batch_of_prompts_blends_prompt_by_prompt(method: str) -> None:
     x, y = cloud(0, 4, batch=3), cloud(1, 4, batch=3)
     z = blend(couple(x, y, method, seed=2), 0.4).points
     for b in range(3):
-        alone = [PointCloud(one.points[b : b + 1], {}) for one in (x, y)]
-        assert torch.equal(z[b], blend(couple(*alone, method, seed=2), 0.4).points[0])
+        a, c = (PointCloud(one.points[b : b + 1], {}) for one in (x, y))
+        assert torch.equal(z[b], blend(couple(a, c, method, seed=2), 0.4).points[0])

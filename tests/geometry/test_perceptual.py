@@ -1,0 +1,308 @@
+"""LPIPS of a path is the `lpips` package's own, however the frames are batched."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import lpips
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from geodesic_morph.geometry.perceptual import (
+    BACKBONES,
+    MIN_SIZE,
+    Steps,
+    check_images,
+    lpips_network,
+    measure,
+)
+from tests.geometry.strategies import global_random_state
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """The package's network on random weights, those weights, and our network on them."""
+
+    name: str
+    package: torch.nn.Module
+    weights: dict[str, Tensor]
+    network: torch.nn.Module
+
+
+def package_network(name: str, seed: int) -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.manual_seed(seed)
+        return lpips.LPIPS(net=name, pnet_rand=True, verbose=False).eval().requires_grad_(False)
+
+
+def torchvision_names(network: torch.nn.Module) -> dict[str, Tensor]:
+    """`slice2.3.weight` of the package is `features.3.weight` of torchvision."""
+    state = network.get_submodule("net").state_dict()
+    return {"features." + key.split(".", 1)[1]: value.clone() for key, value in state.items()}
+
+
+@pytest.fixture(scope="module", params=BACKBONES)
+def backbone(request: pytest.FixtureRequest) -> Backbone:
+    package = package_network(request.param, seed=1)
+    weights = torchvision_names(package)
+    return Backbone(request.param, package, weights, lpips_network(request.param, weights))
+
+
+@pytest.fixture(scope="module")
+def small() -> Backbone:
+    """The smallest network, for laws that do not depend on which it is."""
+    package = package_network("squeeze", seed=2)
+    weights = torchvision_names(package)
+    return Backbone("squeeze", package, weights, lpips_network("squeeze", weights))
+
+
+def frames(count: int, size: int = 64, seed: int = 0, width: int | None = None) -> Tensor:
+    """Images [F, H, W, 3] in [0, 1]: noise that fades into other noise, in uneven steps."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    a, b = torch.rand(2, size, width or size, 3, generator=generator)
+    u = torch.linspace(0, 1, count)[:, None, None, None] ** 2
+    return (1 - u) * a + u * b
+
+
+def by_the_package(network: torch.nn.Module, a: Tensor, b: Tensor, **options: bool) -> float:
+    """One pair through the package's own forward."""
+    pair = (image.movedim(-1, 0)[None] for image in (a, b))
+    return float(network(*pair, **{"normalize": True, **options}))
+
+
+# Agreement with the package
+
+
+@pytest.mark.parametrize(("size", "width"), [(64, None), (32, None), (32, 48), (67, 50)])
+def test_every_step_is_the_packages_lpips(backbone: Backbone, size: int, width: int | None) -> None:
+    """Each distance, the closing one too, is what the package says of that pair alone."""
+    images = frames(4, size, width=width)
+    steps = measure([images], backbone.network, "metric")
+    expected = [by_the_package(backbone.package, a, b) for a, b in pairwise(images)]
+    assert min(expected) > 0
+    assert steps.distances == pytest.approx(expected, rel=1e-5, abs=1e-9)
+    closing = by_the_package(backbone.package, images[-1], images[0])
+    assert steps.closing == pytest.approx(closing, rel=1e-5, abs=1e-9)
+    assert steps.metric == "metric"
+
+
+def test_images_are_scaled_to_minus_one_to_one(backbone: Backbone) -> None:
+    """The network sees [−1, 1]; feeding it [0, 1] would give other distances."""
+    images = frames(2)
+    measured = measure([images], backbone.network, "").distances[0]
+    scaled = by_the_package(backbone.package, *(2 * images - 1), normalize=False)
+    unscaled = by_the_package(backbone.package, *images, normalize=False)
+    assert measured == pytest.approx(scaled, rel=1e-5)
+    assert abs(unscaled - scaled) > 1e-2 * scaled
+
+
+@pytest.mark.parametrize("size", [MIN_SIZE, 64])
+def test_the_smallest_images_have_a_distance(backbone: Backbone, size: int) -> None:
+    """Every backbone measures 32×32: positive for different images, never NaN."""
+    steps = measure([frames(3, size)], backbone.network, "")
+    assert all(np.isfinite(d) and d > 0 for d in (*steps.distances, steps.closing))
+
+
+# Batches
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 16])
+def test_the_batch_size_does_not_matter(backbone: Backbone, size: int) -> None:
+    """Frames measured one, two, three at a time or all at once have the same distances."""
+    images = frames(7, 32)
+    expected = measure([images], backbone.network, "", frames_per_batch=7)
+    steps = measure([images], backbone.network, "", frames_per_batch=size)
+    assert len(steps.distances) == 6
+    assert steps.distances == pytest.approx(expected.distances, rel=1e-5)
+    assert steps.closing == pytest.approx(expected.closing, rel=1e-5)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=5), st.integers(1, 8))
+def test_batches_are_one_path(small: Backbone, sizes: list[int], per_batch: int) -> None:
+    """A list of batches of any sizes is measured as the one batch they form, in order."""
+    images = frames(sum(sizes) + 2, 32)
+    parts = list(images.split([*sizes, 2]))
+    whole = measure([images], small.network, "")
+    steps = measure(parts, small.network, "", frames_per_batch=per_batch)
+    assert steps.distances == pytest.approx(whole.distances, rel=1e-5, abs=1e-8)
+    assert steps.closing == pytest.approx(whole.closing, rel=1e-5)
+
+
+def test_turning_the_path_round_turns_the_steps_round(small: Backbone) -> None:
+    """LPIPS is symmetric: a path backwards has its distances backwards and the same closing."""
+    images = frames(5)
+    there, back = (measure([one], small.network, "") for one in (images, images.flip(0)))
+    assert back.distances == pytest.approx(there.distances[::-1], rel=1e-5)
+    assert back.closing == pytest.approx(there.closing, rel=1e-5)
+
+
+def test_images_are_left_as_they_were(small: Backbone) -> None:
+    """Measuring writes into none of its images."""
+    images = frames(4)
+    before = images.clone()
+    measure([images], small.network, "", frames_per_batch=4)
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_images_of_any_precision_are_measured_in_float32(small: Backbone, dtype: torch.dtype):
+    """Half and double precision give the distances of the same numbers in float32."""
+    images = frames(3).to(dtype)
+    expected = measure([images.float()], small.network, "").distances
+    assert measure([images], small.network, "").distances == expected
+
+
+def test_check_images_counts_the_frames() -> None:
+    """The number of frames is the sum over all batches."""
+    assert check_images([frames(3), frames(1), frames(2)]) == 6
+
+
+# Progress
+
+
+def test_progress_rises_to_the_number_of_frames(small: Backbone) -> None:
+    """`progress` hears the frames done after every batch, and all of them at the end."""
+    heard: list[tuple[int, int]] = []
+    measure(
+        [frames(3, 32), frames(4, 32)],
+        small.network,
+        "",
+        frames_per_batch=2,
+        progress=lambda done, total: heard.append((done, total)),
+    )
+    assert heard == [(2, 7), (4, 7), (6, 7), (7, 7)]
+
+
+def test_what_progress_raises_comes_through(small: Backbone) -> None:
+    """Cancelling from `progress` stops the measurement at once."""
+    heard: list[int] = []
+
+    def cancel(done: int, total: int) -> None:
+        heard.append(done)
+        raise InterruptedError(f"cancelled at {done} of {total}")
+
+    with pytest.raises(InterruptedError, match="cancelled at 2 of 6"):
+        measure([frames(6, 32)], small.network, "", frames_per_batch=2, progress=cancel)
+    assert heard == [2]
+
+
+# Networks
+
+
+def test_a_network_is_frozen_float32_on_given_weights(backbone: Backbone) -> None:
+    """The network holds exactly the given weights, in float32, without gradients, in eval mode."""
+    held = torchvision_names(backbone.network)
+    assert held.keys() == backbone.weights.keys()
+    assert all(torch.equal(held[key], value) for key, value in backbone.weights.items())
+    assert {p.dtype for p in backbone.network.parameters()} == {torch.float32}
+    assert not any(p.requires_grad for p in backbone.network.parameters())
+    assert not backbone.network.training
+
+
+def test_half_precision_weights_and_classifiers_are_accepted(small: Backbone) -> None:
+    """A file in half precision, with a classifier's weights beside, is the same network."""
+    file = {key: value.half() for key, value in small.weights.items()}
+    network = lpips_network("squeeze", {**file, "classifier.1.weight": torch.ones(2, 2)})
+    expected = lpips_network("squeeze", {key: value.float() for key, value in file.items()})
+    images = frames(3, 32)
+    assert measure([images], network, "") == measure([images], expected, "")
+
+
+def test_making_a_network_leaves_the_random_state_alone(small: Backbone) -> None:
+    """The package draws random weights; torch's, numpy's and Python's states do not notice."""
+    before = global_random_state()
+    lpips_network("squeeze", small.weights)
+    assert global_random_state() == before
+
+
+def test_making_a_network_warns_of_nothing(small: Backbone, recwarn: pytest.WarningsRecorder):
+    """A user sees no warning about torchvision's old arguments."""
+    lpips_network("squeeze", small.weights)
+    assert [str(w.message) for w in recwarn.list] == []
+
+
+def test_weights_of_another_network_are_refused(small: Backbone) -> None:
+    """A file of another architecture, a cut one or an empty one is an error that names it."""
+    cut = {key: value for key, value in small.weights.items() if key != "features.0.bias"}
+    reshaped = {**small.weights, "features.0.weight": torch.ones(64, 3, 5, 5)}
+    notes = {**small.weights, "features.0.weight": "a text"}
+    for backbone, weights in (
+        ("alex", small.weights),
+        ("squeeze", cut),
+        ("squeeze", reshaped),
+        ("squeeze", notes),
+        ("squeeze", {}),
+    ):
+        match = f"^backbone: the weights do not belong to torchvision's network for '{backbone}'"
+        with pytest.raises(ValueError, match=match):
+            lpips_network(backbone, weights)
+
+
+# Statistics
+
+
+def gini(d: Sequence[float]) -> float:
+    """The Gini coefficient by its rank formula: Σ (2i − n − 1) d_(i) / (n Σ d)."""
+    n, total = len(d), sum(d)
+    return sum((2 * i - n - 1) * x for i, x in enumerate(sorted(d), 1)) / (n * total)
+
+
+DISTANCES = st.lists(st.floats(1e-4, 10), min_size=1, max_size=30)
+
+
+@given(DISTANCES, st.floats(0, 10))
+def test_statistics_are_those_of_the_steps_without_the_closing_one(
+    d: list[float], closing: float
+) -> None:
+    """Mean, sum, population variance, maximum and 1 − Gini, by independent formulas."""
+    steps = Steps(tuple(d), closing, "")
+    mean = sum(d) / len(d)
+    assert steps.mean == pytest.approx(mean)
+    assert steps.total == pytest.approx(sum(d))
+    variance = sum((x - mean) ** 2 for x in d) / len(d)
+    assert steps.variance == pytest.approx(variance, rel=1e-9, abs=1e-12)
+    assert steps.largest == max(d)
+    assert steps.smoothness == pytest.approx(1 - gini(d), abs=1e-9)
+
+
+@given(st.integers(1, 30), st.floats(1e-6, 1e3))
+def test_equal_steps_are_perfectly_smooth(count: int, distance: float) -> None:
+    """Constant perceptual speed is smoothness 1 and variance 0."""
+    steps = Steps((distance,) * count, 0.0, "")
+    assert steps.smoothness == pytest.approx(1.0)
+    assert steps.variance == pytest.approx(0.0, abs=1e-9)
+
+
+@given(st.integers(1, 30), st.integers(0, 29))
+def test_a_single_jump_is_as_rough_as_can_be(count: int, at: int) -> None:
+    """All of the way in one of n steps is smoothness 1/n."""
+    d = [0.0] * count
+    d[at % count] = 2.0
+    assert Steps(tuple(d), 0.0, "").smoothness == pytest.approx(1 / count)
+
+
+def assert_still(steps: Steps) -> None:
+    assert set(steps.distances) == {0.0}
+    numbers = steps.mean, steps.total, steps.variance, steps.largest, steps.smoothness
+    assert numbers == (0.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def test_equal_images_are_at_distance_0(backbone: Backbone) -> None:
+    """A path that stands still has length 0, variance 0 and smoothness 1, all finite."""
+    steps = measure([frames(1).expand(4, -1, -1, -1)], backbone.network, "")
+    assert steps.closing == 0.0
+    assert_still(steps)
+
+
+def test_equal_images_are_at_distance_0_across_batches(backbone: Backbone) -> None:
+    """Rounding that differs between batches of 3 and of 1 is no step of the path."""
+    images = frames(1).expand(4, -1, -1, -1)
+    assert_still(measure([images], backbone.network, "", frames_per_batch=3))
