@@ -105,7 +105,7 @@ def normalised(weights: Sequence[float] | None, count: int) -> list[float]:
             "empty for equal weights."
         )
     values = np.array(weights, dtype=np.float64)
-    if not np.isfinite(values).all() or (values < 0).any() or values.sum() == 0:
+    if (values < 0).any() or not 0 < values.sum() < math.inf:
         raise ValueError(
             f"weights: expected numbers of at least 0 that are not all 0, got {list(weights)}."
         )

@@ -137,7 +137,8 @@ def couple(
 
 def squared_distances(x: Tensor, y: Tensor) -> np.ndarray:
     """‖x_i − y_j‖² for x [m, D], y [n, D]: [m, n] float64, one matrix product, never negative."""
-    a, b = x.double().cpu(), y.double().cpu()
+    centre = x.double().cpu().mean(0)  # what both clouds share would only cost digits
+    a, b = x.double().cpu() - centre, y.double().cpu() - centre
     squares = a.square().sum(1)[:, None] + b.square().sum(1)[None, :]
     return squares.sub_(2 * (a @ b.T)).clamp_(min=0).numpy()
 
@@ -193,7 +194,10 @@ def row_order_pairs(m: int, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def random_pairs(m: int, n: int, seed: int, pin_first_row: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A random permutation of the repeated rows, drawn on the CPU; row 0 may stay with row 0."""
+    """A random permutation of the repeated rows, drawn on the CPU.
+
+    Pinned, the first row stays with the first row; later copies of it move like any other.
+    """
     total = math.lcm(m, n)
     pinned = int(pin_first_row)
     generator = torch.Generator("cpu").manual_seed(seed)
@@ -236,9 +240,9 @@ def common_rows(counts: Sequence[int], name: str) -> int:
     if coprime or rows > MAX_REPEATS * max(counts):
         listed = " and ".join(str(count) for count in dict.fromkeys(counts))
         raise ValueError(
-            f"{name}: {listed} rows only match after repeating them to {rows} rows, which no "
-            "model can attend to in reasonable time. Pad all prompts to one length in the text "
-            "encoder (its minimum-length option, or prompts of similar length) and try again."
+            f"{name}: {listed} rows have no small common multiple; they only match after "
+            f"repeating them to {rows} rows. Pad all prompts to one length in the text encoder "
+            "(its minimum-length option, or prompts of similar length) and try again."
         )
     return rows
 

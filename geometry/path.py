@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -195,12 +195,16 @@ def sample(path: Path, times: Sequence[float]) -> list[Frames]:
 def _points(path: Path, places: Sequence[tuple[int, float]]) -> Tensor:
     """[F, N, D]: legs are gathered once and blended for all their frames together."""
     first = path.stops[0].points
-    out = first.new_empty(len(places), path.rows, first.shape[2])
-    work = torch.promote_types(first.dtype, torch.float32)
+    # The widest type of all keyframes, so that each of them is written exactly.
+    kinds = [cloud.points.dtype for cloud in path.stops]
+    out = first.new_empty(
+        len(places), path.rows, first.shape[2], dtype=reduce(torch.promote_types, kinds)
+    )
+    work = torch.promote_types(out.dtype, torch.float32)
     inside: dict[int, list[int]] = {}
     for f, (k, u) in enumerate(places):
         if u == 0:
-            out[f] = repeat_rows(path.stops[k].points[0], path.rows).to(first)
+            out[f] = repeat_rows(path.stops[k].points[0], path.rows).to(out)
         else:
             inside.setdefault(k, []).append(f)
     for k, frames in inside.items():

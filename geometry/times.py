@@ -143,7 +143,7 @@ def _curve_points(curve: str) -> tuple[np.ndarray, np.ndarray]:
     expected = f"curve: expected JSON points [[u, t], ...] such as {DEFAULT_CURVE}"
     try:
         points = json.loads(curve)
-    except (json.JSONDecodeError, TypeError) as error:
+    except (ValueError, RecursionError, TypeError) as error:
         raise ValueError(f"{expected}, got text that is not JSON ({error}).") from None
     if not isinstance(points, list) or not all(_is_point(point) for point in points):
         raise ValueError(f"{expected}, got {curve[:80]}. Every point is a pair of numbers.")

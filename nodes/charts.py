@@ -27,8 +27,16 @@ def figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[
     """A dark figure of width×height inches at 100 dots per inch, and its axes side by side."""
     from matplotlib.figure import Figure
 
-    fig = Figure(figsize=(width, height), dpi=100, facecolor=GROUND, layout="constrained")
+    fig = Figure(figsize=(width, height), dpi=100, facecolor=GROUND)
     axes = list(np.atleast_1d(fig.subplots(1, columns)))
+    # Margins in inches: matplotlib's own layout draws everything twice to find them.
+    fig.subplots_adjust(
+        left=0.8 / width,
+        right=1 - 0.2 / width,
+        bottom=0.6 / height,
+        top=1 - 0.6 / height,
+        wspace=0.32,
+    )
     for ax in axes:
         ax.set_facecolor(GROUND)
         ax.tick_params(colors=INK)

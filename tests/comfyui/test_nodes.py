@@ -225,11 +225,11 @@ def test_entries_of_a_combined_prompt_morph_together(comfy: Comfy) -> None:
 
 def test_a_number_that_changes_gets_batches_of_its_own(comfy: Comfy) -> None:
     """One conditioning holds one `strength`, so frames of different strength are not joined."""
-    values = [
+    a, b = (
         [[rows, extras | {"strength": strength}] for rows, extras in comfy.encode(text)]
         for text, strength in ((PROMPT_A, 1.0), (PROMPT_B, 0.5))
-    ]
-    positive, latents, _ = schedule(comfy, couple(comfy, *values), times(comfy, 3)).result
+    )
+    positive, latents, _ = schedule(comfy, couple(comfy, a, b), times(comfy, 3)).result
     assert [entry[0][1]["strength"] for entry in positive] == [1.0, 0.75, 0.5]
     assert [latent["samples"].shape[0] for latent in latents] == [1, 1, 1]
 

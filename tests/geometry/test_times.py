@@ -181,11 +181,9 @@ def test_ease_out_is_ease_in_backwards(u: list[float]) -> None:
 
 @given(curves())
 def test_a_curve_passes_through_its_points(curve: str) -> None:
-    """At every u of the editor's points the curve has that point's t: at the ends exactly."""
+    """At every u of the editor's points the curve has that point's t, without rounding."""
     u, t = np.array(json.loads(curve)).T
-    got = easing_function(CURVE, curve)(u)
-    np.testing.assert_allclose(got, t, rtol=0, atol=1e-15)
-    assert (got[0], got[-1]) == (t[0], t[-1])
+    assert easing_function(CURVE, curve)(u).tolist() == t.tolist()
 
 
 @given(curves(), st.lists(st.floats(0, 1), min_size=1, max_size=30))
