@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -32,7 +33,9 @@ def import_comfyui(cpu: bool) -> ModuleType:
     finally:
         sys.path[:] = [*path, comfyui, str(PACK.parent)]
         sys.argv = arguments
-    asyncio.run(_load_pack())
+    # In a thread of its own, for callers whose thread already runs an event loop.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(_load_pack())).result()
     return nodes
 
 
