@@ -19,14 +19,14 @@ def rows(cpu: bool) -> list[Row]:
         for _ in range(2)
     )
     latent = {"samples": torch.zeros(1, 4, 64, 64)}
-    prompt = pack.prompt
+    prompt, paths = pack.prompt, pack.paths
     clouds = [prompt.GeodesicPointCloud.execute(one)[0] for one in (a, b)]
     coupled = prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
-    times = prompt.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
+    times = paths.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
     average = nodes.ConditioningAverage()
 
     def ours() -> None:
-        prompt.GeodesicSchedule.execute(coupled, times, latent, 0)
+        paths.GeodesicSchedule.execute(coupled, times, latent, 0)
 
     def theirs() -> torch.Tensor:
         # Joined, as the sampler needs them for frames that are rendered together.

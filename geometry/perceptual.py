@@ -83,7 +83,7 @@ def lpips_network(backbone: str, weights: Mapping[str, Tensor]) -> torch.nn.Modu
     wanted = {key: "features." + key.split(".", 1)[1] for key in network.net.state_dict()}
     _check_weights(network.net.state_dict(), wanted, weights, backbone)
     network.net.load_state_dict({key: weights[name] for key, name in wanted.items()})
-    return network.float().eval().requires_grad_(False)
+    return network.float().requires_grad_(False)
 
 
 def check_backbone(backbone: str) -> None:

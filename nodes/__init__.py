@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import metrics, prompt
+from . import metrics, paths, prompt
 from .backbones import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
@@ -12,9 +12,9 @@ NODES: list[type[io.ComfyNode]] = [
     prompt.GeodesicConditioning,
     prompt.GeodesicCouple,
     prompt.GeodesicBlend,
-    prompt.GeodesicKeyframe,
-    prompt.GeodesicTimes,
-    prompt.GeodesicSchedule,
+    paths.GeodesicKeyframe,
+    paths.GeodesicTimes,
+    paths.GeodesicSchedule,
     prompt.GeodesicBarycenter,
     prompt.GeodesicInvarianceTest,
     metrics.GeodesicPathLength,

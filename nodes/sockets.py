@@ -1,4 +1,4 @@
-"""The socket types of this pack, and what travels on them.
+"""The socket types of this pack, what travels on them, and inputs that several nodes share.
 
 A conditioning may hold several entries (ConditioningCombine, timestep ranges, areas). A prompt
 socket carries a tuple with one object per entry, in their order; entries are paired by position.
@@ -18,7 +18,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..geometry.coupling import Coupling
+from ..geometry.coupling import METHODS, OPTIMAL, Coupling
 from ..geometry.path import Path, path_of_coupling
 
 Cloud = io.Custom("GEODESIC_CLOUD")
@@ -27,10 +27,35 @@ PathSocket = io.Custom("GEODESIC_PATH")
 TimesSocket = io.Custom("GEODESIC_TIMES")
 StepsSocket = io.Custom("GEODESIC_STEPS")
 
+MAX_SEED = 0xFFFFFFFFFFFFFFFF
+
 
 def path_input(id: str, tooltip: str) -> Any:
     """An input that takes a path, or a coupling as the path of its one leg."""
     return io.MultiType.Input(id, types=[PathSocket, CouplingSocket], tooltip=tooltip)
+
+
+def method_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "method",
+        options=list(METHODS),
+        default=OPTIMAL,
+        tooltip="How rows are paired. 'optimal transport' moves them the least and gives the "
+        "shortest path; 'row order' is the ordinary prompt blend; 'random' shows what a bad "
+        "pairing does.",
+    )
+
+
+def seed_input() -> io.Int.Input:
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=MAX_SEED,
+        # A seed that changed by itself would re-render morphs it has no part in.
+        control_after_generate=False,
+        tooltip="Seed of the 'random' pairing; the other methods ignore it.",
+    )
 
 
 def as_paths(value: Sequence[Path | Coupling]) -> tuple[Path, ...]:

@@ -55,6 +55,7 @@ class Comfy:
 
     nodes: ModuleType
     prompt: Any
+    paths: Any
     metrics: Any
     backbones: Any
     model: Any
@@ -78,4 +79,4 @@ def comfy() -> Comfy:
     """ComfyUI in this process, with the pack and the small checkpoint loaded."""
     nodes, pack = import_comfyui(cpu=True), pack_nodes()
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
-    return Comfy(nodes, pack.prompt, pack.metrics, pack.backbones, model, clip, vae)
+    return Comfy(nodes, pack.prompt, pack.paths, pack.metrics, pack.backbones, model, clip, vae)
