@@ -77,12 +77,12 @@ class Interface:
         self.page.get_by_text(path.stem).first.wait_for()
 
     def set_widgets(self, values: dict[str, dict[str, Any]]) -> None:
-        """Set widgets by node type and name, as typing into them does."""
+        """Set widgets by node type or title, and by name, as typing into them does."""
         self.page.evaluate(
             """(values) => {
                 for (const node of window.app.graph.nodes)
                     for (const widget of node.widgets ?? []) {
-                        const value = values[node.type]?.[widget.name];
+                        const value = (values[node.title] ?? values[node.type])?.[widget.name];
                         if (value === undefined) continue;
                         widget.value = value;
                         widget.callback?.(value);

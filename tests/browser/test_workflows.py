@@ -69,8 +69,8 @@ def test_a_workflow_runs_from_the_page(
 ) -> None:
     """Run is pressed in the page; frames, size, charts and a playable video come out."""
     interface.open_file(ROOT / "example_workflows" / f"{name}.json")
-    interface.set_widgets(CHOICES)
-    server.post("free", {"free_memory": True})  # a node cached from another file shows nothing
+    # A prompt of its own: a node whose result is cached from another file shows nothing.
+    interface.set_widgets(CHOICES | {"Prompt A": {"text": f"a red fox, {name}"}})
     before = set(server.get("history"))
     with interface.page.expect_response("**/api/prompt") as answered:
         interface.page.get_by_role("button", name="Run", exact=True).click()

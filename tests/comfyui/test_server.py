@@ -28,16 +28,20 @@ def previews(server: Server, graph: Graph, outputs: dict[str, Any], title: str) 
 
 
 def test_a_morph_becomes_a_video_and_the_same_one_twice(server: Server, settings: Settings) -> None:
-    """Two runs with one seed give the same frames, of the right number and size."""
+    """Two runs with one seed give the same frames, of the right number and size.
+
+    A processor whose threads sum in another order may change a value by one level of 256, and
+    the lossy video a little around it.
+    """
     runs = []
     for _ in range(2):
         # Without this the second run would be the first one's cache.
         server.post("free", {"unload_models": True, "free_memory": True})
         graph = two_prompt_morph(settings)
-        runs.append(video_frames(server, graph, server.run(graph.to_api())))
-    assert [frame.shape for frame in runs[0]] == [(64, 64, 3)] * settings.frames
-    assert np.array_equal(runs[0], runs[1])
-    assert not np.array_equal(runs[0][0], runs[0][-1])
+        runs.append(np.array(video_frames(server, graph, server.run(graph.to_api())), dtype=float))
+    assert runs[0].shape == (settings.frames, 64, 64, 3)
+    assert np.abs(runs[0] - runs[1]).mean() < 0.1
+    assert np.abs(runs[0][0] - runs[0][-1]).mean() > 5
 
 
 def test_a_blend_next_to_the_target_has_its_picture(server: Server, settings: Settings) -> None:
