@@ -28,7 +28,7 @@ def main() -> None:
         *perceptual.rows(device),
     ]
     if not arguments.without_server:
-        rows += morph.rows()
+        rows += morph.rows(cpu=not arguments.gpu)
     print(table(rows))
 
 

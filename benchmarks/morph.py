@@ -16,10 +16,10 @@ from demo.workflows import Settings, two_prompt_morph
 from .measure import Row
 
 
-def rows() -> list[Row]:
+def rows(cpu: bool) -> list[Row]:
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     settings = Settings(checkpoint=SMALL, size=128, cfg=4.0, seed=1)
-    with Server() as server:
+    with Server(cpu=cpu) as server:
         # The first run also imports scipy and matplotlib, once in the life of a server.
         share(server, two_prompt_morph(settings))
         again = dataclasses.replace(settings, prompt_b="another prompt", seed=2)

@@ -14,10 +14,8 @@ FRAMES = 240
 def rows(cpu: bool) -> list[Row]:
     nodes, pack = import_comfyui(cpu), pack_nodes()
     generator = torch.Generator().manual_seed(0)
-    a, b = (
-        [[torch.randn(1, 77, 768, generator=generator), {"pooled_output": torch.randn(1, 768)}]]
-        for _ in range(2)
-    )
+    rows, pooled = (torch.randn(2, 1, *shape, generator=generator) for shape in ((77, 768), (768,)))
+    a, b = ([[rows[k], {"pooled_output": pooled[k]}]] for k in (0, 1))
     latent = {"samples": torch.zeros(1, 4, 64, 64)}
     prompt, paths = pack.prompt, pack.paths
     clouds = [prompt.GeodesicPointCloud.execute(one)[0] for one in (a, b)]

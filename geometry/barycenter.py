@@ -40,7 +40,7 @@ def barycenter(
     """The weighted barycentre of K clouds [1, N, D]; equal weights when none are given.
 
     A weight of 1 returns that cloud exactly; two clouds give a point of their geodesic, in the
-    row order of the first. `progress(done, starts)` is called after each start and may raise.
+    row order of the first. `progress(done, at most)` is called before each step and may raise.
     Raises ValueError for weights that do not fit, and whatever `couple` raises.
     """
     shares = normalised(weights, len(clouds))
@@ -56,31 +56,38 @@ def barycenter(
     check_extras([cloud.extras for cloud in chosen], names)
     best: tuple[float, Tensor] | None = None
     for start in range(len(chosen)):
-        found = _descend(chosen, shares, names, start)
+        found = _descend(chosen, shares, names, start, progress)
         if best is None or found[0] < best[0] * (1 - SAME_OBJECTIVE):
             best = found
-        if progress:
-            progress(start + 1, len(chosen))
     assert best is not None
+    if progress:
+        progress(len(chosen) * MAX_STEPS, len(chosen) * MAX_STEPS)
     extras = mix_extras([cloud.extras for cloud in chosen], shares, names)
     return Barycenter(PointCloud(best[1], extras), best[0])
 
 
 def _descend(
-    clouds: Sequence[PointCloud], weights: Sequence[float], names: Sequence[str], start: int
+    clouds: Sequence[PointCloud],
+    weights: Sequence[float],
+    names: Sequence[str],
+    start: int,
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[float, Tensor]:
     """The fixed point from one cloud: its objective and rows [1, R, D]."""
     rows = common_rows([cloud.rows for cloud in clouds], "path")
     points = repeat_rows(clouds[start].points, rows)
     objective = math.inf
-    for _ in range(MAX_STEPS):
+    for step in range(MAX_STEPS):
+        if progress:
+            # Most descents end within a few steps; the bar only tells that work goes on.
+            progress(start * MAX_STEPS + step, len(clouds) * MAX_STEPS)
         moving = PointCloud(points, clouds[start].extras)
         couplings = [_couple_rows(moving, c, name) for c, name in zip(clouds, names, strict=True)]
         reached = sum(w * c.squared_cost for w, c in zip(weights, couplings, strict=True))
         if reached >= objective * (1 - SAME_OBJECTIVE):
             break
         objective = reached
-        moved = [c.target.points[:, c.target_rows[0].to(points.device)] for c in couplings]
+        moved = [c.target.points[:, c.target_rows[0].to(c.target.points.device)] for c in couplings]
         points = average(moved, weights)
     return objective, points
 

@@ -125,7 +125,7 @@ def summary(clouds: Sequence[PointCloud]) -> str:
     """What a person wants to know of a conditioning: rows, width, norms, and the other keys."""
     lines = []
     for k, cloud in enumerate(clouds):
-        norms = cloud.points.double().norm(dim=-1)
+        norms = cloud.points.cpu().double().norm(dim=-1)
         lines.append(
             f"entry {k}: {cloud.rows} rows of {cloud.width} features"
             + (f", batch of {cloud.batch}" if cloud.batch > 1 else "")

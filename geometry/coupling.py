@@ -62,7 +62,7 @@ class Coupling:
         """Σ ‖x_i − y_σ(i)‖² over all pairs of all prompts in the batch, float64."""
         return float(
             sum(
-                (x.double().cpu()[i] - y.double().cpu()[j]).square().sum()
+                (x.cpu().double()[i] - y.cpu().double()[j]).square().sum()
                 for x, y, i, j in zip(
                     self.source.points,
                     self.target.points,
@@ -137,8 +137,9 @@ def couple(
 
 def squared_distances(x: Tensor, y: Tensor) -> np.ndarray:
     """‖x_i − y_j‖² for x [m, D], y [n, D]: [m, n] float64, one matrix product, never negative."""
-    centre = x.double().cpu().mean(0)  # what both clouds share would only cost digits
-    a, b = x.double().cpu() - centre, y.double().cpu() - centre
+    a, b = x.cpu().double(), y.cpu().double()
+    centre = a.mean(0)  # what both clouds share would only cost digits
+    a, b = a - centre, b - centre
     squares = a.square().sum(1)[:, None] + b.square().sum(1)[None, :]
     return squares.sub_(2 * (a @ b.T)).clamp_(min=0).numpy()
 
@@ -289,3 +290,16 @@ def _check_populations(
 
 def _sizes(counts: list[int]) -> str:
     return "/".join(str(count) for count in counts if count)
+
+
+def total_cost(couplings: Sequence[Coupling]) -> float:
+    """The cost over all entries of a conditioning together: √ of the sum of squares."""
+    return math.sqrt(sum(coupling.squared_cost for coupling in couplings))
+
+
+def relative_cost(couplings: Sequence[Coupling]) -> float:
+    """Cost over W₂, at least 1; 1 for equal clouds joined at no cost, else infinite for them."""
+    cost, optimal = total_cost(couplings), total_cost([one.optimal for one in couplings])
+    if optimal == 0:
+        return 1.0 if cost == 0 else math.inf
+    return cost / optimal

@@ -101,6 +101,8 @@ def _no_value_between(key: str, values: Sequence[Any], names: Sequence[str]) -> 
     described = ", ".join(f"{n} has {_describe(v)}" for n, v in zip(names, values, strict=True))
     if key == POOLED:
         remedy = "Encode all prompts with the same text encoders."
+    elif key == "attention_mask":
+        remedy = "Prompts of this model must have equally many tokens; pad them to one length."
     else:
         remedy = "Give all prompts the same value, or set it after the morph."
     return (

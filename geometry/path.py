@@ -129,6 +129,10 @@ class Path:
         k = int(np.searchsorted(self.knots, t)) - 1
         return k, float((t - self.knots[k]) / (self.knots[k + 1] - self.knots[k]))
 
+    def is_stop(self, t: float) -> bool:
+        """Whether a keyframe stands at this time."""
+        return self.locate(t)[1] == 0
+
     def at(self, t: float) -> PointCloud:
         """The cloud at one time, [B, N, D]; a keyframe itself, with its own rows, at a knot.
 

@@ -59,10 +59,11 @@ class Steps:
     @property
     def smoothness(self) -> float:
         """1 − Gini coefficient of the steps: 1 when all are equal, near 0 for a single jump."""
-        d = np.array(self.distances)
+        d = np.sort(self.distances)
         if d.sum() == 0:
             return 1.0
-        return float(1 - np.abs(d[:, None] - d[None, :]).mean() / (2 * d.mean()))
+        rank = np.arange(1, len(d) + 1)
+        return float(1 - ((2 * rank - len(d) - 1) * d).sum() / (len(d) * d.sum()))
 
 
 def lpips_network(backbone: str, weights: Mapping[str, Tensor]) -> torch.nn.Module:
@@ -87,6 +88,7 @@ def lpips_network(backbone: str, weights: Mapping[str, Tensor]) -> torch.nn.Modu
 
 
 def check_backbone(backbone: str) -> None:
+    """Raise ValueError for a name that is not one of `BACKBONES`."""
     if backbone not in BACKBONES:
         raise ValueError(f"backbone: expected one of {', '.join(BACKBONES)}, got '{backbone}'.")
 

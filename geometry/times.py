@@ -35,13 +35,16 @@ class Times:
     """One time in [0, 1] per frame.
 
     "stop" ends at 1. "ping-pong" reads the same from both ends, so it ends on the frame it began
-    with. "loop" runs on the closed path,
-    whose t = 1 is the first keyframe again: no frame stands there, so a cycled video never shows
-    one frame twice.
+    with. "loop" runs on the closed path, whose t = 1 is the first keyframe again: no frame stands
+    there, so a cycled video never shows one frame twice. `end` is the time a loop comes back at,
+    after its last frame: 1 or, along a curve that turns back, 0.
+
+    Raises ValueError for no times, or times outside [0, 1].
     """
 
     values: tuple[float, ...]
     ending: str = STOP
+    end: float = 1.0
 
     def __post_init__(self) -> None:
         outside = [t for t in self.values if not 0 <= t <= 1]
@@ -72,10 +75,18 @@ def times(
     if ending not in ENDINGS:
         raise ValueError(f"ending: expected one of {', '.join(ENDINGS)}, got '{ending}'.")
     ease = easing_function(easing, curve)
-    return Times(tuple(_arranged(ease(uniform(frames, ending)).tolist(), frames, ending)), ending)
+    first, last = ease(np.array([0.0, 1.0])).tolist()
+    if ending == LOOP and {first, last} - {0.0, 1.0}:
+        raise ValueError(
+            "curve: a loop comes back to where it began, so its curve must begin and end at t = 0 "
+            f"or t = 1 (the first keyframe), got t = {first} and t = {last}."
+        )
+    values = _arranged(ease(uniform(frames, ending)).tolist(), frames, ending)
+    return Times(tuple(values), ending, last)
 
 
 def check_frames(frames: int) -> None:
+    """Raise ValueError for a number of frames outside [1, 4096]."""
     if not 1 <= frames <= MAX_FRAMES:
         raise ValueError(f"frames: expected 1 to {MAX_FRAMES}, got {frames}.")
 
@@ -194,7 +205,7 @@ def retime(
     if schedule.is_loop:
         if closing is None:
             raise ValueError("steps: a loop needs the distance from the last frame to the first.")
-        t, d = np.append(t, 1.0), np.append(d, closing)
+        t, d = np.append(t, schedule.end), np.append(d, closing)
     elif schedule.ending == PING_PONG:
         there = half(len(schedule))
         t, d = t[:there], d[: there - 1]
@@ -202,4 +213,5 @@ def retime(
     s = s / s[-1] if s[-1] > 0 else np.linspace(0, 1, len(s))
     new = np.interp(uniform(frames, schedule.ending), s, t)
     new[0] = t[0]  # np.interp takes the last of several equal s, also where the path stands still
-    return Times(tuple(_arranged(new.tolist(), frames, schedule.ending)), schedule.ending)
+    values = _arranged(new.tolist(), frames, schedule.ending)
+    return Times(tuple(values), schedule.ending, schedule.end)

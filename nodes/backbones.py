@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
+import urllib.request
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import IO
 
 import folder_paths
 import torch
-from comfy.utils import load_torch_file
+from comfy.utils import ProgressBar, load_torch_file
 
 from ..geometry.perceptual import check_backbone
 
 FOLDER = "lpips"
 EXTENSIONS = {".pth", ".safetensors"}
+SILENCE_SECONDS = 30
 SOURCE = "https://download.pytorch.org/models/"
 
 # Torchvision names its files after the first characters of their SHA-256.
@@ -77,9 +81,10 @@ def _qualifier(path: str, metadata: dict[str, str] | None) -> str:
     name = os.path.basename(path)
     if name in FILES.values():
         stat = os.stat(path)
-        published = name.rsplit("-", 1)[1].removesuffix(".pth")
         digest = _sha256(path, stat.st_mtime_ns, stat.st_size)
-        return "" if digest.startswith(published) else f" ({name}, not the published weights)"
+        return (
+            "" if digest.startswith(_published(name)) else f" ({name}, not the published weights)"
+        )
     return f" ({(metadata or {}).get('name', name)})"
 
 
@@ -94,15 +99,45 @@ def _sha256(path: str, _modified: int, _size: int) -> str:
 
 
 def _download(name: str) -> str:
-    """Fetch torchvision's file, checked against the hash in its name, whole or not at all."""
+    """Fetch torchvision's file, checked against the hash in its name, whole or not at all.
+
+    Shows progress and can be cancelled. Raises RuntimeError naming source and folder.
+    """
     os.makedirs(_home(), exist_ok=True)
     path = os.path.join(_home(), name)
-    published = name.rsplit("-", 1)[1].removesuffix(".pth")
     try:
-        torch.hub.download_url_to_file(SOURCE + name, path, hash_prefix=published, progress=False)
-    except (OSError, RuntimeError) as error:
+        with tempfile.TemporaryDirectory(dir=_home()) as folder:
+            unfinished = os.path.join(folder, name)
+            with open(unfinished, "wb") as file:
+                digest = _fetch(SOURCE + name, file)
+            if not digest.startswith(_published(name)):
+                raise OSError("the file is damaged: its hash is not the one in its name")
+            os.replace(unfinished, path)
+    except OSError as error:
         raise RuntimeError(
             f"download: could not fetch {SOURCE}{name} ({error}). Put the file into {_home()} by "
             "hand, or try again."
         ) from error
     return path
+
+
+def _fetch(url: str, file: IO[bytes]) -> str:
+    """Write what is at `url` into a file; returns its SHA-256. A silent server is given up."""
+    digest = hashlib.sha256()
+    with urllib.request.urlopen(url, timeout=SILENCE_SECONDS) as answer:
+        total = int(answer.headers.get("Content-Length") or 0)
+        bar = ProgressBar(max(total, 1))
+        done = 0
+        while block := answer.read(1 << 20):
+            file.write(block)
+            digest.update(block)
+            done += len(block)
+            bar.update_absolute(done)
+    if done < total:
+        raise OSError(f"the connection ended after {done} of {total} bytes")
+    return digest.hexdigest()
+
+
+def _published(name: str) -> str:
+    """The start of the SHA-256 that torchvision wrote into a file's name."""
+    return name.rsplit("-", 1)[1].removesuffix(".pth")

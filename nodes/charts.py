@@ -114,7 +114,9 @@ def compare_chart(paths: Sequence[tuple[str, Steps]]) -> Tensor:
     for (label, steps), colour in zip(paths, COLOURS, strict=False):
         # Middle of each step as a share of the path, so that paths of any length compare.
         middle = (np.arange(len(steps.distances)) + 0.5) / len(steps.distances)
-        left.plot(middle, steps.distances, color=colour, marker="o", markersize=3, label=label)
+        left.plot(
+            middle, steps.distances, color=colour, marker="o", markersize=3, label=_plain(label)
+        )
     _step_axes(left, _shared_metric(paths), 0)
     left.set_xlabel("position on the path (0 = first frame, 1 = last)")
     left.set_xlim(0, 1)
@@ -123,11 +125,16 @@ def compare_chart(paths: Sequence[tuple[str, Steps]]) -> Tensor:
     place = np.arange(len(paths))
     bars = right.bar(place, [steps.mean for _, steps in paths], color=COLOURS[: len(paths)])
     right.bar_label(bars, fmt="%.4f", color=INK, padding=2)
-    right.set_xticks(place, [label for label, _ in paths])
+    right.set_xticks(place, [_plain(label) for label, _ in paths])
     right.set_ylabel(_shared_metric(paths))
     right.margins(y=0.15)
     right.set_title("perceptual path length (mean step)", fontsize=10)
     return image_of(fig)
+
+
+def _plain(label: str) -> str:
+    """A person's text, which matplotlib must not read as a formula or as a hidden label."""
+    return label.replace("$", r"\$").lstrip("_") or " "
 
 
 def _shared_metric(paths: Sequence[tuple[str, Steps]]) -> str:

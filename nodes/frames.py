@@ -25,10 +25,10 @@ def schedule(
     entries = [sample(path, times.values) for path in paths]
     batches = []
     for start, stop in _chunks(entries, len(times), frames_per_batch):
-        if stop - start == 1:
+        t = times.values[start]
+        if stop - start == 1 and all(path.is_stop(t) for path in paths):
             # Alone in its batch a keyframe needs no repeated rows: it is the prompt itself.
-            clouds = [path.at(times.values[start]) for path in paths]
-            conditioning = conditioning_from_clouds(clouds)
+            conditioning = conditioning_from_clouds([path.at(t) for path in paths])
         else:
             conditioning = [_slice(groups, start, stop) for groups in entries]
         batches.append((conditioning, repeat_latent(latent, stop - start)))

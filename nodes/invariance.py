@@ -57,8 +57,13 @@ class Invariance:
         return "A point cloud: optimal transport is justified, for prompts of any length."
 
 
-def test(model: Any, conditioning: Any, latent: dict[str, Any], seed: int) -> Invariance:
-    """Compare one step of the model on a prompt with the same prompt rearranged."""
+def measure_invariance(
+    model: Any, conditioning: Any, latent: dict[str, Any], seed: int
+) -> Invariance:
+    """Compare one step of the model on a prompt with the same prompt rearranged.
+
+    Raises ValueError for a latent of several images, and a model whose step is not finite.
+    """
     check_one_image(latent)
     clouds = clouds_from_conditioning(conditioning)
     generator = torch.Generator("cpu").manual_seed(seed)
@@ -100,16 +105,20 @@ def _step(model: Any, conditioning: Any, latent: dict[str, Any], seed: int) -> T
     """The latent after one euler step from pure noise, without guidance: [1, C, H, W] float64."""
     samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
     noise = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
-    return comfy.sample.sample(
-        model,
-        noise,
-        steps=1,
-        cfg=1.0,
-        sampler_name="euler",
-        scheduler="normal",
-        positive=conditioning,
-        negative=conditioning,
-        latent_image=samples,
-        disable_pbar=True,
-        seed=seed,
-    ).double()
+    return (
+        comfy.sample.sample(
+            model,
+            noise,
+            steps=1,
+            cfg=1.0,
+            sampler_name="euler",
+            scheduler="normal",
+            positive=conditioning,
+            negative=conditioning,
+            latent_image=samples,
+            disable_pbar=True,
+            seed=seed,
+        )
+        .cpu()
+        .double()
+    )

@@ -14,21 +14,24 @@ from ..geometry.perceptual import BACKBONES, Steps, check_images, lpips_network,
 from ..geometry.times import MAX_FRAMES, Times, retime
 from . import charts
 from .backbones import load_backbone
-from .sockets import StepsSocket, TimesSocket
+from .sockets import METRICS, StepsSocket, TimesSocket
+from .text import show_text
 
-CATEGORY = "geodesic/metrics"
+# What features take at their peak, so that ComfyUI makes room for them before.
+BYTES_PER_PIXEL = {"alex": 200, "vgg": 2000, "squeeze": 600}
 LABELS = ("A", "B", "C", "D")
 
 
 def measure_on_device(images: Any, backbone: str, frames_per_batch: int, download: bool) -> Steps:
     """LPIPS on ComfyUI's device, in its memory management, with progress; released afterwards."""
     frames = check_images(images)
+    pixels = min(frames, frames_per_batch) * images[0].shape[1] * images[0].shape[2]
     found = load_backbone(backbone, download)
     network = lpips_network(backbone, found.weights)
     patcher = ModelPatcher(network, management.get_torch_device(), management.unet_offload_device())
     bar = ProgressBar(frames)
     try:
-        management.load_models_gpu([patcher])
+        management.load_models_gpu([patcher], memory_required=pixels * BYTES_PER_PIXEL[backbone])
         return measure(
             images,
             network,
@@ -37,6 +40,11 @@ def measure_on_device(images: Any, backbone: str, frames_per_batch: int, downloa
             management.get_torch_device(),
             bar.update_absolute,
         )
+    except management.OOM_EXCEPTION as error:
+        raise RuntimeError(
+            f"frames_per_batch: {frames_per_batch} frames of this size do not fit into memory. "
+            "Lower it; the result stays the same."
+        ) from error
     finally:
         patcher.detach()
         del patcher, network
@@ -44,14 +52,14 @@ def measure_on_device(images: Any, backbone: str, frames_per_batch: int, downloa
 
 
 class GeodesicPathLength(io.ComfyNode):
-    """Perceptual path length by LPIPS."""
+    """Frames → LPIPS of consecutive ones. Raises what `measure` and `load_backbone` raise."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicPathLength",
             display_name="Perceptual Path Length",
-            category=CATEGORY,
+            category=METRICS,
             description="Measures how far consecutive frames look apart (LPIPS), so that morphs "
             "can be compared and re-timed.",
             inputs=[
@@ -115,14 +123,14 @@ class GeodesicPathLength(io.ComfyNode):
 
 
 class GeodesicRetime(io.ComfyNode):
-    """Constant perceptual speed: DiffMorpher, IMPUS."""
+    """Times and their measured steps → times of equal steps (DiffMorpher, IMPUS)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicRetime",
             display_name="Retime to Constant Speed",
-            category=CATEGORY,
+            category=METRICS,
             description="From a coarse pass and its measured steps, the times at which the morph "
             "runs at an even perceptual pace.",
             inputs=[
@@ -136,7 +144,7 @@ class GeodesicRetime(io.ComfyNode):
                     tooltip="Number of frames of the final pass.",
                 ),
             ],
-            outputs=[TimesSocket.Output("times_out", "times", tooltip="The re-timed schedule.")],
+            outputs=[TimesSocket.Output("times_out", "times_out", tooltip="The new schedule.")],
         )
 
     @classmethod
@@ -145,7 +153,7 @@ class GeodesicRetime(io.ComfyNode):
 
 
 class GeodesicCompare(io.ComfyNode):
-    """Paths side by side."""
+    """Up to four measured paths → one chart and one table."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -168,13 +176,14 @@ class GeodesicCompare(io.ComfyNode):
         return io.Schema(
             node_id="GeodesicCompare",
             display_name="Compare Paths",
-            category=CATEGORY,
+            category=METRICS,
             description="Up to four morphs in one chart and one table.",
             inputs=[*steps, *labels],
             outputs=[
                 io.Image.Output("chart", "chart", tooltip="Steps of all paths, and their means."),
                 io.String.Output("table", "table", tooltip="All statistics, as a Markdown table."),
             ],
+            hidden=[io.Hidden.unique_id],
             is_output_node=True,
         )
 
@@ -189,6 +198,7 @@ class GeodesicCompare(io.ComfyNode):
         chart = charts.compare_chart(paths)
         preview = ui.PreviewImage(chart, cls=cls).as_dict()
         table = compare_table(paths)
+        show_text(cls, table)
         return io.NodeOutput(chart, table, ui={**preview, **ui.PreviewText(table).as_dict()})
 
 
@@ -199,8 +209,8 @@ def compare_table(paths: list[tuple[str, Steps]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     rows += [
-        f"| {label} | {s.mean:.5f} | {s.total:.5f} | {s.variance:.3e} | {s.largest:.5f} | "
-        f"{s.smoothness:.4f} | {s.metric} |"
+        f"| {label.replace('|', '/')} | {s.mean:.5f} | {s.total:.5f} | {s.variance:.3e} | "
+        f"{s.largest:.5f} | {s.smoothness:.4f} | {s.metric} |"
         for label, s in paths
     ]
     return "\n".join(rows)

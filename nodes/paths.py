@@ -11,8 +11,8 @@ from ..geometry.path import Keyframe, Path
 from ..geometry.times import DEFAULT_CURVE, EASINGS, ENDINGS, LINEAR, MAX_FRAMES, STOP
 from ..geometry.times import times as make_times
 from .frames import schedule
-from .prompt import CATEGORY
 from .sockets import (
+    PROMPT,
     PathSocket,
     TimesSocket,
     as_paths,
@@ -24,14 +24,14 @@ from .sockets import (
 
 
 class GeodesicKeyframe(io.ComfyNode):
-    """Chains of prompts."""
+    """A prompt and a path → the path that goes on to it. Raises what `couple` raises."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicKeyframe",
             display_name="Prompt Keyframe",
-            category=CATEGORY,
+            category=PROMPT,
             description="Appends a prompt to a path. The first in a chain starts the path; in a "
             "loop its weight, method and seed describe the leg that leads back to it.",
             inputs=[
@@ -70,14 +70,14 @@ class GeodesicKeyframe(io.ComfyNode):
 
 
 class GeodesicTimes(io.ComfyNode):
-    """Schedules over t."""
+    """Frames, easing and ending → one time per frame. Raises what `times` raises."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicTimes",
             display_name="Morph Times",
-            category=CATEGORY,
+            category=PROMPT,
             description="When the morph is where: one time in [0, 1] per frame.",
             inputs=[
                 io.Int.Input(
@@ -117,14 +117,14 @@ class GeodesicTimes(io.ComfyNode):
 
 
 class GeodesicSchedule(io.ComfyNode):
-    """Hand-over to the native KSampler: conditionings and latents that match."""
+    """Path and times → conditionings and latents that match, for the native KSampler."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicSchedule",
             display_name="Morph Schedule",
-            category=CATEGORY,
+            category=PROMPT,
             description="One conditioning and one latent per frame, all with the same initial "
             "noise. Connect both to a KSampler. With a deterministic sampler (euler, dpmpp_2m, "
             "ddim, uni_pc) every frame differs by its prompt alone.",

@@ -9,35 +9,32 @@ from comfy_api.latest import io, ui
 
 from ..geometry.barycenter import barycenter, parse_weights
 from ..geometry.cloud import clouds_from_conditioning, conditioning_from_clouds, summary
-from ..geometry.coupling import couple
+from ..geometry.coupling import couple, relative_cost, total_cost
 from ..geometry.path import blend
 from . import charts, invariance
 from .sockets import (
     MAX_SEED,
+    PROMPT,
     Cloud,
     CouplingSocket,
     as_paths,
     check_entries,
     method_input,
     path_input,
-    relative_cost,
     seed_input,
-    total_cost,
 )
 from .text import show_text
 
-CATEGORY = "geodesic/prompt"
-
 
 class GeodesicPointCloud(io.ComfyNode):
-    """Boundary: CONDITIONING → clouds."""
+    """CONDITIONING → one cloud per entry. Raises what `clouds_from_conditioning` raises."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicPointCloud",
             display_name="Prompt to Point Cloud",
-            category=CATEGORY,
+            category=PROMPT,
             description="Reads a prompt's conditioning as a point cloud: the model does not see "
             "the order of its rows.",
             inputs=[
@@ -61,14 +58,14 @@ class GeodesicPointCloud(io.ComfyNode):
 
 
 class GeodesicConditioning(io.ComfyNode):
-    """Boundary: clouds → CONDITIONING."""
+    """Clouds → the CONDITIONING they were read from, bit for bit."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicConditioning",
             display_name="Point Cloud to Prompt",
-            category=CATEGORY,
+            category=PROMPT,
             description="The exact way back from a point cloud to a conditioning.",
             inputs=[Cloud.Input("cloud", tooltip="From Prompt to Point Cloud.")],
             outputs=[
@@ -84,14 +81,14 @@ class GeodesicConditioning(io.ComfyNode):
 
 
 class GeodesicCouple(io.ComfyNode):
-    """Couplings: Which Way from B to A, section 4.1."""
+    """Two prompts → their coupling, entry by entry (Which Way from B to A, section 4.1)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicCouple",
             display_name="Couple Prompts",
-            category=CATEGORY,
+            category=PROMPT,
             description="Decides which row of one prompt becomes which row of the other. Optimal "
             "transport gives the shortest path between the two.",
             inputs=[
@@ -137,14 +134,14 @@ class GeodesicCouple(io.ComfyNode):
 
 
 class GeodesicBlend(io.ComfyNode):
-    """One point of the geodesic: Which Way from B to A, equation 3."""
+    """A coupling → the prompt at t (Which Way from B to A, equation 3)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicBlend",
             display_name="Blend Prompts",
-            category=CATEGORY,
+            category=PROMPT,
             description="The prompt at one time on the path between two coupled prompts.",
             inputs=[
                 CouplingSocket.Input("coupling", tooltip="From Couple Prompts."),
@@ -169,14 +166,14 @@ class GeodesicBlend(io.ComfyNode):
 
 
 class GeodesicBarycenter(io.ComfyNode):
-    """Which Way from B to A, equation 4, for K prompts."""
+    """Keyframes → their weighted barycentre (Which Way from B to A, equation 4)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="GeodesicBarycenter",
             display_name="Prompt Barycentre",
-            category=CATEGORY,
+            category=PROMPT,
             description="The prompt in the middle of several: their Wasserstein barycentre.",
             inputs=[
                 path_input("path", "Its keyframes are mixed, each with its weight."),
@@ -213,7 +210,7 @@ class GeodesicInvarianceTest(io.ComfyNode):
         return io.Schema(
             node_id="GeodesicInvarianceTest",
             display_name="Test Row Invariance",
-            category=CATEGORY,
+            category=PROMPT,
             description="Runs one denoising step with the prompt's rows permuted and tells "
             "whether this model sees a point cloud, so that optimal transport is justified.",
             inputs=[
@@ -247,6 +244,6 @@ class GeodesicInvarianceTest(io.ComfyNode):
     def execute(
         cls, model: Any, conditioning: Any, latent: dict[str, Any], seed: int
     ) -> io.NodeOutput:
-        found = invariance.test(model, conditioning, latent, seed)
+        found = invariance.measure_invariance(model, conditioning, latent, seed)
         show_text(cls, found.report)
         return io.NodeOutput(found.report, found.permuted, ui=ui.PreviewText(found.report))

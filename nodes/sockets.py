@@ -12,7 +12,6 @@ GEODESIC_STEPS      geometry.perceptual.Steps
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ PathSocket = io.Custom("GEODESIC_PATH")
 TimesSocket = io.Custom("GEODESIC_TIMES")
 StepsSocket = io.Custom("GEODESIC_STEPS")
 
+PROMPT, METRICS = "geodesic/prompt", "geodesic/metrics"  # categories
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 
@@ -70,16 +70,3 @@ def check_entries(a: Sequence[Any], b: Sequence[Any], names: tuple[str, str]) ->
             f"{names[0]} and {names[1]}: expected the same number of conditioning entries, got "
             f"{len(a)} and {len(b)}. Entries are paired by position; combine both prompts alike."
         )
-
-
-def total_cost(couplings: Sequence[Coupling]) -> float:
-    """The cost over all entries together: √ of the sum of squares."""
-    return math.sqrt(sum(coupling.squared_cost for coupling in couplings))
-
-
-def relative_cost(couplings: Sequence[Coupling]) -> float:
-    """Cost over W₂, at least 1; 1 for equal clouds joined at no cost, else infinite for them."""
-    cost, optimal = total_cost(couplings), total_cost([one.optimal for one in couplings])
-    if optimal == 0:
-        return 1.0 if cost == 0 else math.inf
-    return cost / optimal

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import tomllib
 
 from demo.environment import ROOT, locate
@@ -80,7 +79,9 @@ def test_every_node_and_input_is_explained(server: Server) -> None:
 def test_every_node_has_a_help_page_that_names_its_inputs(server: Server) -> None:
     """The help panel finds js/docs/NodeId.md, and the page speaks of every input and output."""
     for name, schema in own_schemas(server).items():
-        page = requests.get(f"{server.url}/extensions/geodesic_morph/docs/{name}.md", timeout=10)
+        page = server.session.get(
+            f"{server.url}/extensions/geodesic_morph/docs/{name}.md", timeout=10
+        )
         assert page.status_code == 200, name
         for part in [entry[1] for entry in schema["inputs"]] + [o[0] for o in schema["outputs"]]:
             assert f"`{part}`" in page.text, f"{name}: {part}"

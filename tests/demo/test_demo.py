@@ -140,3 +140,25 @@ def test_workflows_use_core_nodes_and_ours_with_fixed_seeds(name: str) -> None:
             assert node.inputs["sampler_name"] == "dpmpp_2m"
         if node.type == "CheckpointLoaderSimple":
             assert node.inputs["ckpt_name"] == SD15
+
+
+def test_a_checkpoint_of_the_same_name_is_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file put into the models folder by hand stays, whatever CHECKPOINT= names."""
+    from demo import server
+
+    monkeypatch.setattr(server, "BASE", tmp_path / "base")
+    folder = tmp_path / "base" / "models" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "mine.safetensors").write_text("precious")
+    (tmp_path / "mine.safetensors").write_text("another")
+    with pytest.raises(ServerError, match="another file of this name"):
+        server.link_model("checkpoints", tmp_path / "mine.safetensors")
+    assert (folder / "mine.safetensors").read_text() == "precious"
+    (tmp_path / "new.safetensors").touch()
+    assert server.link_model("checkpoints", tmp_path / "new.safetensors") == "new.safetensors"
+    (tmp_path / "new.safetensors").unlink()
+    (tmp_path / "other.safetensors").touch()
+    server.link_model("checkpoints", tmp_path / "other.safetensors")
+    assert not (folder / "new.safetensors").is_symlink()

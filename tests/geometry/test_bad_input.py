@@ -138,7 +138,8 @@ def test_dictionaries_that_cannot_be_blended_are_refused(
 ) -> None:
     """A key that differs and has no value in between is named before anything is computed."""
     source, target = (cloud(k, 4, **{key: value}) for k, value in enumerate((a, b)))
-    remedy = "Encode all prompts" if key == "pooled_output" else "Give all prompts the same value"
+    special = {"pooled_output": "Encode all prompts", "attention_mask": "equally many tokens"}
+    remedy = special.get(key, "Give all prompts the same value")
     for two in ((source, target), (target, source)):
         refused(lambda two=two: couple(*two, method), "source and target: ", f"'{key}'", remedy)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
@@ -70,6 +70,7 @@ def test_a_schedule_has_one_time_in_0_1_per_frame_and_starts_at_0(
 @given(frames=FRAMES, curve=curves())
 def test_no_curve_leaves_0_1(ending: str, frames: int, curve: str) -> None:
     """Whatever the curve does between its points, no frame is before 0 or after 1."""
+    assume(ending != LOOP or {json.loads(curve)[k][1] for k in (0, -1)} <= {0, 1})
     assert all(0 <= t <= 1 for t in times(frames, CURVE, ending, curve).values)
 
 
@@ -342,3 +343,21 @@ def test_the_unit_of_distance_does_not_matter(
     scaled = tuple(unit * d for d in distances)
     expected = retime(coarse, distances, frames).values
     assert retime(coarse, scaled, frames).values == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_loop_along_a_curve_that_turns_back_is_retimed_along_that_curve() -> None:
+    """A loop that comes back to t = 0 is never sent on to t = 1 by re-timing."""
+    curve = "[[0, 0], [0.5, 0.5], [1, 0]]"
+    coarse = times(8, "curve", "loop", curve)
+    retimed = retime(coarse, (1.0,) * 7, 16, closing=1.0)
+    assert coarse.end == retimed.end == 0.0
+    assert max(retimed.values) <= max(coarse.values)
+    assert retimed.values[-1] == pytest.approx(coarse.values[-1] / 2)
+
+
+@pytest.mark.parametrize("curve", ["[[0, 0.2], [1, 1]]", "[[0, 0], [1, 0.7]]"])
+def test_a_loop_that_does_not_come_back_is_refused(curve: str) -> None:
+    """A loop's curve begins and ends where the first keyframe is."""
+    with pytest.raises(ValueError, match="curve: a loop comes back to where it began"):
+        times(8, "curve", "loop", curve)
+    assert len(times(8, "curve", "stop", curve)) == 8
