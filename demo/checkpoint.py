@@ -55,7 +55,7 @@ def write(path: Path, seed: int = 0, trained: Mapping[str, Tensor] | None = None
         tensors[name] = tensor.contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".partial")
-    save_file(tensors, unfinished, metadata={"format": "pt", "revision": REVISION})
+    save_file(tensors, unfinished, metadata={"revision": REVISION})
     os.replace(unfinished, path)
     return path
 
