@@ -17,7 +17,7 @@ lint: ## ruff and pyright
 	@$(RUN) -m demo.typecheck
 
 bench: ## ratios against what one would use otherwise
-	@PYTHONPATH=.comfyui/base/custom_nodes $(RUN) -m benchmarks
+	@PYTHONPATH=.comfyui/base/custom_nodes $(RUN) -m benchmarks $(ARGS)
 
 workflows: ## write example_workflows/*.json anew from demo/workflows.py
 	@$(RUN) -m demo.workflows

@@ -198,7 +198,8 @@ class GeodesicCompare(io.ComfyNode):
         chart = charts.compare_chart(paths)
         preview = ui.PreviewImage(chart, cls=cls).as_dict()
         table = compare_table(paths)
-        show_text(cls, table)
+        # A table does not fit under a node; one line per path does.
+        show_text(cls, "\n".join(f"{label}: PPL {s.mean:.4f}" for label, s in paths))
         return io.NodeOutput(chart, table, ui={**preview, **ui.PreviewText(table).as_dict()})
 
 

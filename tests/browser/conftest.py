@@ -32,11 +32,11 @@ QUIET = [
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own, whose greeting for newcomers is already answered."""
+    """A server of its own, its greeting for newcomers answered, its minimap off the pictures."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     backbone.ensure(BASE / "models" / "lpips")
     with Server(cpu=True, log=tmp_path_factory.mktemp("server") / "server.log") as running:
-        running.post("settings", {"Comfy.TutorialCompleted": True})
+        running.post("settings", {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False})
         yield running
 
 
@@ -105,7 +105,7 @@ class Interface:
 
 
 def open_interface(browser: Browser, server: Server) -> Interface:
-    page = browser.new_page(viewport={"width": 1920, "height": 1080})
+    page = browser.new_page(viewport={"width": 2880, "height": 1620})
     interface = Interface(page)
     page.on("console", interface.on_console)
     page.on("pageerror", lambda error: interface.errors.append(str(error)))
