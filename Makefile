@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m demo.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test lint bench workflows clean
+.PHONY: demo test lint bench workflows pictures train evaluate clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
@@ -22,5 +22,14 @@ bench: ## ratios against what one would use otherwise
 workflows: ## write example_workflows/*.json anew from demo/workflows.py
 	@$(RUN) -m demo.workflows
 
-clean: ## remove the set-up and everything in it, models put there by hand too
+pictures: ## draw anew what README and example workflows show
+	@$(RUN) -m demo.pictures
+
+train: ## the small model's weights from nothing, in .comfyui/training; stop and go on at will
+	@$(RUN) -m scenes train
+
+evaluate: ## does the small model draw what it is asked? writes scenes/quality.md
+	@$(RUN) -m scenes evaluate
+
+clean: ## remove the set-up and all in it: models put there by hand, half-done training
 	rm -rf .comfyui demo/output

@@ -6,12 +6,11 @@ import dataclasses
 import time
 from typing import Any
 
-from demo import checkpoint
-from demo.__main__ import SMALL
 from demo.environment import BASE
 from demo.graph import Graph
 from demo.server import Server
-from demo.workflows import Settings, two_prompt_morph
+from demo.workflows import SMALL, Settings, two_prompt_morph
+from scenes import checkpoint
 
 from .measure import Row
 

@@ -9,25 +9,35 @@ import io
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from . import backbone, checkpoint
+from scenes import checkpoint
+from scenes.language import COLORS, SHAPES
+from scenes.weights import WeightsError
+
+from . import backbone
 from .environment import BASE, ROOT, locate
 from .graph import Graph
+from .pictures import filmstrip
 from .server import Server, ServerError, link_model
-from .workflows import COUPLINGS, Settings, compare_couplings, two_prompt_morph
+from .workflows import (
+    COUPLINGS,
+    SMALL,
+    SMALL_SETTINGS,
+    Settings,
+    compare_couplings,
+    two_prompt_morph,
+)
 
 OUTPUT = ROOT / "demo" / "output"
-SMALL = "geodesic_small_sd15.safetensors"
 PUBLISHED = "alexnet-owt-7be5be79.pth"
 PORT = 8189
 # On a terminal, progress overwrites its own line; elsewhere there is none.
 CLEAR = "\r\033[K" if sys.stdout.isatty() else ""
-THUMBNAIL, MARGIN, LABEL = 128, 8, 34
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,9 @@ class Comparison:
 
 
 def main(environment: Mapping[str, str]) -> None:
-    """Run the demo; raises ServerError with one sentence for what a person must mend."""
+    """Run the demo; ServerError and WeightsError say in one sentence what a person must mend."""
     settings = read_settings(environment)
+    announce_checkpoint(settings)
     announce_backbone()
     port = read_integer(environment, "PORT", PORT, 1, 65535)
     OUTPUT.mkdir(parents=True, exist_ok=True)
@@ -60,7 +71,8 @@ def main(environment: Mapping[str, str]) -> None:
         file = outputs[graph.find("Which morph is smoothest?")]["images"][0]
         chart.write_bytes(server.fetch(file))
     strip = OUTPUT / "filmstrip.png"
-    filmstrip(rows).save(strip)
+    label = "{}   relative cost {:.3f}"
+    filmstrip({label.format(r.method, r.relative_cost): r.frames for r in rows}).save(strip)
     print(table(rows))
     for path in (video, strip, chart):
         print(path)
@@ -69,23 +81,29 @@ def main(environment: Mapping[str, str]) -> None:
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """What CHECKPOINT, PROMPT_A, PROMPT_B, FRAMES and SEED ask for."""
     given = environment.get("CHECKPOINT")
-    if given:
-        size = {"checkpoint": find_checkpoint(given)}
-    else:
-        checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-        print("No CHECKPOINT= given: using the small one from this repository.")
-        # What that checkpoint was made for: 64 pixels, few steps, mild guidance.
-        size = {"checkpoint": SMALL, "size": 64, "steps": 12, "cfg": 4.0}
-    default = Settings()
-    prompts: dict[str, Any] = {
+    name = find_checkpoint(given) if given else SMALL
+    default = SMALL_SETTINGS if name == SMALL else Settings(checkpoint=name)
+    prompts = {
         name.lower(): environment.get(name) or getattr(default, name.lower())
         for name in ("PROMPT_A", "PROMPT_B")
     }
-    numbers: dict[str, Any] = {
-        "frames": read_integer(environment, "FRAMES", default.frames, 2, 4096),
-        "seed": read_integer(environment, "SEED", default.seed, 0, 2**64 - 1),
-    }
-    return Settings(**size, **prompts, **numbers)
+    return replace(
+        default,
+        **prompts,
+        frames=read_integer(environment, "FRAMES", default.frames, 2, 4096),
+        seed=read_integer(environment, "SEED", default.seed, 0, 2**64 - 1),
+    )
+
+
+def announce_checkpoint(settings: Settings) -> None:
+    """Put the small checkpoint in place where it is used, and say what it can draw."""
+    if settings.checkpoint != SMALL:
+        return
+    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
+    print(
+        "Using the small checkpoint of this repository (CHECKPOINT= takes your SD1.5). It draws "
+        f"one or two of {', '.join(SHAPES)} in {', '.join(COLORS)}."
+    )
 
 
 def read_integer(
@@ -109,14 +127,14 @@ def find_checkpoint(given: str) -> str:
 
 
 def announce_backbone() -> None:
-    """Say what measures; without published weights that is a random network, named as such."""
+    """Say what measures; without published weights that is our own network, named as such."""
     homes = [base / "models" / "lpips" for base in (BASE, locate().comfyui)]
     if any((home / PUBLISHED).is_file() for home in homes):
         return
     backbone.ensure(BASE / "models" / "lpips")
     print(
-        f"No LPIPS weights ({PUBLISHED}) in {homes[0]}: measuring with lpips's random-backbone "
-        "variant, which table and chart name."
+        f"No LPIPS weights ({PUBLISHED}) in {homes[0]}: measuring with this repository's scene "
+        "classifier in their place, which table and chart name."
     )
 
 
@@ -171,27 +189,8 @@ def table(rows: list[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def filmstrip(rows: list[Comparison], columns: int = 9) -> Image.Image:
-    """The couplings under each other, equally spaced frames of each from first to last."""
-    count = min(columns, len(rows[0].frames))
-    width = MARGIN + count * (THUMBNAIL + MARGIN)
-    height = len(rows) * (LABEL + THUMBNAIL) + MARGIN
-    sheet = Image.new("RGB", (width, height), "#1e1f22")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=18)
-    for k, row in enumerate(rows):
-        top = k * (LABEL + THUMBNAIL)
-        label = f"{row.method}   relative cost {row.relative_cost:.3f}"
-        draw.text((MARGIN, top + 7), label, fill="#e6e6e6", font=font)
-        for column in range(count):
-            place = round(column * (len(row.frames) - 1) / max(count - 1, 1))
-            frame = row.frames[place].resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-            sheet.paste(frame, (MARGIN + column * (THUMBNAIL + MARGIN), top + LABEL))
-    return sheet
-
-
 if __name__ == "__main__":
     try:
         main(os.environ)
-    except ServerError as error:
+    except (ServerError, WeightsError) as error:
         sys.exit(f"\ndemo: {error}")

@@ -1,28 +1,44 @@
-"""A stand-in for LPIPS's backbone where the published weights are not to be had.
+"""LPIPS's backbone where the published weights are not to be had.
 
-The `lpips` package's own random-backbone variant (`pnet_rand`), from a seed, as a file that the
-node loads like any other. Its metadata names it, and so do all tables and charts.
+The trunk of the scene classifier, as a file that the node loads like any other. Its metadata
+names it, and so do all tables and charts.
 """
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
 
-NAME = "random backbone, seed 0"
+from scenes import classifier, weights
+
+NAME = "scene classifier"
+# What earlier versions wrote counts as ours too.
+OURS = (NAME, "random backbone, seed 0")
 
 
-def ensure(folder: Path, backbone: str = "alex") -> Path:
-    """Write `<backbone>.safetensors` with random weights in torchvision's names, if absent."""
-    path = folder / f"{backbone}.safetensors"
-    if not path.exists():
-        unfinished = path.with_suffix(".partial")
-        save_file(random_weights(backbone), unfinished, metadata={"format": "pt", "name": NAME})
-        os.replace(unfinished, path)
+def ensure(folder: Path) -> Path:
+    """Write `alex.safetensors` with the trunk in torchvision's names, unless there is a newer one.
+
+    A file of other weights that a person put there stays. Raises WeightsError like `weights.load`.
+    """
+    path = folder / "alex.safetensors"
+    tensors = {
+        name: tensor.contiguous()
+        for name, tensor in weights.load(classifier.FILE).items()
+        if name.startswith("features.")
+    }
+    metadata = {"name": NAME, "digest": weights.digest(tensors)}
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = file.metadata() or {}
+        if found == metadata or found.get("name") not in OURS:
+            return path  # up to date, or a person's own
+    except (OSError, SafetensorError):
+        pass  # absent or damaged: written anew
+    weights.write(tensors, path, **metadata)
     return path
 
 

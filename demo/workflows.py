@@ -40,6 +40,20 @@ class Settings:
     fps: float = 12.0
 
 
+# What the small checkpoint of this repository was made for: 64 pixels, its own words.
+SMALL = "geodesic_small_sd15.safetensors"
+SMALL_SETTINGS = Settings(
+    checkpoint=SMALL,
+    prompt_a="a large yellow star on a blue background",
+    prompt_b="a pink background, a large red heart",
+    prompt_c="on black, a big cyan ring in the middle",
+    negative="",
+    size=64,
+    frames=24,
+    cfg=4.0,
+)
+
+
 @dataclass(frozen=True)
 class Common:
     """The nodes that every workflow starts with."""

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from demo import backbone, checkpoint
-from demo.__main__ import SMALL
+from demo import backbone
 from demo.environment import BASE, ROOT
 from demo.server import Server
+from demo.workflows import SMALL
+from scenes import checkpoint
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
 # Without these, Chromium asks its maker's servers at every start.

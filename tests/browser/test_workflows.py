@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.__main__ import SMALL
 from demo.environment import ROOT
 from demo.server import Server
-from demo.workflows import WORKFLOWS, Settings
+from demo.workflows import SMALL, SMALL_SETTINGS, WORKFLOWS, Settings
 from tests.video import decode
 
 from .conftest import Interface, anonymous
@@ -22,9 +21,18 @@ FRAMES, SIZE = 6, 64
 CHOICES: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": SMALL},
     "EmptyLatentImage": {"width": SIZE, "height": SIZE},
-    "KSampler": {"steps": 3},
+    "KSampler": {"steps": 8, "cfg": 4.0},
+    "Prompt B": {"text": SMALL_SETTINGS.prompt_b},
+    "Prompt C": {"text": SMALL_SETTINGS.prompt_c},
+    "Negative": {"text": ""},
     "GeodesicTimes": {"frames": FRAMES},
     "GeodesicRetime": {"frames": 2 * FRAMES},
+}
+# A first prompt of its own for each: a node whose result is cached from another file shows nothing.
+PROMPT_A = {
+    "two_prompt_morph": "a large yellow star on a blue background",
+    "compare_couplings": "a large orange circle on a green background",
+    "keyframes_constant_speed": "a large white square on a purple background",
 }
 VIDEO_FRAMES = {"two_prompt_morph": FRAMES, "keyframes_constant_speed": 2 * FRAMES}
 CHARTS = {"two_prompt_morph": 1, "compare_couplings": 7, "keyframes_constant_speed": 3}
@@ -69,8 +77,7 @@ def test_a_workflow_runs_from_the_page(
 ) -> None:
     """Run is pressed in the page; frames, size, charts and a playable video come out."""
     interface.open_file(ROOT / "example_workflows" / f"{name}.json")
-    # A prompt of its own: a node whose result is cached from another file shows nothing.
-    interface.set_widgets(CHOICES | {"Prompt A": {"text": f"a red fox, {name}"}})
+    interface.set_widgets(CHOICES | {"Prompt A": {"text": PROMPT_A[name]}})
     before = set(server.get("history"))
     with interface.page.expect_response("**/api/prompt") as answered:
         interface.page.get_by_role("button", name="Run", exact=True).click()

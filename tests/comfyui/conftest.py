@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
-from demo import backbone, checkpoint
-from demo.__main__ import SMALL
+from demo import backbone
 from demo.environment import BASE
 from demo.in_process import import_comfyui, pack_nodes
 from demo.server import Server
-from demo.workflows import Settings
+from demo.workflows import SMALL, Settings
+from scenes import checkpoint
 
-PROMPT_A, PROMPT_B = "a red fox in fresh snow", "an old lighthouse above a stormy sea"
+PROMPT_A = "a small red circle on a white background"
+PROMPT_B = "on black, a large yellow star"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def models() -> None:
-    """The small checkpoint and a random LPIPS backbone, where ComfyUI looks for them."""
+    """The small checkpoint and its LPIPS backbone, where ComfyUI looks for them."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     backbone.ensure(BASE / "models" / "lpips")
 

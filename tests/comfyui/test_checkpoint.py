@@ -1,34 +1,136 @@
-"""The small checkpoint, as ComfyUI sees it."""
+"""The small checkpoint in ComfyUI: SD1.5's format, the prompt's colours, its LPIPS."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
-from demo.__main__ import SMALL
+from demo import backbone
+from demo.workflows import SMALL, SMALL_SETTINGS
+from geodesic_morph.geometry.perceptual import Steps, lpips_network, measure
+from scenes import checkpoint, classifier, weights
+from scenes.drawing import color_shares, draw
+from scenes.evaluate import judge, score
+from scenes.language import COLORS, Scene, Thing, evaluation_scene, say
 
-from .conftest import PROMPT_A, PROMPT_B, Comfy
+from .conftest import Comfy
+
+GUIDANCE = SMALL_SETTINGS.cfg
 
 
 def test_comfyui_takes_it_for_sd15(comfy: Comfy, caplog: pytest.LogCaptureFixture) -> None:
     """The ordinary loader finds SD1.5 in it, with no tensor missing, left over or misshapen."""
     with caplog.at_level(logging.INFO):
-        model, _, _ = comfy.nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
+        model, clip, vae = comfy.nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
     assert type(model.model.model_config).__name__ == "SD15"
-    for word in ("missing", "unexpected", "left over keys in diffusion model"):
-        assert word not in caplog.text
+    assert "model_type EPS" in caplog.text  # the log was seen at all
+    for word in ("missing", "unexpected", "size mismatch", "left over"):
+        assert word not in caplog.text.lower()
+    stored = checkpoint.assemble()
+    for prefix, network in (
+        (checkpoint.UNET, model.model.diffusion_model),
+        (checkpoint.AUTOENCODER, vae.first_stage_model),
+        (f"{checkpoint.TEXT}transformer.", clip.cond_stage_model.clip_l.transformer),
+    ):
+        ours = {name.removeprefix(prefix) for name in stored if name.startswith(prefix)}
+        assert ours == set(network.state_dict())
 
 
-def test_its_images_are_finite_and_depend_on_the_prompt(comfy: Comfy) -> None:
-    """Two prompts make two pictures, in [0, 1], neither blank."""
-    pictures = [
-        comfy.vae.decode(comfy.sample(comfy.encode(text), comfy.latent())).detach()
-        for text in (PROMPT_A, PROMPT_B)
-    ]
-    for picture in pictures:
-        assert picture.shape == (1, 64, 64, 3)
-        assert bool(torch.isfinite(picture).all())
-        assert float(picture.std()) > 0.05
-    assert float((pictures[0] - pictures[1]).abs().mean()) > 0.02
+@torch.no_grad()
+def paint(comfy: Comfy, entries: list[Tensor], seed: int, steps: int) -> Tensor:
+    """One picture for each prompt's rows [1, 77, 768], all from one seed; [N, 3, 64, 64]."""
+    latent = comfy.latent(count=len(entries))
+    latent["batch_index"] = [0] * len(entries)
+    (done,) = comfy.nodes.common_ksampler(
+        *(comfy.model, seed, steps, GUIDANCE, "dpmpp_2m", "karras"),
+        *([[torch.cat(entries), {}]], comfy.encode(""), latent),
+    )
+    return comfy.vae.decode(done["samples"]).detach().movedim(-1, 1)
+
+
+@pytest.fixture(scope="module")
+def drawn(comfy: Comfy) -> tuple[list[Scene], Tensor]:
+    """Sixteen held-out captions, drawn in 20 steps."""
+    held_out = [evaluation_scene(2, k) for k in range(16)]
+    captions = [say(scene, rng, complete=True) for scene, rng in held_out]
+    rows = [comfy.encode(caption)[0][0] for caption in captions]
+    return [scene for scene, _ in held_out], paint(comfy, rows, 3, 20)
+
+
+def test_the_prompts_colors_are_in_its_picture(drawn: tuple[list[Scene], Tensor]) -> None:
+    """Counted pixel by pixel: the background's colour leads, the things' colours are there."""
+    scenes, pictures = drawn
+    assert bool(torch.isfinite(pictures).all())
+    found = []
+    for scene, picture in zip(scenes, pictures, strict=True):
+        shares = color_shares(picture)
+        found.append(max(shares, key=lambda color: shares[color]) == scene.background)
+        found += [shares[thing.color] > 0.015 for thing in scene.things]
+    assert sum(found) >= 0.9 * len(found)
+
+
+def test_the_classifier_sees_what_was_asked_for(drawn: tuple[list[Scene], Tensor]) -> None:
+    """Colours, backgrounds and shapes; scenes/quality.md has the large count."""
+    scenes, pictures = drawn
+    verdicts = judge(classifier.load(), pictures, scenes)
+    for attribute in ("color", "background", "shape"):
+        right, asked = score(verdicts, attribute)
+        assert right >= 0.75 * asked, attribute
+
+
+def scene_lpips() -> torch.nn.Module:
+    """LPIPS on the scene classifier, whatever else lies in models/lpips."""
+    return lpips_network("alex", weights.load(classifier.FILE))
+
+
+def measured(network: torch.nn.Module, pictures: Tensor) -> Steps:
+    return measure([pictures.movedim(1, -1).clamp(0, 1)], network, "test")
+
+
+def test_the_backbone_loads_like_any_other_and_is_named(
+    comfy: Comfy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written into models/lpips, the ordinary loader reads the classifier's trunk from it."""
+    backbone.ensure(tmp_path)
+    found = ([str(tmp_path)], comfy.backbones.EXTENSIONS)
+    folders = comfy.backbones.folder_paths.folder_names_and_paths
+    monkeypatch.setitem(folders, comfy.backbones.FOLDER, found)
+    loaded = comfy.backbones.load_backbone("alex")
+    assert loaded.metric == "LPIPS alex (scene classifier)"
+    trained = classifier.load().features.state_dict()
+    assert all(torch.equal(loaded.weights[f"features.{k}"].float(), trained[k]) for k in trained)
+
+
+def test_a_backbone_of_somebody_else_stays(tmp_path: Path) -> None:
+    """Ours is brought up to date; other weights of that name are a person's own."""
+    path = backbone.ensure(tmp_path)
+    current = path.stat().st_size
+    weights.write({"old": torch.ones(1)}, path, name=backbone.OURS[1])
+    assert backbone.ensure(tmp_path).stat().st_size == current
+    weights.write({"own": torch.ones(1)}, path, name="mine")
+    mine = path.read_bytes()
+    assert backbone.ensure(tmp_path).read_bytes() == mine
+
+
+def test_nearer_scenes_have_smaller_distances() -> None:
+    """LPIPS of this world ranks: the same scene redrawn < one change < another scene."""
+    network, ranked = scene_lpips(), []
+    for k in range(40):
+        scene, rng = evaluation_scene(4, k)
+        other, _ = evaluation_scene(4, 1000 + k)
+        first, *more = scene.things
+        taken = {scene.background, *(thing.color for thing in scene.things)}
+        color = next(color for color in COLORS if color not in taken)
+        near = dataclasses.replace(scene, things=(Thing(first.shape, color, first.size), *more))
+        start = draw(scene, rng)
+        distances = [
+            measured(network, torch.stack([start, draw(end, rng)])).mean
+            for end in (scene, near, other)
+        ]
+        ranked.append(distances[0] < distances[1] < distances[2])
+    assert sum(ranked) >= 36

@@ -1,4 +1,4 @@
-"""One hypothesis profile: the same examples on every machine, none of them timed."""
+"""Small tensors, one thread."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import settings
-
-settings.register_profile("laws", derandomize=True, deadline=None, max_examples=50, database=None)
-settings.load_profile("laws")
 
 
 @pytest.fixture(scope="session", autouse=True)

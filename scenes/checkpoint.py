@@ -1,0 +1,85 @@
+"""The small checkpoint: SD1.5's format, 64x64 pixels, put together from this repository.
+
+ComfyUI's ordinary CheckpointLoaderSimple recognises it as SD1.5: a one-level UNet (26 M weights,
+model_channels 320, context_dim 768), a TAESD autoencoder and a CLIP-L text model. UNet and
+autoencoder were trained on the scenes (`make train`) and lie in `weights/`; the text model is
+written down in `text.py`. The result is the same on every machine, and its digest is checked.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from . import text, weights
+
+TRAINED = weights.FOLDER / "small_sd15.safetensors"
+DIGEST = weights.FOLDER / "small_sd15.digest"
+UNET, AUTOENCODER, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
+# SD1.5's latents are this times the autoencoder's.
+LATENT_FACTOR = 0.18215
+
+
+def ensure(path: Path) -> Path:
+    """Write the checkpoint unless a whole one with this digest is already there."""
+    expected = expected_digest()
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("digest") == expected:
+                return path
+    except (OSError, SafetensorError):
+        pass  # absent or damaged: written anew
+    return write(path)
+
+
+def write(path: Path) -> Path:
+    """Write the checkpoint as float16 safetensors, whole or not at all.
+
+    Raises WeightsError when it is not the one that was trained.
+    """
+    tensors = assemble()
+    expected, found = expected_digest(), weights.digest(tensors)
+    if found != expected:
+        raise weights.WeightsError(
+            f"The small checkpoint should have the digest {expected[:12]} but has {found[:12]}: "
+            f"restore {weights.FOLDER} and scenes/text.py with git checkout, or run make train."
+        )
+    # One key only: safetensors writes several in any order, and the file would have many hashes.
+    weights.write(tensors, path, digest=found)
+    return path
+
+
+def expected_digest() -> str:
+    """The digest of the checkpoint that was trained. Raises WeightsError where it is missing."""
+    try:
+        return DIGEST.read_text().strip()
+    except OSError as error:
+        raise weights.WeightsError(f"{DIGEST} is missing: restore it with git checkout.") from error
+
+
+def assemble() -> dict[str, Tensor]:
+    """All tensors: the trained ones from `weights/`, the text model from its seed."""
+    tensors = weights.load(TRAINED)
+    for name, tensor in text.weights().items():
+        tensors[f"{TEXT}transformer.{name}"] = tensor.contiguous()
+    return tensors
+
+
+def export(unet: dict[str, Tensor], autoencoder: dict[str, Tensor], mean: float, std: float) -> str:
+    """Store freshly trained weights, and the digest of the checkpoint they make.
+
+    mean, std: of the encoder's latents, on which the UNet saw (latent - mean) / std.
+    """
+    stored = {UNET + name: tensor for name, tensor in unet.items()}
+    stored |= {AUTOENCODER + name: tensor for name, tensor in autoencoder.items()}
+    # ComfyUI's TAESD: latents = encoder(x) / vae_scale + vae_shift.
+    scale = std * LATENT_FACTOR
+    stored[AUTOENCODER + "vae_scale"] = torch.tensor(scale)
+    stored[AUTOENCODER + "vae_shift"] = torch.tensor(-mean / scale)
+    weights.save(stored, TRAINED)
+    found = weights.digest(assemble())
+    DIGEST.write_text(found + "\n")
+    return found

@@ -1,0 +1,86 @@
+"""`make train` from nothing to a checkpoint, a few steps of each stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from scenes import checkpoint, classifier, text, train
+from scenes.denoiser import Text
+from scenes.language import say, training_scene
+
+from .conftest import Comfy
+
+
+@pytest.fixture
+def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two steps of every stage on 70 scenes, stored in a folder of its own."""
+    monkeypatch.setattr(train, "SCENES", 70)
+    for stage in ("AUTOENCODER", "DECODER", "DENOISER", "CLASSIFIER"):
+        monkeypatch.setattr(train, stage, {"steps": 2, "batch": 8})
+    monkeypatch.setattr(checkpoint, "TRAINED", tmp_path / "small.safetensors")
+    monkeypatch.setattr(checkpoint, "DIGEST", tmp_path / "small.digest")
+    monkeypatch.setattr(classifier, "FILE", tmp_path / "classifier.safetensors")
+    return tmp_path
+
+
+def test_training_ends_in_a_checkpoint_that_comfyui_loads(
+    comfy: Comfy, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every stage runs, the checkpoint is made of what they store, and nothing runs twice."""
+    train.main(short / "training", cpu=True)
+    path = checkpoint.write(short / "checkpoint.safetensors")
+    import comfy.sd as sd
+
+    loaded: Any = sd.load_checkpoint_guess_config(str(path))
+    model, clip, vae = loaded[:3]
+    (done,) = comfy.nodes.common_ksampler(
+        *(model, 0, 2, 4.0, "dpmpp_2m", "karras"),
+        *(clip.encode_from_tokens_scheduled(clip.tokenize("a red ring")), comfy.encode("")),
+        comfy.latent(),
+    )
+    assert bool(torch.isfinite(vae.decode(done["samples"])).all())
+    assert classifier.load()(torch.zeros(1, 3, 64, 64))["shape"].shape == (1, 6)
+
+    def again(*_: Any) -> None:
+        raise AssertionError("a finished stage was trained again")
+
+    digest = checkpoint.DIGEST.read_text()
+    monkeypatch.setattr("scenes.training._save", again)
+    train.main(short / "training", cpu=True)
+    assert checkpoint.DIGEST.read_text() == digest
+
+
+def test_training_sees_the_rows_that_comfyui_makes(comfy: Comfy) -> None:
+    """The same tokens, and the text model's one working layer gives what all twelve give."""
+    encoder = Text(text.weights(), torch.device("cpu"))
+    for k in range(20):
+        caption = say(*training_scene(7, k))
+        (pairs,) = comfy.clip.tokenize(caption)["l"]
+        assert encoder.tokens(caption) == [token for token, _ in pairs]
+        (native,) = comfy.encode(caption)[0][0]  # [1, 77, 768]
+        (ours,) = encoder.rows([caption])
+        assert float((ours.float() - native).abs().mean()) < 0.02
+
+
+def test_latents_of_another_autoencoder_are_not_reused(
+    comfy: Comfy, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the autoencoder is trained anew, what was trained on the old one is refused by name."""
+    assert comfy.nodes
+    folder = short / "training"
+    train.main(folder, cpu=True)
+    (folder / "autoencoder.pt").unlink()
+    monkeypatch.setattr(train, "AUTOENCODER", {"steps": 1, "batch": 8})
+    with pytest.raises(ValueError, match=r"denoiser\.pt is a run of other settings .* remove it"):
+        train.main(folder, cpu=True)
+
+
+def test_the_classifier_starts_from_its_seed() -> None:
+    """Two builds are equal, another seed is not."""
+    one, two, other = (classifier.build(seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
