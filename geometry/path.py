@@ -10,7 +10,6 @@ Inside a leg t runs at constant speed. A leg's share of [0, 1] is its weight.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
@@ -23,9 +22,7 @@ from torch import Tensor
 from .cloud import PointCloud, repeat_rows
 from .coupling import OPTIMAL, RANDOM, Coupling, common_rows, couple
 from .extras import POOLED, average, mix_extras, same_value
-
-# Two times closer than this are one time: thirds and sevenths are not exact in binary.
-SAME_TIME = 1e-9
+from .legs import check_time, check_weight, knots, locate
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +108,7 @@ class Path:
         weights = [keyframe.weight for keyframe in self.keyframes[1:]]
         if self.closing is not None:
             weights.append(self.keyframes[0].weight)
-        ends = np.concatenate([[0.0], np.cumsum(weights)])
-        return ends / ends[-1] if len(ends) > 1 else ends
+        return knots(weights)
 
     @cached_property
     def rows(self) -> int:
@@ -121,13 +117,8 @@ class Path:
 
     def locate(self, t: float) -> tuple[int, float]:
         """The leg that holds time t and the time inside it, in [0, 1); a stop is (k, 0.0)."""
-        check_time(t)
         self._check_legs()
-        near = int(np.argmin(np.abs(self.knots - t)))
-        if abs(self.knots[near] - t) <= SAME_TIME:
-            return near, 0.0
-        k = int(np.searchsorted(self.knots, t)) - 1
-        return k, float((t - self.knots[k]) / (self.knots[k + 1] - self.knots[k]))
+        return locate(self.knots, t)
 
     def is_stop(self, t: float) -> bool:
         """Whether a keyframe stands at this time."""
@@ -245,17 +236,3 @@ def path_of_coupling(coupling: Coupling) -> Path:
     ends = coupling.source, coupling.target
     keyframes = tuple(Keyframe(c, method=coupling.method, seed=coupling.seed) for c in ends)
     return Path(keyframes, (coupling,))
-
-
-def check_time(t: float) -> None:
-    if not 0 <= t <= 1:
-        raise ValueError(
-            f"t: expected a time in [0, 1], got {t}. 0 is the first prompt, 1 the last."
-        )
-
-
-def check_weight(weight: float) -> None:
-    if not (math.isfinite(weight) and weight > 0):
-        raise ValueError(
-            f"weight: expected a positive number, the relative length of a leg, got {weight}."
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import metrics, paths, prompt
+from . import metrics, noise, paths, prompt
 from .backbones import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
@@ -20,6 +20,11 @@ NODES: list[type[io.ComfyNode]] = [
     metrics.GeodesicPathLength,
     metrics.GeodesicRetime,
     metrics.GeodesicCompare,
+    noise.GeodesicNoiseKeyframe,
+    noise.GeodesicNoiseAlong,
+    noise.GeodesicNoiseCentroid,
+    noise.GeodesicNoiseGrid,
+    noise.GeodesicInvert,
 ]
 
 

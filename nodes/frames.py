@@ -10,6 +10,10 @@ from ..geometry.cloud import conditioning_from_clouds
 from ..geometry.path import Frames, Path, sample
 from ..geometry.times import Times
 
+# What a batch of latents says of itself, for noise that has frames of its own: the number of each
+# image's frame, and of how many. ComfyUI's `batch_index` already says that all share one noise.
+FRAMES, FRAME_COUNT = "geodesic_frames", "geodesic_frame_count"
+
 
 def schedule(
     paths: Sequence[Path], times: Times, latent: dict[str, Any], frames_per_batch: int
@@ -31,7 +35,8 @@ def schedule(
             conditioning = conditioning_from_clouds([path.at(t) for path in paths])
         else:
             conditioning = [_slice(groups, start, stop) for groups in entries]
-        batches.append((conditioning, repeat_latent(latent, stop - start)))
+        frames = {FRAMES: list(range(start, stop)), FRAME_COUNT: len(times)}
+        batches.append((conditioning, repeat_latent(latent, stop - start) | frames))
     return batches
 
 

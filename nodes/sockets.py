@@ -8,6 +8,7 @@ GEODESIC_COUPLING   tuple[geometry.coupling.Coupling, ...]
 GEODESIC_PATH       tuple[geometry.path.Path, ...]
 GEODESIC_TIMES      geometry.times.Times
 GEODESIC_STEPS      geometry.perceptual.Steps
+GEODESIC_NOISE_PATH nodes.noise_path.NoisePath
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ CouplingSocket = io.Custom("GEODESIC_COUPLING")
 PathSocket = io.Custom("GEODESIC_PATH")
 TimesSocket = io.Custom("GEODESIC_TIMES")
 StepsSocket = io.Custom("GEODESIC_STEPS")
+NoisePathSocket = io.Custom("GEODESIC_NOISE_PATH")
 
-PROMPT, METRICS = "geodesic/prompt", "geodesic/metrics"  # categories
+PROMPT, METRICS, NOISE = "geodesic/prompt", "geodesic/metrics", "geodesic/noise"  # categories
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 

@@ -58,6 +58,7 @@ class Comfy:
     prompt: Any
     paths: Any
     metrics: Any
+    noise: Any
     backbones: Any
     model: Any
     clip: Any
@@ -80,4 +81,14 @@ def comfy() -> Comfy:
     """ComfyUI in this process, with the pack and the small checkpoint loaded."""
     nodes, pack = import_comfyui(cpu=True), pack_nodes()
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
-    return Comfy(nodes, pack.prompt, pack.paths, pack.metrics, pack.backbones, model, clip, vae)
+    return Comfy(
+        nodes,
+        pack.prompt,
+        pack.paths,
+        pack.metrics,
+        pack.noise,
+        pack.backbones,
+        model,
+        clip,
+        vae,
+    )

@@ -1,0 +1,244 @@
+"""NOISE objects for SamplerCustomAdvanced: mixes of a noise path's noises.
+
+A NOISE has a `seed` and `generate_noise(latent)`. Ours mix when the sampler asks, because only then
+is the size known. Which frames a latent holds is said by `nodes/frames.py` where it comes from
+Morph Schedule, and by ComfyUI's `batch_index` elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from comfy.utils import ProgressBar
+from torch import Tensor
+
+from ..geometry import gaussian, nao
+from ..geometry.legs import locate
+from ..geometry.times import Times
+from .frames import FRAME_COUNT, FRAMES
+from .noise_path import NoisePath
+
+COG, SLERP, LERP, NAO = "COG", "SLERP", "LERP", "NAO"
+METHODS = (COG, SLERP, LERP, NAO)
+EUCLIDEAN, STANDARDISED, MODE_NORM = "Euclidean", "standardised", "mode norm"
+CENTROIDS = (COG, EUCLIDEAN, STANDARDISED, MODE_NORM, NAO)
+
+PROGRESS_EVERY = 50  # steps of an optimisation, each a few milliseconds
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The noises of a path at one size, [K, C, ...].
+
+    seeds: where they came from, for their correlations. optimised: what NAO has found for them.
+    """
+
+    noises: Tensor
+    seeds: Sequence[int | None]
+    seed: int
+    optimised: dict[int, Tensor]
+
+    @cached_property
+    def correlations(self) -> Tensor:
+        return gaussian.correlation(self.noises, self.seeds)
+
+    def leg(self, k: int) -> tuple[Tensor, Tensor]:
+        """The noises at both ends of leg k; the last leg of a loop ends at the first noise."""
+        count = len(self.noises)
+        return self.noises[k % count], self.noises[(k + 1) % count]
+
+
+# From the noises and the numbers of F frames to these frames, [F, C, ...].
+Mix = Callable[[Drawn, Sequence[int]], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class MixedNoise:
+    """A NOISE of `frames` frames, or one noise for any image (None), mixed from a path.
+
+    memory: what was optimised, by draw and size, so that no batch optimises it again.
+    """
+
+    path: NoisePath
+    mix: Mix
+    frames: int | None = None
+    memory: dict[Any, dict[int, Tensor]] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """Samplers that draw noise of their own start from the first keyframe's seed."""
+        return self.path.keyframes[0].seed
+
+    def generate_noise(self, input_latent: dict[str, Any]) -> Tensor:
+        """The noise of a LATENT's images, [B, C, ...] on the CPU like ComfyUI's own.
+
+        Raises ValueError for nested latents and where `requested` and `NoisePath.draw` do.
+        """
+        like = input_latent["samples"]
+        if like.is_nested:
+            raise ValueError(
+                "latent_image: this model's latents are nested (picture and sound together), and "
+                "noise paths mix plain tensors only. Use Random Noise for it."
+            )
+        frames, draws = requested(input_latent, self.frames)
+        out = torch.empty(like.shape, dtype=like.dtype, device="cpu")
+        for draw in dict.fromkeys(draws):
+            places = [place for place, other in enumerate(draws) if other == draw]
+            noises = self.path.draw(like, draw)
+            optimised = self.memory.setdefault((draw, tuple(noises.shape), noises.dtype), {})
+            drawn = Drawn(noises, self.path.seeds, self.seed, optimised)
+            out[places] = self.mix(drawn, [frames[place] for place in places])
+        return out
+
+
+def requested(latent: dict[str, Any], count: int | None) -> tuple[list[int], list[int]]:
+    """Which frame each image of a LATENT is, and which of its seeds' noises it takes.
+
+    count: frames of the noise; None if it is one for all, so that a batch takes one draw each, as
+    with RandomNoise. Raises ValueError where the latent's frames are not those of the noise.
+    """
+    size = len(latent["samples"])
+    index = latent.get("batch_index")
+    if count is None:
+        return [0] * size, list(range(size)) if index is None else list(index)
+    if latent.get(FRAMES) is not None:
+        return _scheduled(latent, count)
+    if index is None and size == count:
+        return list(range(size)), [0] * size
+    if index is None or len(set(index)) != size or not all(0 <= i < count for i in index):
+        got = f"a batch of {size}" if index is None else f"images {list(index)} of a batch"
+        raise ValueError(
+            f"latent_image: expected one latent for each of the noise's {count} frames, got {got}. "
+            f"Connect Morph Schedule's latents, or an empty latent with batch_size {count} (in "
+            "parts by Rebatch Latents)."
+        )
+    return list(index), [0] * size
+
+
+def _scheduled(latent: dict[str, Any], count: int) -> tuple[list[int], list[int]]:
+    """The same for latents of Morph Schedule, whose `batch_index` says which draw they share."""
+    size, frames = len(latent["samples"]), list(latent[FRAMES])
+    if latent[FRAME_COUNT] != count:
+        raise ValueError(
+            f"latent_image: Morph Schedule made {latent[FRAME_COUNT]} frames, but the noise has "
+            f"{count}. Connect the same times to Morph Schedule and to Noise Along."
+        )
+    index = list(latent.get("batch_index", [0] * size))
+    if len(frames) != size or len(index) != size:
+        raise ValueError(
+            f"latent_image: expected the latents of Morph Schedule as they were, got {size} of a "
+            f"batch of {len(frames)}. Connect them directly; frames_per_batch makes smaller ones."
+        )
+    return frames, index
+
+
+def along(path: NoisePath, times: Times, method: str) -> MixedNoise:
+    """One noise per time. Raises ValueError for a path of one keyframe or an unknown method."""
+    _check_choice(method, METHODS)
+    stops = path.knots(times.is_loop)
+    places = [locate(stops, t) for t in times.values]
+
+    def mix(drawn: Drawn, frames: Sequence[int]) -> Tensor:
+        wanted = [places[frame] for frame in frames]
+        if method == NAO:
+            _optimise_legs(drawn, sorted({k for k, u in places if u > 0}))
+            return torch.stack([_on_optimised(drawn, k, u) for k, u in wanted])
+        weights = _leg_weights(drawn, wanted, method)
+        if method == COG:
+            weights = gaussian.cog(weights, drawn.correlations)
+        return gaussian.combine(drawn.noises, weights)
+
+    return MixedNoise(path, mix, len(times))
+
+
+def _leg_weights(drawn: Drawn, places: Sequence[tuple[int, float]], method: str) -> Tensor:
+    """[F, K]: at most two weights a row, those of the ends of its leg."""
+    count = len(drawn.noises)
+    weights = torch.zeros(len(places), count, dtype=torch.float64)
+    angles: dict[int, float] = {}
+    for row, (k, u) in zip(weights, places, strict=True):
+        if u == 0:
+            row[k % count] = 1.0
+            continue
+        if method == SLERP:
+            angle = angles.setdefault(k, gaussian.angle(*drawn.leg(k)))
+            row[k % count], row[(k + 1) % count] = gaussian.slerp(angle, u)
+        else:
+            row[k % count], row[(k + 1) % count] = gaussian.lerp(u)
+    return weights
+
+
+def _optimise_legs(drawn: Drawn, legs: Sequence[int]) -> None:
+    """NAO of every leg, also of those in other batches: one progress bar, nothing done twice."""
+    missing = [k for k in legs if k not in drawn.optimised]
+    for number, k in enumerate(missing):
+        report = _progress(number, len(missing))
+        drawn.optimised[k] = nao.path(*drawn.leg(k), drawn.seed + k, report)
+
+
+def _on_optimised(drawn: Drawn, k: int, u: float) -> Tensor:
+    return drawn.leg(k)[0] if u == 0 else nao.at(drawn.optimised[k], u)
+
+
+def centroid(path: NoisePath, shares: Sequence[float], method: str) -> MixedNoise:
+    """The mix of all keyframes; shares [K] sum to 1, and a share of 1 is that noise itself."""
+    _check_choice(method, CENTROIDS)
+    weights = torch.tensor([shares], dtype=torch.float64)
+
+    def mix(drawn: Drawn, frames: Sequence[int]) -> Tensor:
+        if method == NAO and max(shares) < 1:
+            mixed = _optimised_centroid(drawn, shares)
+        elif method == COG:
+            mixed = gaussian.combine(drawn.noises, gaussian.cog(weights, drawn.correlations))[0]
+        else:
+            mixed = gaussian.combine(drawn.noises, weights)[0]
+        if max(shares) < 1 and method in RESCALED:
+            mixed = RESCALED[method](mixed)
+        return mixed.expand(len(frames), *mixed.shape)
+
+    return MixedNoise(path, mix)
+
+
+RESCALED = {STANDARDISED: gaussian.standardised, MODE_NORM: gaussian.mode_norm}
+
+
+def _optimised_centroid(drawn: Drawn, shares: Sequence[float]) -> Tensor:
+    if not drawn.optimised:
+        used = [k for k, share in enumerate(shares) if share > 0]
+        kept = [shares[k] for k in used]
+        found = nao.centroid(drawn.noises[used], kept, drawn.seed, _progress(0, 1))
+        drawn.optimised[0] = found
+    return drawn.optimised[0]
+
+
+def plane(
+    path: NoisePath, rows: int, columns: int, axes: tuple[int, int], extent: float
+) -> MixedNoise:
+    """A plane through the span of all keyframes, row by row. Raises what `gaussian.grid` raises."""
+    gaussian.check_plane(len(path.keyframes), axes, extent)
+
+    def mix(drawn: Drawn, frames: Sequence[int]) -> Tensor:
+        weights = gaussian.grid(drawn.noises, rows, columns, axes, extent)[list(frames)]
+        return gaussian.combine(drawn.noises, gaussian.cog(weights, drawn.correlations))
+
+    return MixedNoise(path, mix, rows * columns)
+
+
+def _progress(number: int, count: int) -> Callable[[int, int], None]:
+    """Progress of optimisation `number` of `count`; raises what ComfyUI raises on cancel."""
+    bar = ProgressBar(count * nao.MAX_STEPS)
+
+    def report(done: int, most: int) -> None:
+        if done % PROGRESS_EVERY == 0:
+            bar.update_absolute(number * most + done)
+
+    return report
+
+
+def _check_choice(method: str, choices: Sequence[str]) -> None:
+    if method not in choices:
+        raise ValueError(f"method: expected one of {', '.join(choices)}, got '{method}'.")
