@@ -9,7 +9,8 @@ from typing import Any
 from demo.environment import BASE
 from demo.graph import Graph
 from demo.server import Server
-from demo.workflows import SMALL, Settings, two_prompt_morph
+from demo.settings import SMALL, Settings
+from demo.workflows import two_prompt_morph
 from scenes import checkpoint
 
 from .measure import Row

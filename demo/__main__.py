@@ -24,14 +24,8 @@ from .environment import BASE, ROOT, locate
 from .graph import Graph
 from .pictures import filmstrip
 from .server import Server, ServerError, link_model
-from .workflows import (
-    COUPLINGS,
-    SMALL,
-    SMALL_SETTINGS,
-    Settings,
-    compare_couplings,
-    two_prompt_morph,
-)
+from .settings import SMALL, SMALL_SETTINGS, Settings
+from .workflows import COUPLINGS, compare_couplings, two_prompt_morph
 
 OUTPUT = ROOT / "demo" / "output"
 PUBLISHED = "alexnet-owt-7be5be79.pth"

@@ -13,11 +13,21 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .environment import ROOT
+from scenes import checkpoint
+from scenes.weights import WeightsError
+
+from . import backbone, photos
+from .environment import BASE, ROOT
+from .graph import Graph
+from .noise_workflows import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
+from .server import Server, ServerError
+from .settings import SEED_SETTINGS, SMALL_SETTINGS
+from .workflows import COUPLINGS, compare_couplings, keyframes_constant_speed
 
 Frames = Sequence[Image.Image]
 BACKGROUND, INK = "#1e1f22", "#e6e6e6"
 MARGIN, LABEL = 8, 34
+EXAMPLES, DOCS = ROOT / "example_workflows", ROOT / "docs"
 
 
 def filmstrip(films: Mapping[str, Frames], columns: int = 9, size: int = 128) -> Image.Image:
@@ -73,52 +83,75 @@ def animate(pictures: Frames, path: Path, fps: float) -> None:
     first.save(path, save_all=True, append_images=others, duration=duration, loop=0, quality=80)
 
 
+def rendered(server: Server, graph: Graph, titles: Sequence[str]) -> list[list[Image.Image]]:
+    """Run a graph; what the nodes with these titles show."""
+    outputs = server.run(graph.to_api())
+    return [
+        [
+            Image.open(io.BytesIO(server.fetch(file))).convert("RGB")
+            for file in outputs[graph.find(title)]["images"]
+        ]
+        for title in titles
+    ]
+
+
+def decoded(server: Server, graph: Graph, title: str) -> list[Image.Image]:
+    """Run a graph; the frames of its decoder with this title."""
+    (decoder,) = (node for node in graph.nodes if node.title == title)
+    graph.add("PreviewImage", "Frames", images=decoder[0])
+    (frames,) = rendered(server, graph, ["Frames"])
+    return frames
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    picture.save(path, quality=90)
+
+
+def draw_prompts(server: Server) -> None:
+    """README's morph, and the thumbnails of the workflows that travel through prompts."""
+    settings = dataclasses.replace(SMALL_SETTINGS, frames=40, frames_per_batch=0)
+    graph = compare_couplings(settings)
+    by_coupling = rendered(server, graph, [f"Frames: {method}" for method in COUPLINGS])
+    loop = keyframes_constant_speed(dataclasses.replace(settings, frames=12))
+    around = decoded(server, loop, "Decode, dense")
+    named: dict[str, Frames] = dict(zip(COUPLINGS, by_coupling, strict=True))
+    save(filmstrip(named), DOCS / "filmstrip.jpg")
+    animate(side_by_side(named), DOCS / "morph.webp", fps=16)
+    save(mosaic(in_rows(by_coupling[0], 2), 4), EXAMPLES / "two_prompt_morph.jpg")
+    save(mosaic(by_coupling, 6), EXAMPLES / "compare_couplings.jpg")
+    save(mosaic(in_rows(around, 3), 6), EXAMPLES / "keyframes_constant_speed.jpg")
+
+
+def draw_noise(server: Server) -> None:
+    """The thumbnails of the workflows that travel through noise."""
+    photos.ensure(BASE / "input")
+    settings = dataclasses.replace(SEED_SETTINGS, frames=24, frames_per_batch=0)
+    travel = decoded(server, seed_travel(settings), "Decode")
+    save(mosaic(in_rows(travel, 4), 6), EXAMPLES / "seed_travel.jpg")
+    together = decoded(server, prompt_and_seed_travel(settings), "Decode")
+    save(mosaic(in_rows(together, 2), 6), EXAMPLES / "prompt_and_seed_travel.jpg")
+    grid = decoded(server, noise_grid(settings), "Decode")
+    save(mosaic(in_rows(grid, 5), 5), EXAMPLES / "noise_grid.jpg")
+    scenes = photo_to_photo(dataclasses.replace(SMALL_SETTINGS, frames_per_batch=0))
+    save(mosaic(in_rows(decoded(server, scenes, "Decode"), 2), 6), EXAMPLES / "photo_to_photo.jpg")
+
+
+def in_rows(frames: Frames, count: int) -> list[Frames]:
+    """One film cut into rows of equal length."""
+    length = len(frames) // count
+    return [frames[k * length : (k + 1) * length] for k in range(count)]
+
+
 def main() -> None:
     """Render the example workflows and draw what is shown of them."""
-    from scenes import checkpoint
-
-    from . import backbone
-    from .environment import BASE
-    from .server import Server
-    from .workflows import COUPLINGS, SMALL_SETTINGS, compare_couplings, keyframes_constant_speed
-
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL_SETTINGS.checkpoint)
     backbone.ensure(BASE / "models" / "lpips")
-    settings = dataclasses.replace(SMALL_SETTINGS, frames=40, frames_per_batch=0)
-
-    def films(server: Server, graph, titles: Sequence[str]) -> list[list[Image.Image]]:
-        outputs = server.run(graph.to_api())
-        files = [outputs[graph.find(title)]["images"] for title in titles]
-        return [
-            [Image.open(io.BytesIO(server.fetch(file))).convert("RGB") for file in film]
-            for film in files
-        ]
-
     with Server() as server:
-        graph = compare_couplings(settings)
-        by_coupling = films(server, graph, [f"Frames: {method}" for method in COUPLINGS])
-        loop = keyframes_constant_speed(dataclasses.replace(settings, frames=12))
-        (decoded,) = (node for node in loop.nodes if node.title == "Decode, dense")
-        loop.add("PreviewImage", "Frames", images=decoded[0])
-        (around,) = films(server, loop, ["Frames"])
-    named: dict[str, Frames] = dict(zip(COUPLINGS, by_coupling, strict=True))
-    examples, docs = ROOT / "example_workflows", ROOT / "docs"
-    filmstrip(named).save(docs / "filmstrip.jpg", quality=90)
-    animate(side_by_side(named), docs / "morph.webp", fps=16)
-    optimal = by_coupling[0]
-    half = len(optimal) // 2
-    mosaic([optimal[:half], optimal[half:]], 4).save(examples / "two_prompt_morph.jpg", quality=90)
-    mosaic(by_coupling, 6).save(examples / "compare_couplings.jpg", quality=90)
-    third = len(around) // 3
-    legs = [around[k * third : (k + 1) * third] for k in range(3)]
-    mosaic(legs, 6).save(examples / "keyframes_constant_speed.jpg", quality=90)
+        draw_prompts(server)
+        draw_noise(server)
 
 
 if __name__ == "__main__":
-    from scenes.weights import WeightsError
-
-    from .server import ServerError
-
     try:
         main()
     except (ServerError, WeightsError) as error:

@@ -7,162 +7,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import tomllib
 
-from .environment import ROOT
-from .graph import Graph, Link, Node
-
-# ComfyUI's own default for SD1.5.
-SD15 = "v1-5-pruned-emaonly-fp16.safetensors"
-COUPLINGS = ("optimal transport", "row order", "random")
-PROMPTS, GEOMETRY, RENDER, RESULT = "#3f789e", "#8a5aa5", "#88a05a", "#a1723f"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a person would change; the defaults are those of the shipped files."""
-
-    checkpoint: str = SD15
-    prompt_a: str = "a red fox sitting in fresh snow, soft morning light, watercolour"
-    prompt_b: str = "an old lighthouse above a stormy sea, soft evening light, watercolour"
-    prompt_c: str = "a field of sunflowers under a summer sky, soft noon light, watercolour"
-    negative: str = "blurry, low quality, text, watermark"
-    size: int = 512
-    frames: int = 16
-    frames_per_batch: int = 8
-    seed: int = 42
-    steps: int = 20
-    cfg: float = 7.0
-    backbone: str = "alex"
-    fps: float = 12.0
-
-
-# What the small checkpoint of this repository was made for: 64 pixels, its own words.
-SMALL = "geodesic_small_sd15.safetensors"
-SMALL_SETTINGS = Settings(
-    checkpoint=SMALL,
-    prompt_a="a large yellow star on a blue background",
-    prompt_b="a pink background, a large red heart",
-    prompt_c="on black, a big cyan ring in the middle",
-    negative="",
-    size=64,
-    frames=24,
-    cfg=4.0,
+from .building_blocks import (
+    COUPLINGS,
+    GEOMETRY,
+    RENDER,
+    RESULT,
+    cloud,
+    couple,
+    path_length,
+    render,
+    save_video,
+    start,
+    times,
 )
-
-
-@dataclass(frozen=True)
-class Common:
-    """The nodes that every workflow starts with."""
-
-    model: Link
-    vae: Link
-    negative: Link
-    prompts: list[Link]
-    latent: Link
-
-
-def start(graph: Graph, s: Settings, prompts: list[str]) -> Common:
-    graph.begin_group("1. Model and prompts", PROMPTS)
-    checkpoint = graph.add("CheckpointLoaderSimple", "SD1.5 checkpoint", ckpt_name=s.checkpoint)
-    encoded = [
-        graph.add("CLIPTextEncode", f"Prompt {letter}", 60, clip=checkpoint[1], text=text)[0]
-        for letter, text in zip("ABC", prompts, strict=False)
-    ]
-    negative = graph.add("CLIPTextEncode", "Negative", 60, clip=checkpoint[1], text=s.negative)
-    latent = graph.add(
-        "EmptyLatentImage", "Size (one image)", width=s.size, height=s.size, batch_size=1
-    )
-    return Common(checkpoint[0], checkpoint[2], negative[0], encoded, latent[0])
-
-
-def render(
-    graph: Graph, s: Settings, common: Common, path: Link, times: Link, label: str = ""
-) -> Node:
-    """Schedule → KSampler → VAE Decode; returns the decoder."""
-    schedule = graph.add(
-        "GeodesicSchedule",
-        f"One prompt per frame{label}",
-        path=path,
-        times=times,
-        latent=common.latent,
-        frames_per_batch=s.frames_per_batch,
-    )
-    sampler = graph.add(
-        "KSampler",
-        f"Render{label}",
-        model=common.model,
-        seed=s.seed,
-        steps=s.steps,
-        cfg=s.cfg,
-        sampler_name="dpmpp_2m",
-        scheduler="karras",
-        positive=schedule[0],
-        negative=common.negative,
-        latent_image=schedule[1],
-        denoise=1.0,
-    )
-    return graph.add("VAEDecode", f"Decode{label}", samples=sampler[0], vae=common.vae)
-
-
-def save_video(graph: Graph, s: Settings, images: Link, name: str) -> None:
-    """Batches of any size → one video."""
-    # Batches as large as a schedule can be: all frames end up in one.
-    joined = graph.add("RebatchImages", "Join the frames", images=images, batch_size=4096)
-    video = graph.add("CreateVideo", "Video", images=joined[0], fps=s.fps)
-    graph.add(
-        "SaveVideo",
-        "Save",
-        360,
-        video=video[0],
-        filename_prefix=f"geodesic/{name}",
-        format="auto",
-        codec="auto",
-    )
-
-
-def cloud(graph: Graph, prompt: Link, letter: str) -> Link:
-    return graph.add("GeodesicPointCloud", f"Rows of prompt {letter}", 70, conditioning=prompt)[0]
-
-
-def couple(graph: Graph, a: Link, b: Link, method: str) -> Node:
-    return graph.add(
-        "GeodesicCouple",
-        f"Pair the rows: {method}",
-        260,
-        source=a,
-        target=b,
-        method=method,
-        seed=0,
-        pin_first_row=True,
-    )
-
-
-def times(graph: Graph, frames: int, easing: str = "linear", ending: str = "stop") -> Link:
-    node = graph.add(
-        "GeodesicTimes",
-        "When the morph is where",
-        frames=frames,
-        easing=easing,
-        ending=ending,
-        curve="[[0, 0], [1, 1]]",
-    )
-    return node[0]
-
-
-def path_length(graph: Graph, s: Settings, images: Link, label: str = "") -> Node:
-    return graph.add(
-        "GeodesicPathLength",
-        f"Measure{label}",
-        230,
-        images=images,
-        backbone=s.backbone,
-        frames_per_batch=16,
-        download=False,
-    )
+from .environment import ROOT
+from .graph import Graph, Link
+from .noise_workflows import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
+from .settings import Settings
 
 
 def two_prompt_morph(s: Settings) -> Graph:
@@ -253,6 +118,10 @@ WORKFLOWS: dict[str, Callable[[Settings], Graph]] = {
     "two_prompt_morph": two_prompt_morph,
     "compare_couplings": compare_couplings,
     "keyframes_constant_speed": keyframes_constant_speed,
+    "seed_travel": seed_travel,
+    "prompt_and_seed_travel": prompt_and_seed_travel,
+    "noise_grid": noise_grid,
+    "photo_to_photo": photo_to_photo,
 }
 
 

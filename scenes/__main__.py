@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from demo.environment import BASE, FOLDER, ROOT
-from demo.workflows import SMALL
+from demo.settings import SMALL
 
 from .weights import WeightsError
 

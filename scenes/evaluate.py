@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from torch import Tensor
 from tqdm import tqdm
 
-from demo.workflows import SMALL_SETTINGS
+from demo.settings import SMALL_SETTINGS
 
 from .classifier import HEADS, SceneClassifier, in_order, layout
 from .drawing import draw

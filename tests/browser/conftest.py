@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from demo import backbone
-from demo.environment import BASE, ROOT
+from demo import backbone, photos
+from demo.environment import BASE, ROOT, locate
 from demo.server import Server
-from demo.workflows import SMALL
+from demo.settings import SMALL
 from scenes import checkpoint
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -36,6 +36,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of its own, its greeting for newcomers answered, its minimap off the pictures."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     backbone.ensure(BASE / "models" / "lpips")
+    photos.ensure(BASE / "input")
+    # The picture that every ComfyUI brings in its own input folder.
+    shutil.copy(locate().comfyui / "input" / "example.png", BASE / "input")
     with Server(cpu=True, log=tmp_path_factory.mktemp("server") / "server.log") as running:
         running.post("settings", {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False})
         yield running

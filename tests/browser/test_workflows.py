@@ -11,12 +11,13 @@ from PIL import Image
 
 from demo.environment import ROOT
 from demo.server import Server
-from demo.workflows import SMALL, SMALL_SETTINGS, WORKFLOWS, Settings
+from demo.settings import SMALL, SMALL_SETTINGS, Settings
+from demo.workflows import WORKFLOWS
 from tests.video import decode
 
 from .conftest import Interface, anonymous
 
-FRAMES, SIZE = 6, 64
+FRAMES, SIZE, COLUMNS = 6, 64, 3
 # What a person without a GPU and with the small checkpoint would choose.
 CHOICES: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": SMALL},
@@ -27,15 +28,41 @@ CHOICES: dict[str, dict[str, Any]] = {
     "Negative": {"text": ""},
     "GeodesicTimes": {"frames": FRAMES},
     "GeodesicRetime": {"frames": 2 * FRAMES},
+    "CFGGuider": {"cfg": 4.0},
+    "BasicScheduler": {"steps": 8},
+    "Number of frames": {"value": FRAMES},
+    "Frames rendered at once": {"batch_size": 4},
+    "Columns": {"value": COLUMNS},
+    "GeodesicNoiseGrid": {"rows": 2},
+    "Steps, both ways": {"value": 8},
+    "ImageScale": {"width": SIZE, "height": SIZE},
+    "Photo A": {"image": SMALL_SETTINGS.photos[0]},
+    "Photo B": {"image": SMALL_SETTINGS.photos[1]},
 }
 # A first prompt of its own for each: a node whose result is cached from another file shows nothing.
 PROMPT_A = {
     "two_prompt_morph": "a large yellow star on a blue background",
     "compare_couplings": "a large orange circle on a green background",
     "keyframes_constant_speed": "a large white square on a purple background",
+    "seed_travel": "a cyan ring",
+    "prompt_and_seed_travel": "a green triangle",
+    "noise_grid": "a pink star",
+    "photo_to_photo": SMALL_SETTINGS.prompt_a + ", middle",
 }
-VIDEO_FRAMES = {"two_prompt_morph": FRAMES, "keyframes_constant_speed": 2 * FRAMES}
-CHARTS = {"two_prompt_morph": 1, "compare_couplings": 7, "keyframes_constant_speed": 3}
+VIDEO_FRAMES = {
+    "two_prompt_morph": FRAMES,
+    "keyframes_constant_speed": 2 * FRAMES,
+    "seed_travel": FRAMES,
+    "prompt_and_seed_travel": FRAMES,
+    "photo_to_photo": FRAMES,
+}
+CHARTS = {
+    "two_prompt_morph": 1,
+    "compare_couplings": 7,
+    "keyframes_constant_speed": 3,
+    "prompt_and_seed_travel": 1,
+    "photo_to_photo": 1,
+}
 
 
 def ours(errors: list[str], native: set[str]) -> list[str]:
@@ -88,10 +115,12 @@ def test_a_workflow_runs_from_the_page(
     assert entry["status"]["status_str"] == "success", entry["status"]
     print("screenshot:", interface.screenshot(name))
     graph = WORKFLOWS[name](Settings())
-    check_charts(server, graph, entry["outputs"], CHARTS[name])
+    check_charts(server, graph, entry["outputs"], CHARTS.get(name, 0))
     if name in VIDEO_FRAMES:
         check_video(server, entry["outputs"][graph.find("Save")], VIDEO_FRAMES[name])
         check_player(interface)
+    elif name == "noise_grid":
+        check_sheet(server, entry["outputs"][graph.find("Save")])
     else:
         check_frames(server, graph, entry["outputs"])
     assert ours(interface.errors, native_errors) == []
@@ -114,6 +143,18 @@ def check_frames(server: Server, graph: Any, outputs: dict[str, Any]) -> None:
         files = outputs[graph.find(f"Frames: {method}")]["images"]
         sizes = [Image.open(io.BytesIO(server.fetch(file))).size for file in files]
         assert sizes == [(SIZE, SIZE)] * FRAMES
+
+
+def check_sheet(server: Server, output: dict[str, Any]) -> None:
+    """One picture with every cell of the grid, all of them drawn and not all alike."""
+    (file,) = output["images"]
+    sheet = np.array(Image.open(io.BytesIO(server.fetch(file))))
+    assert sheet.shape == (2 * 256 + 4, COLUMNS * 256 + (COLUMNS - 1) * 4, 3)
+    corners = [
+        sheet[row * 260 :, column * 260 :][:256, :256] for row in (0, 1) for column in (0, 2)
+    ]
+    assert all(corner.std() > 5 for corner in corners)
+    assert any(np.abs(corners[0].astype(int) - other).mean() > 5 for other in corners[1:])
 
 
 def check_video(server: Server, output: dict[str, Any], frames: int) -> None:

@@ -13,7 +13,7 @@ from demo import backbone
 from demo.environment import BASE
 from demo.in_process import import_comfyui, pack_nodes
 from demo.server import Server
-from demo.workflows import SMALL, Settings
+from demo.settings import SMALL, Settings
 from scenes import checkpoint
 
 PROMPT_A = "a small red circle on a white background"

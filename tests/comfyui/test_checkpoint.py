@@ -12,7 +12,7 @@ from scipy.stats import wilcoxon
 from torch import Tensor
 
 from demo import backbone
-from demo.workflows import SMALL, SMALL_SETTINGS
+from demo.settings import SMALL, SMALL_SETTINGS
 from geodesic_morph.geometry.perceptual import Steps, lpips_network, measure
 from scenes import checkpoint, classifier, weights
 from scenes.drawing import color_shares, draw

@@ -13,7 +13,8 @@ from PIL import Image
 
 from demo.graph import Graph
 from demo.server import Server, ServerError
-from demo.workflows import Settings, compare_couplings, keyframes_constant_speed, two_prompt_morph
+from demo.settings import Settings
+from demo.workflows import compare_couplings, keyframes_constant_speed, two_prompt_morph
 from tests.video import decode
 
 

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 import demo.__main__ as program
 from demo.environment import BASE
 from demo.server import Server, ServerError, free_port
-from demo.workflows import SD15, WORKFLOWS, Settings
+from demo.settings import SD15, Settings
+from demo.workflows import WORKFLOWS
 from scenes import checkpoint
 from tests.video import decode
 

@@ -1,0 +1,168 @@
+"""Parts that several example workflows share: models and prompts, rendering, video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .graph import Graph, Link, Node
+from .settings import Settings
+
+COUPLINGS = ("optimal transport", "row order", "random")
+PROMPTS, GEOMETRY, RENDER, RESULT = "#3f789e", "#8a5aa5", "#88a05a", "#a1723f"
+
+
+@dataclass(frozen=True)
+class Common:
+    """The nodes that every workflow starts with."""
+
+    model: Link
+    vae: Link
+    negative: Link
+    prompts: list[Link]
+    _latent: Link | None
+
+    @property
+    def latent(self) -> Link:
+        assert self._latent is not None, "start(..., with_size=False) makes no latent"
+        return self._latent
+
+
+def start(graph: Graph, s: Settings, prompts: list[str], with_size: bool = True) -> Common:
+    """Checkpoint, prompts and, unless frames bring latents of their own, the size of one image."""
+    graph.begin_group("1. Model and prompts", PROMPTS)
+    checkpoint = graph.add("CheckpointLoaderSimple", "SD1.5 checkpoint", ckpt_name=s.checkpoint)
+    encoded = [
+        graph.add("CLIPTextEncode", f"Prompt {letter}", 60, clip=checkpoint[1], text=text)[0]
+        for letter, text in zip("ABC", prompts, strict=False)
+    ]
+    negative = graph.add("CLIPTextEncode", "Negative", 60, clip=checkpoint[1], text=s.negative)
+    latent = None
+    if with_size:
+        size = {"width": s.size, "height": s.size, "batch_size": 1}
+        latent = graph.add("EmptyLatentImage", "Size (one image)", **size)[0]
+    return Common(checkpoint[0], checkpoint[2], negative[0], encoded, latent)
+
+
+def render(
+    graph: Graph, s: Settings, common: Common, path: Link, times: Link, label: str = ""
+) -> Node:
+    """Schedule → KSampler → VAE Decode; returns the decoder."""
+    schedule = graph.add(
+        "GeodesicSchedule",
+        f"One prompt per frame{label}",
+        path=path,
+        times=times,
+        latent=common.latent,
+        frames_per_batch=s.frames_per_batch,
+    )
+    sampler = graph.add(
+        "KSampler",
+        f"Render{label}",
+        model=common.model,
+        seed=s.seed,
+        steps=s.steps,
+        cfg=s.cfg,
+        sampler_name="dpmpp_2m",
+        scheduler="karras",
+        positive=schedule[0],
+        negative=common.negative,
+        latent_image=schedule[1],
+        denoise=1.0,
+    )
+    return graph.add("VAEDecode", f"Decode{label}", samples=sampler[0], vae=common.vae)
+
+
+def render_noise(
+    graph: Graph, s: Settings, common: Common, positive: Link, noise: Link, latents: Link
+) -> Link:
+    """SamplerCustomAdvanced, which takes noise from outside → VAE Decode; returns the images."""
+    guider = graph.add(
+        "CFGGuider",
+        "Guidance",
+        model=common.model,
+        positive=positive,
+        negative=common.negative,
+        cfg=s.cfg,
+    )
+    sampler = graph.add("KSamplerSelect", "Sampler", sampler_name="dpmpp_2m")
+    sigmas = graph.add(
+        "BasicScheduler",
+        "Steps",
+        model=common.model,
+        scheduler="karras",
+        steps=s.steps,
+        denoise=1.0,
+    )
+    return sample_custom(graph, common.vae, noise, guider[0], sampler[0], sigmas[0], latents)
+
+
+def sample_custom(
+    graph: Graph, vae: Link, noise: Link, guider: Link, sampler: Link, sigmas: Link, latents: Link
+) -> Link:
+    sampled = graph.add(
+        "SamplerCustomAdvanced",
+        "Render",
+        noise=noise,
+        guider=guider,
+        sampler=sampler,
+        sigmas=sigmas,
+        latent_image=latents,
+    )
+    return graph.add("VAEDecode", "Decode", samples=sampled[0], vae=vae)[0]
+
+
+def save_video(graph: Graph, s: Settings, images: Link, name: str) -> None:
+    """Batches of any size → one video."""
+    # Batches as large as a schedule can be: all frames end up in one.
+    joined = graph.add("RebatchImages", "Join the frames", images=images, batch_size=4096)
+    video = graph.add("CreateVideo", "Video", images=joined[0], fps=s.fps)
+    graph.add(
+        "SaveVideo",
+        "Save",
+        360,
+        video=video[0],
+        filename_prefix=f"geodesic/{name}",
+        format="auto",
+        codec="auto",
+    )
+
+
+def cloud(graph: Graph, prompt: Link, letter: str) -> Link:
+    return graph.add("GeodesicPointCloud", f"Rows of prompt {letter}", 70, conditioning=prompt)[0]
+
+
+def couple(graph: Graph, a: Link, b: Link, method: str) -> Node:
+    return graph.add(
+        "GeodesicCouple",
+        f"Pair the rows: {method}",
+        260,
+        source=a,
+        target=b,
+        method=method,
+        seed=0,
+        pin_first_row=True,
+    )
+
+
+def times(graph: Graph, frames: int | Link, easing: str = "linear", ending: str = "stop") -> Link:
+    node = graph.add(
+        "GeodesicTimes",
+        "When the morph is where",
+        frames=frames,
+        easing=easing,
+        ending=ending,
+        curve="[[0, 0], [1, 1]]",
+    )
+    return node[0]
+
+
+def path_length(graph: Graph, s: Settings, images: Link, label: str = "") -> Node:
+    return graph.add(
+        "GeodesicPathLength",
+        f"Measure{label}",
+        230,
+        images=images,
+        backbone=s.backbone,
+        frames_per_batch=16,
+        download=False,
+    )

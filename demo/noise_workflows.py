@@ -1,0 +1,208 @@
+"""The example workflows that travel through noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .building_blocks import (
+    COUPLINGS,
+    GEOMETRY,
+    PROMPTS,
+    RENDER,
+    RESULT,
+    Common,
+    cloud,
+    couple,
+    render_noise,
+    sample_custom,
+    save_video,
+    start,
+    times,
+)
+from .graph import Graph, Link
+from .settings import Settings
+
+# Batches as large as a path can be: all frames at once.
+ALL = 4096
+
+
+def keyframes(graph: Graph, seeds: list[int], latents: list[Link] | None = None) -> Link:
+    """A chain of Noise Keyframe; `latents` are inverted images in place of the seeds."""
+    path: Link | None = None
+    for number, seed in enumerate(seeds, start=1):
+        inputs: dict[str, Any] = {} if path is None else {"previous": path}
+        if latents:
+            inputs["latent"] = latents[number - 1]
+        title = f"Noise {number}" + (", of the photo" if latents else "")
+        path = graph.add("GeodesicNoiseKeyframe", title, seed=seed, weight=1.0, **inputs)[0]
+    assert path is not None
+    return path
+
+
+def along(graph: Graph, path: Link, when: Link) -> Link:
+    node = graph.add(
+        "GeodesicNoiseAlong", "One noise per frame", 40, noise_path=path, times=when, method="COG"
+    )
+    return node[0]
+
+
+def number(graph: Graph, title: str, value: int) -> Link:
+    """A number that several nodes share."""
+    return graph.add("PrimitiveInt", title, value=value)[0]
+
+
+def empty_frames(graph: Graph, s: Settings, count: Link) -> Link:
+    """As many empty latents as frames, in batches."""
+    latents = graph.add(
+        "EmptyLatentImage",
+        "Size, one for each frame",
+        width=s.size,
+        height=s.size,
+        batch_size=count,
+    )
+    batches = graph.add(
+        "RebatchLatents",
+        "Frames rendered at once",
+        latents=latents[0],
+        batch_size=s.frames_per_batch or ALL,
+    )
+    return batches[0]
+
+
+def seed_travel(s: Settings) -> Graph:
+    """One prompt, four seeds in a loop: the noise travels, the prompt stays."""
+    graph = Graph()
+    common = start(graph, s, [s.prompt_a], with_size=False)
+    graph.begin_group("2. Four seeds, as a loop", GEOMETRY)
+    path = keyframes(graph, [s.seed + k for k in range(4)])
+    graph.begin_group("3. Noise of every frame", GEOMETRY)
+    frames = number(graph, "Number of frames", 2 * s.frames)
+    noise = along(graph, path, times(graph, frames, ending="loop"))
+    graph.begin_group("4. Render", RENDER)
+    latents = empty_frames(graph, s, frames)
+    images = render_noise(graph, s, common, common.prompts[0], noise, latents)
+    graph.begin_group("5. Video", RESULT)
+    save_video(graph, s, images, "seed_travel")
+    return graph
+
+
+def prompt_and_seed_travel(s: Settings) -> Graph:
+    """Two prompts and two seeds: prompt and noise travel together, by one set of times."""
+    graph = Graph()
+    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    graph.begin_group("2. When the morph is where", GEOMETRY)
+    when = times(graph, s.frames, "ease in-out")
+    positive, latents = prompt_path(graph, s, common, when)
+    graph.begin_group("4. The path of the noise", GEOMETRY)
+    noise = along(graph, keyframes(graph, [s.seed, s.seed + 1]), when)
+    graph.begin_group("5. Render", RENDER)
+    images = render_noise(graph, s, common, positive, noise, latents)
+    graph.begin_group("6. Video", RESULT)
+    save_video(graph, s, images, "prompt_and_seed_travel")
+    return graph
+
+
+def prompt_path(graph: Graph, s: Settings, common: Common, when: Link) -> tuple[Link, Link]:
+    """One conditioning and one latent for each frame."""
+    graph.begin_group("3. The path of the prompt", GEOMETRY)
+    a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
+    scheduled = graph.add(
+        "GeodesicSchedule",
+        "One prompt per frame",
+        path=couple(graph, a, b, COUPLINGS[0])[0],
+        times=when,
+        latent=common.latent,
+        frames_per_batch=s.frames_per_batch,
+    )
+    return scheduled[0], scheduled[1]
+
+
+def noise_grid(s: Settings) -> Graph:
+    """One prompt on a plane through five seeds, as one contact sheet."""
+    graph = Graph()
+    common = start(graph, s, [s.prompt_a], with_size=False)
+    graph.begin_group("2. Five seeds", GEOMETRY)
+    path = keyframes(graph, [s.seed + k for k in range(5)])
+    graph.begin_group("3. A plane through them", GEOMETRY)
+    columns = number(graph, "Columns", 5)
+    grid = graph.add(
+        "GeodesicNoiseGrid",
+        "The first seed in the middle",
+        noise_path=path,
+        rows=5,
+        columns=columns,
+        axis_x=1,
+        axis_y=2,
+        extent=1.0,
+    )
+    graph.begin_group("4. Render", RENDER)
+    latents = empty_frames(graph, s, grid[1])
+    images = render_noise(graph, s, common, common.prompts[0], grid[0], latents)
+    graph.begin_group("5. Contact sheet", RESULT)
+    single = graph.add("RebatchImages", "One by one", images=images, batch_size=1)
+    sheet = graph.add(
+        "ImageGrid",
+        "Contact sheet",
+        images=single[0],
+        columns=columns,
+        cell_width=256,
+        cell_height=256,
+        padding=4,
+    )
+    graph.add("SaveImage", "Save", 320, images=sheet[0], filename_prefix="geodesic/noise_grid")
+    return graph
+
+
+def photo_to_photo(s: Settings) -> Graph:
+    """Two photos, inverted: prompt and noise travel from the one to the other.
+
+    Inverted and rendered without guidance and in the same steps, as only that gives photos back.
+    """
+    graph = Graph()
+    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    steps = number(graph, "Steps, both ways", s.inversion_steps)
+    noises = []
+    for letter, prompt, photo in zip("AB", common.prompts, s.photos, strict=True):
+        graph.begin_group(f"2{letter.lower()}. Photo {letter} and its noise", PROMPTS)
+        latent = encoded_photo(graph, s, common, photo, letter)
+        inverted = graph.add(
+            "GeodesicInvert",
+            f"Invert photo {letter}",
+            40,
+            model=common.model,
+            conditioning=prompt,
+            latent=latent,
+            steps=steps,
+            noise_level=1.0,
+            refinements=1,
+        )
+        noises.append(inverted[0])
+    when = times(graph, s.frames)
+    positive, latents = prompt_path(graph, s, common, when)
+    graph.begin_group("4. The path of the noise", GEOMETRY)
+    noise = along(graph, keyframes(graph, [0, 0], noises), when)
+    graph.begin_group("5. Render without guidance", RENDER)
+    guider = graph.add("BasicGuider", "No guidance", model=common.model, conditioning=positive)
+    sampler = graph.add("KSamplerSelect", "Sampler", sampler_name="euler")
+    sigmas = graph.add(
+        "BasicScheduler", "Steps", model=common.model, scheduler="normal", steps=steps, denoise=1.0
+    )
+    images = sample_custom(graph, common.vae, noise, guider[0], sampler[0], sigmas[0], latents)
+    graph.begin_group("6. Video", RESULT)
+    save_video(graph, s, images, "photo_to_photo")
+    return graph
+
+
+def encoded_photo(graph: Graph, s: Settings, common: Common, photo: str, letter: str) -> Link:
+    """A photo, cropped to the size of the frames, as a latent."""
+    loaded = graph.add("LoadImage", f"Photo {letter}", 260, image=photo)
+    scaled = graph.add(
+        "ImageScale",
+        f"Crop {letter}",
+        image=loaded[0],
+        upscale_method="lanczos",
+        width=s.size,
+        height=s.size,
+        crop="center",
+    )
+    return graph.add("VAEEncode", f"Encode {letter}", pixels=scaled[0], vae=common.vae)[0]

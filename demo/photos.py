@@ -1,0 +1,26 @@
+"""Two pictures for `photo_to_photo` on the small checkpoint: scenes it knows, drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+from torchvision.transforms.functional import to_pil_image
+
+from scenes.drawing import draw
+from scenes.language import Scene, Thing
+
+from .settings import SMALL_SETTINGS
+
+# What the prompts A and B of SMALL_SETTINGS say.
+SCENES = (
+    Scene("blue", (Thing("star", "yellow", "large"),)),
+    Scene("pink", (Thing("heart", "red", "large"),)),
+)
+
+
+def ensure(folder: Path) -> None:
+    """Write them into ComfyUI's input folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, scene in zip(SMALL_SETTINGS.photos, SCENES, strict=True):
+        to_pil_image(draw(scene, Random(0))).save(folder / name)

@@ -1,0 +1,49 @@
+"""What a person would change in an example workflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+# ComfyUI's own default for SD1.5.
+SD15 = "v1-5-pruned-emaonly-fp16.safetensors"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a person would change; the defaults are those of the shipped files."""
+
+    checkpoint: str = SD15
+    prompt_a: str = "a red fox sitting in fresh snow, soft morning light, watercolour"
+    prompt_b: str = "an old lighthouse above a stormy sea, soft evening light, watercolour"
+    prompt_c: str = "a field of sunflowers under a summer sky, soft noon light, watercolour"
+    negative: str = "blurry, low quality, text, watermark"
+    size: int = 512
+    frames: int = 16
+    frames_per_batch: int = 8
+    seed: int = 42
+    steps: int = 20
+    cfg: float = 7.0
+    backbone: str = "alex"
+    fps: float = 12.0
+    # ComfyUI's own example picture, for want of two; and steps of an inversion and back.
+    photos: tuple[str, str] = ("example.png", "example.png")
+    inversion_steps: int = 50
+
+
+# What the small checkpoint of this repository was made for: 64 pixels, its own words.
+SMALL = "geodesic_small_sd15.safetensors"
+SMALL_SETTINGS = Settings(
+    checkpoint=SMALL,
+    prompt_a="a large yellow star on a blue background",
+    prompt_b="a pink background, a large red heart",
+    prompt_c="on black, a big cyan ring in the middle",
+    negative="",
+    size=64,
+    frames=24,
+    cfg=4.0,
+    photos=("geodesic_scene_a.png", "geodesic_scene_b.png"),
+)
+# A prompt that leaves place, size and background to the seed, so that seeds can be told apart.
+SEED_SETTINGS = replace(
+    SMALL_SETTINGS, prompt_a="a yellow heart", prompt_b="a white star", cfg=3.0, seed=1
+)
