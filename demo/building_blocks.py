@@ -17,30 +17,36 @@ class Common:
 
     model: Link
     vae: Link
-    negative: Link
     prompts: list[Link]
-    _latent: Link | None
+    optional: dict[str, Link]
+
+    @property
+    def negative(self) -> Link:
+        return self.optional["negative"]
 
     @property
     def latent(self) -> Link:
-        assert self._latent is not None, "start(..., with_size=False) makes no latent"
-        return self._latent
+        return self.optional["latent"]
 
 
-def start(graph: Graph, s: Settings, prompts: list[str], with_size: bool = True) -> Common:
-    """Checkpoint, prompts and, unless frames bring latents of their own, the size of one image."""
+def start(
+    graph: Graph, s: Settings, prompts: list[str], with_size: bool = True, guided: bool = True
+) -> Common:
+    """Checkpoint and prompts; a negative one where they guide, and the size of one image."""
     graph.begin_group("1. Model and prompts", PROMPTS)
     checkpoint = graph.add("CheckpointLoaderSimple", "SD1.5 checkpoint", ckpt_name=s.checkpoint)
-    encoded = [
-        graph.add("CLIPTextEncode", f"Prompt {letter}", 60, clip=checkpoint[1], text=text)[0]
-        for letter, text in zip("ABC", prompts, strict=False)
-    ]
-    negative = graph.add("CLIPTextEncode", "Negative", 60, clip=checkpoint[1], text=s.negative)
-    latent = None
+
+    def encode(title: str, text: str) -> Link:
+        return graph.add("CLIPTextEncode", title, 60, clip=checkpoint[1], text=text)[0]
+
+    encoded = [encode(f"Prompt {x}", text) for x, text in zip("ABC", prompts, strict=False)]
+    optional = {}
+    if guided:
+        optional["negative"] = encode("Negative", s.negative)
     if with_size:
         size = {"width": s.size, "height": s.size, "batch_size": 1}
-        latent = graph.add("EmptyLatentImage", "Size (one image)", **size)[0]
-    return Common(checkpoint[0], checkpoint[2], negative[0], encoded, latent)
+        optional["latent"] = graph.add("EmptyLatentImage", "Size (one image)", **size)[0]
+    return Common(checkpoint[0], checkpoint[2], encoded, optional)
 
 
 def render(

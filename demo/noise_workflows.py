@@ -90,21 +90,20 @@ def prompt_and_seed_travel(s: Settings) -> Graph:
     """Two prompts and two seeds: prompt and noise travel together, by one set of times."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
-    graph.begin_group("2. When the morph is where", GEOMETRY)
+    graph.begin_group("2. The path of the prompt", GEOMETRY)
     when = times(graph, s.frames, "ease in-out")
     positive, latents = prompt_path(graph, s, common, when)
-    graph.begin_group("4. The path of the noise", GEOMETRY)
+    graph.begin_group("3. The path of the noise", GEOMETRY)
     noise = along(graph, keyframes(graph, [s.seed, s.seed + 1]), when)
-    graph.begin_group("5. Render", RENDER)
+    graph.begin_group("4. Render", RENDER)
     images = render_noise(graph, s, common, positive, noise, latents)
-    graph.begin_group("6. Video", RESULT)
+    graph.begin_group("5. Video", RESULT)
     save_video(graph, s, images, "prompt_and_seed_travel")
     return graph
 
 
 def prompt_path(graph: Graph, s: Settings, common: Common, when: Link) -> tuple[Link, Link]:
     """One conditioning and one latent for each frame."""
-    graph.begin_group("3. The path of the prompt", GEOMETRY)
     a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
     scheduled = graph.add(
         "GeodesicSchedule",
@@ -159,7 +158,7 @@ def photo_to_photo(s: Settings) -> Graph:
     Inverted and rendered without guidance and in the same steps, as only that gives photos back.
     """
     graph = Graph()
-    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    common = start(graph, s, [s.prompt_a, s.prompt_b], guided=False)
     steps = number(graph, "Steps, both ways", s.inversion_steps)
     noises = []
     for letter, prompt, photo in zip("AB", common.prompts, s.photos, strict=True):
@@ -177,6 +176,7 @@ def photo_to_photo(s: Settings) -> Graph:
             refinements=1,
         )
         noises.append(inverted[0])
+    graph.begin_group("3. The path of the prompt", GEOMETRY)
     when = times(graph, s.frames)
     positive, latents = prompt_path(graph, s, common, when)
     graph.begin_group("4. The path of the noise", GEOMETRY)
