@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m demo.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test lint bench workflows pictures train evaluate clean
+.PHONY: demo test lint bench workflows pictures train evaluate study clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
@@ -30,6 +30,9 @@ train: ## the small model's weights from nothing, in .comfyui/training; stop and
 
 evaluate: ## does the small model draw what it is asked? writes scenes/quality.md
 	@$(RUN) -m scenes evaluate
+
+study: ## rerun the noise paper's comparison on the small model: study/results/
+	@$(RUN) -m study noise $(ARGS)
 
 clean: ## remove the set-up and all in it: models put there by hand, half-done training
 	rm -rf .comfyui demo/output

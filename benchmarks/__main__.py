@@ -9,7 +9,7 @@ import argparse
 
 import torch
 
-from . import coupling, morph, perceptual, schedule
+from . import coupling, morph, noise, perceptual, schedule
 from .measure import Row, table
 
 
@@ -26,6 +26,7 @@ def main() -> None:
         *coupling.rows(),
         *schedule.rows(cpu=not arguments.gpu),
         *perceptual.rows(device),
+        *noise.rows(cpu=not arguments.gpu),
     ]
     if not arguments.without_server:
         rows += morph.rows(cpu=not arguments.gpu)

@@ -1,11 +1,13 @@
-"""Timing in pairs, so that a machine that slows down slows both sides."""
+"""Timing in pairs, so that a machine that slows down slows both sides; memory at its peak."""
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,10 +48,10 @@ def paired(what: str, ours: Callable[[], Any], theirs: Callable[[], Any], repeat
     pairs = [(settled(ours), settled(theirs)) for _ in range(repeats)]
     a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(y / x for x, y in pairs)
-    return Row(what, _readable(a), _readable(b), f"{ratio:.2f}")
+    return Row(what, readable(a), readable(b), f"{ratio:.2f}")
 
 
-def _readable(duration: float) -> str:
+def readable(duration: float) -> str:
     return f"{duration:.2f} s" if duration >= 1 else f"{duration * 1000:.2f} ms"
 
 
@@ -57,3 +59,24 @@ def table(rows: list[Row]) -> str:
     lines = ["| what | ours | theirs | ratio |", "|---|---|---|---|"]
     lines += [f"| {row.what} | {row.ours} | {row.theirs} | {row.ratio} |" for row in rows]
     return "\n".join(lines)
+
+
+def peak(device: torch.device, run: Callable[[], Any]) -> int:
+    """Bytes in use at the peak of a call beyond those in use before it."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        return torch.cuda.max_memory_allocated() - before
+    # Linux: writing 5 there sets the high-water mark of resident memory to what is in use now.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmRSS")
+    run()
+    return _status("VmHWM") - before
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith(name + ":"))
+    return int(line.split()[1]) * 1024

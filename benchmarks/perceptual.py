@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +11,7 @@ import torch
 from demo.backbone import random_weights
 from geodesic_morph.geometry.perceptual import lpips_network, measure
 
-from .measure import Row, paired
+from .measure import Row, paired, peak
 
 SIZE, FRAMES, MANY = 256, 64, 512
 
@@ -49,29 +46,8 @@ def _memory(network: Any, device: torch.device) -> Row:
     peaks = []
     for count in (FRAMES, MANY):
         images = _images(count)
-        peaks.append(_peak(device, partial(measure, [images], network, "", 16, device)))
+        peaks.append(peak(device, partial(measure, [images], network, "", 16, device)))
         del images
     what = f"peak memory of PPL, images apart: {MANY} frames (left), {FRAMES} frames (right)"
     few, many = (f"{peak / 2**20:.0f} MB" for peak in peaks)
     return Row(what, many, few, f"{peaks[1] / peaks[0]:.2f} (1 is flat)")
-
-
-def _peak(device: torch.device, run: Callable[[], Any]) -> int:
-    """Bytes in use at the peak of a call beyond those in use before it."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run()
-        return torch.cuda.max_memory_allocated() - before
-    # Linux: writing 5 there sets the high-water mark of resident memory to what is in use now.
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
-    run()
-    return _status("VmHWM") - before
-
-
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith(name + ":"))
-    return int(line.split()[1]) * 1024

@@ -1,0 +1,1 @@
+"""The papers' experiments, rerun on the small checkpoint of this repository."""

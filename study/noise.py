@@ -1,0 +1,208 @@
+"""Paths and mixes of inverted images, compared as in arXiv 2408.08558, section 3 and appendix D.
+
+There: Stable Diffusion 2.1, 50 classes of ImageNet with 50 images each, DDIM-inverted with the name
+of their class, 25 pairs a class with three images between, centroids of 3 to 25 images; accuracy of
+a classifier and FID. Here: the small checkpoint; a class is a colour and a shape ("a red star"),
+and size, place and background vary.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from demo import backbone
+from demo.environment import BASE
+from demo.in_process import pack_nodes
+from demo.settings import SMALL
+from scenes import checkpoint, classifier
+from scenes.drawing import draw
+from scenes.evaluate import Painter
+from scenes.language import COLORS, PLACES, SHAPES, SIZES, Scene, Thing, pick
+
+PATHS, CENTROIDS = "interpolation", "centroid"
+BETWEEN = (0.25, 0.5, 0.75)
+GROUPS = (3, 3, 5, 5)  # sizes of the centroids of each class
+IMAGES, AGAIN = "the images themselves", "inverted and drawn again"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is drawn. Raises ValueError for what can't be paired."""
+
+    classes: int = 10
+    images: int = 20
+    steps: int = 50
+    refinements: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.classes <= len(COLORS) * len(SHAPES):
+            raise ValueError(f"classes: expected 1 to {len(COLORS) * len(SHAPES)}.")
+        if self.images < max(GROUPS) or self.images % 2:
+            raise ValueError(f"images: expected an even number, at least {max(GROUPS)}.")
+        if self.steps < 1:
+            raise ValueError("steps: expected at least 1.")
+
+
+@dataclass
+class Drawn:
+    """What one method made: what it cost, and what the classifier says of the images."""
+
+    seconds: list[float] = field(default_factory=list)  # per path or centroid
+    norms: list[float] = field(default_factory=list)  # ‖z‖/√D of the mixed noises
+    right: list[bool] = field(default_factory=list)  # one thing, of the class's colour and shape
+    features: list[np.ndarray] = field(default_factory=list)  # [256] of the classifier's trunk
+
+
+@dataclass(frozen=True)
+class Found:
+    """All of a run. drawn: by task (interpolation, centroid, or none) and method."""
+
+    plan: Plan
+    device: str
+    inversion_norms: list[float]
+    drawn: dict[tuple[str, str], Drawn]
+
+
+def run(plan: Plan, cpu: bool = False) -> Found:
+    """The whole comparison; the same plan gives the same noises on every machine."""
+    cpu = cpu or not torch.cuda.is_available()
+    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
+    backbone.ensure(BASE / "models" / "lpips")
+    studio = Studio(plan, cpu)
+    rng = Random(f"noise study {plan.seed}")
+    kinds = [(color, shape) for color in COLORS for shape in SHAPES]
+    chosen = [kinds.pop(int(rng.random() * len(kinds))) for _ in range(plan.classes)]
+    with torch.inference_mode():
+        for color, shape in tqdm(chosen, "classes"):
+            studio.compare(color, shape, rng)
+    return Found(plan, "CPU" if cpu else "GPU", studio.inversion_norms, studio.drawn)
+
+
+class Studio:
+    """The small checkpoint in ComfyUI, this pack's nodes, and the classifier that judges."""
+
+    def __init__(self, plan: Plan, cpu: bool) -> None:
+        self.plan = plan
+        self.painter = Painter(SMALL, cpu)
+        self.pack = pack_nodes()
+        self.judge = classifier.load()
+        self.drawn: dict[tuple[str, str], Drawn] = {}
+        self.inversion_norms: list[float] = []
+
+    def compare(self, color: str, shape: str, rng: Random) -> None:
+        """One class: invert its images, mix them by every method, draw and judge all mixes."""
+        pictures = torch.stack([picture(color, shape, rng) for _ in range(self.plan.images)])
+        prompt = self._encode(f"{'an' if color == 'orange' else 'a'} {color} {shape}")
+        latents = self.painter.vae.encode(pictures.movedim(1, -1))
+        # What the autoencoder loses is nobody's fault here: images are judged as it keeps them.
+        self._judge(("", IMAGES), self.painter.decode(latents), color, shape)
+        noises = self._invert(prompt, latents)
+        mixed: dict[tuple[str, str], list[Tensor]] = {("", AGAIN): list(noises)}
+        order = shuffled(range(len(noises)), rng)
+        for pair in zip(order[::2], order[1::2], strict=True):
+            self._mix(mixed, PATHS, noises[list(pair)])
+        for size in GROUPS:
+            self._mix(mixed, CENTROIDS, noises[shuffled(range(len(noises)), rng)[:size]])
+        for key, found in mixed.items():
+            together = torch.stack(found)
+            self.drawn.setdefault(key, Drawn()).norms += unit_norms(together)
+            self._judge(key, self.painter.decode(self._generate(prompt, together)), color, shape)
+
+    def _mix(self, mixed: dict[tuple[str, str], list[Tensor]], task: str, ends: Tensor) -> None:
+        """Mix these noises [K, C, h, w] by every method of a task, and note the time."""
+        noise = self.pack.noise
+        path = None
+        for end in ends:
+            path = noise.GeodesicNoiseKeyframe.execute(0, 1.0, {"samples": end[None]}, path)[0]
+        for method in self.pack.noises.METHODS if task == PATHS else self.pack.noises.CENTROIDS:
+            if task == PATHS:
+                times = self.pack.paths.GeodesicTimes.execute(5, "linear", "stop", "")[0]
+                made = noise.GeodesicNoiseAlong.execute(path, times, method)[0]
+                found, seconds = timed(lambda m=made: m.generate_noise(empty(5, ends)))
+                found = found[1:-1]
+            else:
+                made = noise.GeodesicNoiseCentroid.execute(path, "", method)[0]
+                found, seconds = timed(lambda m=made: m.generate_noise(empty(1, ends)))
+            mixed.setdefault((task, method), []).extend(found)
+            self.drawn.setdefault((task, method), Drawn()).seconds.append(seconds)
+
+    def _encode(self, text: str) -> Any:
+        return self.painter.nodes.CLIPTextEncode().encode(self.painter.clip, text)[0]
+
+    def _invert(self, prompt: Any, latents: Tensor) -> Tensor:
+        execute = self.pack.noise.GeodesicInvert.execute
+        settings = (self.plan.steps, 1.0, self.plan.refinements)
+        found = execute(self.painter.model, prompt, {"samples": latents}, *settings)[0]["samples"]
+        self.inversion_norms += unit_norms(found)
+        return found
+
+    def _generate(self, prompt: Any, noises: Tensor) -> Tensor:
+        """Latents from noises [B, C, h, w], by the native sampler without guidance."""
+        import comfy.sample
+        import comfy.samplers
+
+        model = self.painter.model
+        space = model.get_model_object("model_sampling")
+        return comfy.sample.sample_custom(
+            model,
+            noises,
+            1.0,
+            comfy.samplers.sampler_object("euler"),
+            comfy.samplers.calculate_sigmas(space, "normal", self.plan.steps),
+            prompt,
+            prompt,
+            torch.zeros_like(noises),
+            disable_pbar=True,
+        )
+
+    def _judge(self, key: tuple[str, str], images: Tensor, color: str, shape: str) -> None:
+        found = self.drawn.setdefault(key, Drawn())
+        said = {name: values.argmax(1).tolist() for name, values in self.judge(images).items()}
+        wanted = {"layout": "one", "color": color, "shape": shape}
+        for k, features in enumerate(pooled_features(self.judge, images)):
+            answers = {name: classifier.HEADS[name][said[name][k]] for name in wanted}
+            found.right.append(answers == wanted)
+            found.features.append(features)
+
+
+def picture(color: str, shape: str, rng: Random) -> Tensor:
+    """One image of a class: [3, 64, 64]; what the class does not say is drawn at random."""
+    background = pick(rng, [other for other in COLORS if other != color])
+    thing = Thing(shape, color, pick(rng, list(SIZES)))
+    return draw(Scene(background, (thing,), pick(rng, list(PLACES))), rng)
+
+
+def shuffled(numbers: Sequence[int], rng: Random) -> list[int]:
+    """A random order, from `random()` alone, whose stream Python keeps for ever."""
+    return sorted(numbers, key=lambda _: rng.random())
+
+
+def pooled_features(judge: classifier.SceneClassifier, images: Tensor) -> np.ndarray:
+    """The trunk's last features, averaged over the image: [B, 256]."""
+    mean, std = (images.new_tensor(v)[:, None, None] for v in (classifier.MEAN, classifier.STD))
+    return judge.features((images - mean) / std).mean((2, 3)).numpy()
+
+
+def unit_norms(noises: Tensor) -> list[float]:
+    """‖z‖/√D of each."""
+    return (noises.flatten(1).norm(dim=1) / noises[0].numel() ** 0.5).tolist()
+
+
+def empty(count: int, like: Tensor) -> dict[str, Any]:
+    return {"samples": torch.zeros(count, *like.shape[1:])}
+
+
+def timed(work: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    start = time.perf_counter()
+    done = work()
+    return done, time.perf_counter() - start

@@ -1,0 +1,191 @@
+"""The table, the chart and the verdicts of the noise study."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from statistics import mean, median
+
+import numpy as np
+from PIL import Image
+from scipy.stats import binomtest
+
+from .noise import AGAIN, CENTROIDS, GROUPS, IMAGES, PATHS, Drawn, Found
+
+OTHERS = {
+    PATHS: ("LERP", "SLERP", "NAO"),
+    CENTROIDS: ("Euclidean", "standardised", "mode norm", "NAO"),
+}
+SIGNIFICANT = 0.05
+REGULAR = 1e-4  # added to variances of features
+RESAMPLES = 100
+
+
+Features = Sequence[np.ndarray] | np.ndarray
+
+
+def frechet(x: Features, y: Features) -> float:
+    """FID on these features [N, D]: the squared Wasserstein distance of two normal fits."""
+    from ot.gaussian import empirical_bures_wasserstein_distance
+
+    # Dead features have no variance; without a trace of it roots of them would not be numbers.
+    distance = empirical_bures_wasserstein_distance(np.array(x), np.array(y), reg=REGULAR)
+    return float(np.asarray(distance)) ** 2
+
+
+def nearer(one: Drawn, other: Drawn, reference: Features) -> tuple[float, float]:
+    """The 95 % interval of FID(other) − FID(one), from paired bootstrap samples of the images."""
+    x, y, target = (np.array(f) for f in (one.features, other.features, reference))
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(len(x), size=len(x)) for _ in range(RESAMPLES)]
+    gains = [frechet(y[draw], target) - frechet(x[draw], target) for draw in draws]
+    low, high = np.quantile(gains, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def accuracy(drawn: Drawn) -> tuple[float, float, float]:
+    """The share of right images and its 95 % interval (Wilson)."""
+    found = binomtest(sum(drawn.right), len(drawn.right))
+    interval = found.proportion_ci(method="wilson")
+    return found.statistic, interval.low, interval.high
+
+
+def better(one: Drawn, other: Drawn) -> tuple[int, int, float]:
+    """Images only one of two methods got right, of each, and McNemar's exact p."""
+    pairs = list(zip(one.right, other.right, strict=True))
+    first, second = pairs.count((True, False)), pairs.count((False, True))
+    p = binomtest(first, first + second).pvalue if first + second else 1.0
+    return first, second, float(p)
+
+
+def report(found: Found) -> str:
+    """A Markdown page."""
+    plan, reference = found.plan, found.drawn["", IMAGES].features
+    norms = np.array(found.inversion_norms)
+    groups = ", ".join(map(str, GROUPS))
+    return f"""# Travelling through noise: which mix draws the best images?
+
+Written by `python -m study noise`, on a {found.device}: the comparison of *Linear combinations of
+latents* (arXiv 2408.08558) on the small checkpoint.
+
+- {plan.classes} classes (a colour and a shape) of {plan.images} images; size, place and
+  background vary. Seed {plan.seed}.
+- Inverted with the name of their class ("a red star"), guidance 1, {plan.steps} steps with
+  {plan.refinements} refinement, and drawn again in as many (euler, scheduler normal). Norm ratios
+  of the inverted images: {norms.min():.2f} to {norms.max():.2f}, mean {norms.mean():.2f}.
+- Each class: {plan.images // 2} pairs with three images between them; centroids of {groups}.
+
+{table(found, reference)}
+
+- *Right*: the scene classifier sees one thing of the class's colour and shape; 95 % intervals
+  (Wilson). *FID*: Fréchet distance on the classifier's pooled features to the images themselves,
+  as the autoencoder keeps them; smaller is better, and only rows of one task (equally many images)
+  compare. *Norm*: ‖z‖/√D of the mixed noises. *Time* of one path or centroid: median, two CPU
+  threads.
+- *{AGAIN}*: no mixing at all; nothing can be expected to do better.
+
+![Accuracy and FID of every method](noise.png)
+
+## What holds of the paper: is COG better?
+
+{comparisons(found, reference)}
+
+- *Only* columns count images that one of the two methods got right and the other wrong; p is
+  McNemar's, exact. *FID gain*: FID of the other method minus COG's, 95 % bootstrap interval over
+  images; where it holds 0, the difference is not measurable.
+- The images and this model are far simpler than ImageNet and SD2.1. One noise has 256 numbers here
+  and tens of thousands there, so its norm is less sharply defined, and a wrong one does less harm.
+"""
+
+
+def table(found: Found, reference: Features) -> str:
+    lines = [
+        "| task | method | images | right | 95 % interval | FID | norm | time |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for (task, method), drawn in found.drawn.items():
+        share, low, high = accuracy(drawn)
+        distance = "" if method == IMAGES else f"{frechet(drawn.features, reference):.4f}"
+        cells = [
+            task,
+            method,
+            str(len(drawn.right)),
+            f"{100 * share:.1f} %",
+            f"{100 * low:.0f} to {100 * high:.0f} %",
+            distance,
+            f"{mean(drawn.norms):.3f}" if drawn.norms else "",
+            duration(median(drawn.seconds)) if drawn.seconds else "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
+
+
+def comparisons(found: Found, reference: Features) -> str:
+    """COG against every other method, in accuracy, FID and time."""
+    lines = [
+        "| task | COG against | only COG | only the other | p | more accurate | FID gain | "
+        "smaller FID | time, times COG's |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for task, others in OTHERS.items():
+        cog = found.drawn[task, "COG"]
+        for name in others:
+            other = found.drawn[task, name]
+            first, second, p = better(cog, other)
+            low, high = nearer(cog, other, reference)
+            cells = [
+                task,
+                name,
+                str(first),
+                str(second),
+                f"{p:.2g}",
+                verdict(first - second, p <= SIGNIFICANT),
+                f"{low:+.4f} to {high:+.4f}",
+                verdict(low + high, low > 0 or high < 0),
+                f"{median(other.seconds) / median(cog.seconds):.1f}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def verdict(gain: float, measurable: bool) -> str:
+    if not measurable:
+        return "not measurable"
+    return "**yes**" if gain > 0 else "**no, the reverse**"
+
+
+def chart(found: Found) -> Image.Image:
+    """Accuracy with its interval, and FID, of every method."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(9, 6.4), dpi=110, layout="constrained")
+    axes = fig.subplots(2, 2)
+    reference = found.drawn["", IMAGES].features
+    ceiling = accuracy(found.drawn["", AGAIN])[0]
+    for row, task in zip(axes, (PATHS, CENTROIDS), strict=True):
+        methods = [method for of_task, method in found.drawn if of_task == task]
+        colours = ["#0072B2" if method == "COG" else "#9aa0a6" for method in methods]
+        shares = np.array([accuracy(found.drawn[task, method]) for method in methods]) * 100
+        reach = np.abs(shares[:, 1:] - shares[:, :1]).T
+        row[0].bar(methods, shares[:, 0], yerr=reach, color=colours, capsize=4)
+        row[0].axhline(100 * ceiling, color="#D55E00", linewidth=1.2, label=AGAIN)
+        row[0].set_ylabel("right (%)")
+        row[0].set_ylim(0, 105)
+        row[0].set_title(f"{task}: colour and shape of the class")
+        row[0].legend(loc="lower right", fontsize=8)
+        distances = [frechet(found.drawn[task, method].features, reference) for method in methods]
+        bars = row[1].bar(methods, distances, color=colours)
+        row[1].bar_label(bars, fmt="%.3f", fontsize=8)
+        row[1].set_ylabel("FID, classifier features")
+        row[1].set_title(f"{task}: distance to the images")
+        row[1].margins(y=0.15)
+        for ax in row:
+            ax.tick_params(axis="x", labelsize=8)
+    file = io.BytesIO()
+    FigureCanvasAgg(fig).print_png(file)
+    return Image.open(file).convert("RGB")

@@ -1,0 +1,134 @@
+"""The noise study: its statistics, and a small run on the real ComfyUI."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.linalg import sqrtm
+from scipy.stats import binomtest
+
+from scenes.classifier import HEADS
+from study import __main__ as program
+from study import noise, noise_report
+from study.noise import Drawn
+
+
+def features(seed: int, count: int = 400, width: int = 12) -> list[np.ndarray]:
+    """Normal features with a covariance of their own."""
+    rng = np.random.default_rng(seed)
+    mix = rng.normal(size=(width, width)) / np.sqrt(width)
+    return list(rng.normal(size=(count, width)) @ mix + rng.normal(size=width))
+
+
+def test_the_distance_is_fid() -> None:
+    """‖μ−ν‖² + tr(A + B − 2 (AB)^½), by scipy; 0 for one set; symmetric; finite for few images."""
+    x, y = features(1), features(2)
+    a, b = np.cov(np.array(x).T, bias=True), np.cov(np.array(y).T, bias=True)
+    gap = np.square(np.mean(x, axis=0) - np.mean(y, axis=0)).sum()
+    expected = gap + np.trace(a + b - 2 * np.real(sqrtm(a @ b)))
+    assert noise_report.frechet(x, y) == pytest.approx(expected, rel=1e-2)
+    assert noise_report.frechet(x, y) == pytest.approx(noise_report.frechet(y, x))
+    assert noise_report.frechet(x, x) == pytest.approx(0, abs=1e-6)
+    few = [np.append(f, np.zeros(200)) for f in features(3, count=6)]
+    assert np.isfinite(noise_report.frechet(few, few[:4]))
+
+
+def test_a_shift_is_measured_and_chance_is_not() -> None:
+    """The bootstrap interval lies above 0 for a shifted set, around 0 for another draw."""
+    target, one = features(4), features(4)
+    shifted = [f + 1.0 for f in one]
+    low, high = noise_report.nearer(Drawn(features=one), Drawn(features=shifted), target)
+    assert 0 < low < high
+    rng = np.random.default_rng(5)
+    mixed = [one[k] for k in rng.permutation(len(one))]
+    low, high = noise_report.nearer(Drawn(features=one), Drawn(features=mixed), target)
+    assert low < 0 < high
+
+
+def test_accuracy_and_mcnemar_are_scipys() -> None:
+    """Wilson's interval, and the exact test on images that only one method got right."""
+    one = Drawn(right=[True] * 18 + [False] * 2)
+    other = Drawn(right=[True] * 9 + [False] * 10 + [True])
+    share, low, high = noise_report.accuracy(one)
+    assert (share, low, high) == pytest.approx((0.9, 0.699, 0.972), abs=1e-3)
+    first, second, p = noise_report.better(one, other)
+    assert (first, second) == (9, 1)
+    assert p == pytest.approx(binomtest(1, 10).pvalue)
+    assert noise_report.better(one, one)[2] == 1
+
+
+def test_verdicts_are_as_the_numbers_say() -> None:
+    """Yes, the reverse, or not measurable."""
+    assert noise_report.verdict(5, True) == "**yes**"
+    assert noise_report.verdict(-5, True) == "**no, the reverse**"
+    assert noise_report.verdict(5, False) == "not measurable"
+
+
+def test_pictures_of_a_class_differ_in_what_it_does_not_say() -> None:
+    """Colour and shape stay; one seed gives the same pictures."""
+    pictures = [noise.picture("red", "star", Random(k)) for k in range(8)]
+    corners = {tuple(np.round(p[:, 0, 0].numpy(), 2)) for p in pictures}
+    assert len(corners) > 2
+    assert np.array_equal(noise.picture("red", "star", Random(3)), pictures[3])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({"classes": 0}, "classes"),
+        ({"classes": 61}, "classes"),
+        ({"images": 4}, "images"),
+        ({"images": 21}, "images"),
+        ({"steps": 0}, "steps"),
+    ],
+)
+def test_plans_that_can_not_be_carried_out_are_refused(wrong: dict[str, int], name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: expected"):
+        noise.Plan(**wrong)
+
+
+def test_one_command_writes_one_table_and_one_chart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m study noise` with one class and few steps; NAO is cut short to save a minute."""
+    from demo.in_process import import_comfyui, pack_nodes
+
+    import_comfyui(cpu=True)
+    nao: Any = pack_nodes().noises.nao
+    for name in ("path", "centroid"):
+        monkeypatch.setattr(nao, name, functools.partial(getattr(nao, name), max_steps=3))
+    arguments = [
+        "study",
+        "noise",
+        "--classes",
+        "1",
+        "--images",
+        "10",
+        "--steps",
+        "3",
+        "--cpu",
+        "--output",
+    ]
+    monkeypatch.setattr(sys, "argv", [*arguments, str(tmp_path)])
+    program.main()
+    page = (tmp_path / "noise.md").read_text()
+    for method in ("COG", "SLERP", "LERP", "NAO"):
+        assert f"| interpolation | {method} | 15 |" in page
+    for method in ("COG", "Euclidean", "standardised", "mode norm", "NAO"):
+        assert f"| centroid | {method} | {len(noise.GROUPS)} |" in page
+    assert f"|  | {noise.IMAGES} | 10 | 100.0 % |" in page
+    assert "nan" not in page
+    assert Image.open(tmp_path / "noise.png").width > 600
+
+
+def test_the_judge_knows_what_the_study_asks() -> None:
+    """The heads that decide whether an image is right."""
+    assert "one" in HEADS["layout"]
+    assert {"color", "shape"} <= HEADS.keys()
