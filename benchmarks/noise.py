@@ -13,11 +13,12 @@ from .measure import Row, paired, peak, readable, seconds
 
 FRAMES, SD15 = 60, (4, 64, 64)
 MANY, SDXL = 240, (4, 128, 128)
+VIDEO = (16, 13, 32, 32)
 
 
 def rows(cpu: bool) -> list[Row]:
     import_comfyui(cpu)
-    return [*_times(), _authors(), _memory()]
+    return [*_times(), _authors(), *_memory()]
 
 
 def _path(frames: int, method: str) -> Any:
@@ -66,14 +67,22 @@ def _authors() -> Row:
     )
 
 
-def _memory() -> Row:
-    latent = _latent(MANY, SDXL)
-    noise = _path(MANY, "COG")
-    noise.generate_noise(_latent(MANY, SD15))  # libraries loaded before
+def _memory() -> list[Row]:
+    """Sizes large enough to be seen beside what the process has kept from before."""
+    return [
+        _peak("COG", MANY, SDXL, f"{MANY} frames at 1024×1024"),
+        _peak("NAO", 11, VIDEO, "11 frames, each a video latent 16×13×32×32"),
+    ]
+
+
+def _peak(method: str, frames: int, shape: tuple[int, ...], what: str) -> Row:
+    latent = _latent(frames, shape)
+    noise = _path(frames, method)
+    _path(frames, method).generate_noise(_latent(frames, (4, 8, 8)))  # libraries loaded before
     used = peak(torch.device("cpu"), partial(noise.generate_noise, latent))
     result = latent["samples"].nbytes
     return Row(
-        f"peak memory of a COG path of {MANY} frames at 1024×1024 (left), its result (right)",
+        f"peak memory of {method}, {what} (left), its result (right)",
         f"{used / 2**20:.0f} MB",
         f"{result / 2**20:.0f} MB",
         f"{used / result:.2f} (1 is the least)",

@@ -46,7 +46,7 @@ async def _load_pack() -> None:
 
 
 def pack_nodes() -> Any:
-    """The pack's node modules, as a namespace: `.prompt`, `.paths`, `.metrics`, `.backbones`."""
+    """The pack's node modules, as a namespace: `.prompt`, `.paths`, `.metrics`, `.noise` …"""
     from geodesic_morph import nodes
 
     return nodes

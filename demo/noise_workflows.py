@@ -117,12 +117,12 @@ def prompt_path(graph: Graph, s: Settings, common: Common, when: Link) -> tuple[
 
 
 def noise_grid(s: Settings) -> Graph:
-    """One prompt on a plane through five seeds, as one contact sheet."""
+    """One prompt on a plane through the space of five seeds, as one contact sheet."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a], with_size=False)
-    graph.begin_group("2. Five seeds", GEOMETRY)
+    graph.begin_group("2. Five seeds, numbered 0 to 4", GEOMETRY)
     path = keyframes(graph, [s.seed + k for k in range(5)])
-    graph.begin_group("3. A plane through them", GEOMETRY)
+    graph.begin_group("3. A plane: axes 1, 2 or 3, 4", GEOMETRY)
     columns = number(graph, "Columns", 5)
     grid = graph.add(
         "GeodesicNoiseGrid",
@@ -162,7 +162,7 @@ def photo_to_photo(s: Settings) -> Graph:
     steps = number(graph, "Steps, both ways", s.inversion_steps)
     noises = []
     for letter, prompt, photo in zip("AB", common.prompts, s.photos, strict=True):
-        graph.begin_group(f"2{letter.lower()}. Photo {letter} and its noise", PROMPTS)
+        graph.begin_group(f"2{letter.lower()}. Choose photo {letter}, describe it in 1", PROMPTS)
         latent = encoded_photo(graph, s, common, photo, letter)
         inverted = graph.add(
             "GeodesicInvert",

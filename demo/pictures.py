@@ -21,7 +21,7 @@ from .environment import BASE, ROOT
 from .graph import Graph
 from .noise_workflows import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
 from .server import Server, ServerError
-from .settings import SEED_SETTINGS, SMALL_SETTINGS
+from .settings import SEED_SETTINGS, SMALL_SETTINGS, Settings
 from .workflows import COUPLINGS, compare_couplings, keyframes_constant_speed
 
 Frames = Sequence[Image.Image]
@@ -126,14 +126,23 @@ def draw_noise(server: Server) -> None:
     """The thumbnails of the workflows that travel through noise."""
     photos.ensure(BASE / "input")
     settings = dataclasses.replace(SEED_SETTINGS, frames=24, frames_per_batch=0)
-    travel = decoded(server, seed_travel(settings), "Decode")
-    save(mosaic(in_rows(travel, 4), 6), EXAMPLES / "seed_travel.jpg")
+    films = {label: travelled(server, settings, label) for label in ("COG", "SLERP", "LERP")}
+    save(filmstrip(films), DOCS / "noise.jpg")
+    save(mosaic(in_rows(films["COG"], 4), 6), EXAMPLES / "seed_travel.jpg")
     together = decoded(server, prompt_and_seed_travel(settings), "Decode")
     save(mosaic(in_rows(together, 2), 6), EXAMPLES / "prompt_and_seed_travel.jpg")
     grid = decoded(server, noise_grid(settings), "Decode")
     save(mosaic(in_rows(grid, 5), 5), EXAMPLES / "noise_grid.jpg")
     scenes = photo_to_photo(dataclasses.replace(SMALL_SETTINGS, frames_per_batch=0))
     save(mosaic(in_rows(decoded(server, scenes, "Decode"), 2), 6), EXAMPLES / "photo_to_photo.jpg")
+
+
+def travelled(server: Server, settings: Settings, method: str) -> list[Image.Image]:
+    """The frames of `seed_travel` by one method."""
+    graph = seed_travel(settings)
+    (along,) = (node for node in graph.nodes if node.type == "GeodesicNoiseAlong")
+    along.inputs["method"] = method
+    return decoded(server, graph, "Decode")
 
 
 def in_rows(frames: Frames, count: int) -> list[Frames]:

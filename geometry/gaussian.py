@@ -80,7 +80,10 @@ def cog(weights: Tensor, correlations: Tensor | None = None) -> Tensor:
 
 
 def cog_of(noises: Tensor, weights: Tensor, mean: Tensor | float = 0.0) -> Tensor:
-    """Equation 3 for independent noises of any mean: [K, ...], [F, K] → [F, ...]."""
+    """Equation 3 in full, for independent noises of any mean: [K, ...], [F, K] → [F, ...].
+
+    Diffusion models start from mean 0, where `combine` and `cog` are all of it.
+    """
     scaled = cog(weights)
     shift = (1 - scaled.sum(1)).reshape(-1, *[1] * (noises.ndim - 1))
     return combine(noises, scaled) + (shift * mean).to(noises.dtype)
@@ -100,15 +103,15 @@ def angle(x: Tensor, y: Tensor) -> float:
     return 2 * math.atan2(float((u - v).norm()), float((u + v).norm()))
 
 
-def slerp(angle: float, t: float) -> tuple[float, float]:
+def slerp(theta: float, t: float) -> tuple[float, float]:
     """Weights of two noises at t on their great arc (Shoemake 1985).
 
     w = (sin((1−t)θ), sin tθ) / sin θ. Parallel and opposite noises, for which there is no one arc,
     are joined by their line.
     """
-    if math.sin(angle) < PARALLEL:
+    if math.sin(theta) < PARALLEL:
         return lerp(t)
-    return math.sin((1 - t) * angle) / math.sin(angle), math.sin(t * angle) / math.sin(angle)
+    return math.sin((1 - t) * theta) / math.sin(theta), math.sin(t * theta) / math.sin(theta)
 
 
 def standardised(noise: Tensor) -> Tensor:
@@ -155,9 +158,11 @@ def check_plane(count: int, axes: tuple[int, int], extent: float) -> None:
                 f"keyframes, got {axis}. Add keyframes, or choose another axis."
             )
     if axes[0] == axes[1]:
-        raise ValueError(f"axis_x and axis_y: expected two different axes, got {axes[0]} twice.")
+        raise ValueError(
+            f"axis_x and axis_y: expected two different axes, got {axes[0]} twice. Change one."
+        )
     if not (math.isfinite(extent) and extent > 0):
-        raise ValueError(f"extent: expected a positive number, got {extent}.")
+        raise ValueError(f"extent: expected a positive number such as 1, got {extent}.")
 
 
 def _triangle(noises: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def centroid(
     count = len(ends)
     shares = torch.tensor(weights, dtype=torch.float64)[None]
     centre = combine(ends, shares)[0]
-    lines = [_line(end, centre, points, seed + k)[1:-1].clone() for k, end in enumerate(ends)]
+    lines = [_line(end, centre, points, seed)[1:-1].clone() for end in ends]
     free = [tensor.requires_grad_(True) for tensor in (centre, *lines)]
 
     def objective() -> Tensor:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import comfy.model_management as management
 import comfy.model_sampling
 import comfy.sample
 import comfy.samplers
@@ -21,11 +22,11 @@ import latent_preview
 import torch
 from torch import Tensor
 
-from ..geometry.cloud import clouds_from_conditioning
 from .noise_path import NOISE_LEVEL, norm_ratios
 
 # Equal steps of the model's own time, as DDIM takes them.
 SCHEDULER = "normal"
+MAX_STEPS = 10_000
 TRUSTED = 0.1  # how far from 1 the norm ratio of a good inversion may be
 
 
@@ -44,6 +45,8 @@ class Inversion:
     @property
     def report(self) -> str:
         ratio = self.worst_ratio
+        if self.latent.get(NOISE_LEVEL, 1.0) < 1:
+            return f"norm ratio {ratio:.3f}, which tells something at noise_level 1 only"
         if abs(ratio - 1) <= TRUSTED:
             verdict = "near 1: this is noise as the model knows it"
         else:
@@ -100,6 +103,11 @@ def unit_scale(model_sampling: Any, sigma: Tensor) -> Tensor:
 def ascending_sigmas(model: Any, steps: int, noise_level: float) -> Tensor:
     """0 … σ(noise_level), [steps + 1]: BasicScheduler's "normal", denoise = level, turned round."""
     space = model.get_model_object("model_sampling")
+    if steps / noise_level > MAX_STEPS:
+        raise ValueError(
+            f"steps: expected at most {int(MAX_STEPS * noise_level)} at noise_level "
+            f"{noise_level:g}, got {steps}. A whole inversion would have more than {MAX_STEPS}."
+        )
     every = comfy.samplers.calculate_sigmas(space, SCHEDULER, int(steps / noise_level))
     return every[-(steps + 1) :].flip(0)
 
@@ -121,19 +129,17 @@ def invert(
     """
     samples = check_images(model, conditioning, latent)
     sigmas = ascending_sigmas(model, steps, noise_level)
-    carried = comfy.sample.sample_custom(
-        model,
+    guider = comfy.samplers.CFGGuider(model)
+    guider.inner_set_conds({"positive": conditioning})  # as BasicGuider: no negative, guidance 1
+    carried = guider.sample(
         torch.zeros_like(samples),
-        1.0,
+        samples,
         InverseSampler(refinements),
         sigmas,
-        conditioning,
-        conditioning,
-        samples,
         callback=latent_preview.prepare_callback(model, len(sigmas) - 1),
         disable_pbar=True,
         seed=0,
-    )
+    ).to(management.intermediate_device())
     inside = model.get_model_object("process_latent_in")(carried)
     noise = inside / unit_scale(model.get_model_object("model_sampling"), sigmas[-1])
     ratios = norm_ratios(noise)
@@ -166,10 +172,12 @@ def check_images(model: Any, conditioning: Any, latent: dict[str, Any]) -> Tenso
         raise ValueError(
             "latent: expected an encoded image, got an empty latent. Connect VAE Encode."
         )
-    for cloud in clouds_from_conditioning(conditioning):
-        if cloud.batch not in (1, len(samples)):
+    if not conditioning:
+        raise ValueError("conditioning: expected at least one entry, got none. Connect a prompt.")
+    for rows, _ in conditioning:
+        if isinstance(rows, Tensor) and len(rows) not in (1, len(samples)):
             raise ValueError(
                 f"conditioning: expected one prompt, or one for each of the {len(samples)} images, "
-                f"got {cloud.batch}."
+                f"got {len(rows)}. Invert the images one by one, or with one prompt for all."
             )
-    return samples
+    return samples.float()

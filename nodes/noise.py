@@ -34,8 +34,8 @@ class GeodesicNoiseKeyframe(io.ComfyNode):
                     max=MAX_SEED,
                     # A seed that changed by itself would change the morph with every run.
                     control_after_generate=False,
-                    tooltip="The noise that Random Noise and KSampler give for this seed. Not used "
-                    "when an inverted image is connected.",
+                    tooltip="The noise that Random Noise and KSampler give for this seed. An "
+                    "inverted image takes its place.",
                 ),
                 io.Float.Input(
                     "weight",
@@ -90,9 +90,9 @@ class GeodesicNoiseAlong(io.ComfyNode):
                     "method",
                     options=list(noises.METHODS),
                     default=noises.COG,
-                    tooltip="COG keeps every frame exactly as noisy as a seed, for any number of "
-                    "keyframes. SLERP nearly does. LERP washes the middle out. NAO optimises for "
-                    "likely norms: slow, for comparison.",
+                    tooltip="COG gives every frame between two seeds the full strength of a seed. "
+                    "SLERP nearly does. LERP washes the middle out. NAO optimises for likely "
+                    "norms: slow, for comparison.",
                 ),
             ],
             outputs=[_noise("One noise per frame.")],
@@ -158,8 +158,8 @@ class GeodesicNoiseGrid(io.ComfyNode):
                 _noise_path(),
                 _count("rows", "Pictures from top to bottom; an odd number has a middle."),
                 _count("columns", "Pictures from left to right; an odd number has a middle."),
-                _axis("axis_x", 1, "to the right"),
-                _axis("axis_y", 2, "downwards"),
+                _axis("axis_x", 1, "to the right of"),
+                _axis("axis_y", 2, "below"),
                 io.Float.Input(
                     "extent",
                     default=1.0,
@@ -204,7 +204,7 @@ class GeodesicInvert(io.ComfyNode):
                     "steps",
                     default=400,
                     min=1,
-                    max=10000,
+                    max=inversion.MAX_STEPS,
                     tooltip="Steps from image to noise. Too few give noise of a wrong norm.",
                 ),
                 io.Float.Input(
@@ -265,12 +265,12 @@ def _count(id: str, tooltip: str) -> io.Int.Input:
     return io.Int.Input(id, default=5, min=1, max=64, tooltip=tooltip)
 
 
-def _axis(id: str, default: int, direction: str) -> io.Int.Input:
+def _axis(id: str, default: int, side: str) -> io.Int.Input:
     return io.Int.Input(
         id,
         default=default,
         min=0,
         max=MAX_FRAMES,
-        tooltip=f"The keyframe, counted from 0, that the plane turns to {direction}: its part that "
-        "the keyframes before it do not have. 0 is the first, which stands in the middle.",
+        tooltip=f"Which keyframe, counted from 0, the pictures {side} the middle come to "
+        "resemble. 0 is the first, which stands in the middle itself.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,8 @@ from ..geometry.legs import check_weight, knots
 
 # Set by Invert Image: how far up the noise goes, 1 for all the way.
 NOISE_LEVEL = "geodesic_noise_level"
-# A latent whose norm is further from √D than this is a picture, not the noise of one.
+# A latent whose norm is further from √D than this is no noise. That catches pictures' own latents
+# of SD1.5 and SDXL, but not those of models whose latents have unit variance themselves.
 NOISE_RATIOS = (0.4, 2.5)
 
 
@@ -49,11 +51,6 @@ class NoisePath:
                 )
         return replace(self, keyframes=(*self.keyframes, keyframe))
 
-    @property
-    def seed(self) -> int:
-        """The first keyframe's: samplers that draw noise of their own start from it."""
-        return self.keyframes[0].seed
-
     def knots(self, is_loop: bool) -> np.ndarray:
         """The times of the keyframes; of the first again at the end of a loop."""
         if len(self.keyframes) < 2:
@@ -69,17 +66,18 @@ class NoisePath:
         """The seed of each keyframe, None for an inverted image."""
         return [k.seed if k.latent is None else None for k in self.keyframes]
 
-    def draw(self, like: Tensor, index: int) -> Tensor:
-        """All noises for images like `like` [B, C, ...]: [K, C, ...], on the CPU.
+    def draw(self, like: Tensor, images: Sequence[int] | None) -> Tensor:
+        """All noises for images like `like` [B, C, ...]: [K, images, C, ...], on the CPU.
 
-        index: which image of a batch, as in ComfyUI's `batch_index`; a seed gives what ComfyUI
-        itself draws there. Raises ValueError where an inverted image has another size.
+        images: which images of a batch, as in ComfyUI's `batch_index`; None for the B of this one.
+        A seed gives what ComfyUI itself draws there. Raises ValueError where an inverted image has
+        another size.
         """
         noises = []
         for number, keyframe in enumerate(self.keyframes, start=1):
             if keyframe.latent is None:
                 generator = torch.Generator("cpu").manual_seed(keyframe.seed)
-                noises.append(comfy.sample.prepare_noise_inner(like[:1], generator, [index]))
+                noises.append(comfy.sample.prepare_noise_inner(like, generator, images))
                 continue
             if keyframe.latent.shape[1:] != like.shape[1:]:
                 raise ValueError(
@@ -87,8 +85,9 @@ class NoisePath:
                     f"{list(keyframe.latent.shape[1:])}, but the latent to sample is "
                     f"{list(like.shape[1:])}. Give both the same size."
                 )
-            noises.append(keyframe.latent.to("cpu", like.dtype))
-        return torch.cat(noises)
+            count = len(like) if images is None else len(images)
+            noises.append(keyframe.latent.to("cpu", like.dtype).expand(count, *like.shape[1:]))
+        return torch.stack(noises)
 
 
 def keyframe_latent(latent: dict[str, Any]) -> Tensor:
@@ -101,7 +100,10 @@ def keyframe_latent(latent: dict[str, Any]) -> Tensor:
         )
     ratio = norm_ratios(samples)[0]
     if not math.isfinite(ratio):
-        raise ValueError("latent: expected finite numbers, got NaN or infinity.")
+        raise ValueError(
+            "latent: expected finite numbers, got NaN or infinity. Check the model and the steps "
+            "of the inversion."
+        )
     level = latent.get(NOISE_LEVEL, 1.0)
     if level < 1:
         raise ValueError(

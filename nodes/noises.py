@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import comfy.model_management as management
 import torch
 from comfy.utils import ProgressBar
 from torch import Tensor
@@ -26,8 +27,9 @@ COG, SLERP, LERP, NAO = "COG", "SLERP", "LERP", "NAO"
 METHODS = (COG, SLERP, LERP, NAO)
 EUCLIDEAN, STANDARDISED, MODE_NORM = "Euclidean", "standardised", "mode norm"
 CENTROIDS = (COG, EUCLIDEAN, STANDARDISED, MODE_NORM, NAO)
+RESCALED = {STANDARDISED: gaussian.standardised, MODE_NORM: gaussian.mode_norm}
 
-PROGRESS_EVERY = 50  # steps of an optimisation, each a few milliseconds
+PROGRESS_EVERY = 50  # steps of an optimisation; milliseconds each, or seconds for a video
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,7 @@ class MixedNoise:
 
     @property
     def seed(self) -> int:
-        """Samplers that draw noise of their own start from the first keyframe's seed."""
+        """The first keyframe's: samplers that draw noise of their own start from it."""
         return self.path.keyframes[0].seed
 
     def generate_noise(self, input_latent: dict[str, Any]) -> Tensor:
@@ -85,26 +87,36 @@ class MixedNoise:
                 "noise paths mix plain tensors only. Use Random Noise for it."
             )
         frames, draws = requested(input_latent, self.frames)
+        # A batch without `batch_index` is drawn in one, as ComfyUI does: image n of it is draw n.
+        batch = len(like) if draws is None else None
+        order = list(range(len(like)) if draws is None else draws)
+        different = list(dict.fromkeys(order))
+        drawn = self.path.draw(like, None if draws is None else different)
+        if len(different) == 1:
+            return self._mixed(drawn[:, 0], frames, (different[0], batch))
         out = torch.empty(like.shape, dtype=like.dtype, device="cpu")
-        for draw in dict.fromkeys(draws):
-            places = [place for place, other in enumerate(draws) if other == draw]
-            noises = self.path.draw(like, draw)
-            optimised = self.memory.setdefault((draw, tuple(noises.shape), noises.dtype), {})
-            drawn = Drawn(noises, self.path.seeds, self.seed, optimised)
-            out[places] = self.mix(drawn, [frames[place] for place in places])
+        for k, draw in enumerate(different):
+            places = [n for n, other in enumerate(order) if other == draw]
+            out[places] = self._mixed(drawn[:, k], [frames[n] for n in places], (draw, batch))
         return out
 
+    def _mixed(self, noises: Tensor, frames: Sequence[int], draw: tuple[Any, ...]) -> Tensor:
+        """[F, C, ...] from one draw of the keyframes' noises [K, C, ...]."""
+        optimised = self.memory.setdefault((*draw, tuple(noises.shape), noises.dtype), {})
+        return self.mix(Drawn(noises, self.path.seeds, self.seed, optimised), frames)
 
-def requested(latent: dict[str, Any], count: int | None) -> tuple[list[int], list[int]]:
-    """Which frame each image of a LATENT is, and which of its seeds' noises it takes.
 
-    count: frames of the noise; None if it is one for all, so that a batch takes one draw each, as
-    with RandomNoise. Raises ValueError where the latent's frames are not those of the noise.
+def requested(latent: dict[str, Any], count: int | None) -> tuple[list[int], Sequence[int] | None]:
+    """Which frame each image of a LATENT is, and which draw of the seeds it takes.
+
+    count: frames of the noise; None if it is one for all. Then a batch takes one draw each, as with
+    RandomNoise: None where it has no `batch_index`. Raises ValueError where the latent's frames are
+    not those of the noise.
     """
     size = len(latent["samples"])
     index = latent.get("batch_index")
     if count is None:
-        return [0] * size, list(range(size)) if index is None else list(index)
+        return [0] * size, index
     if latent.get(FRAMES) is not None:
         return _scheduled(latent, count)
     if index is None and size == count:
@@ -125,7 +137,8 @@ def _scheduled(latent: dict[str, Any], count: int) -> tuple[list[int], list[int]
     if latent[FRAME_COUNT] != count:
         raise ValueError(
             f"latent_image: Morph Schedule made {latent[FRAME_COUNT]} frames, but the noise has "
-            f"{count}. Connect the same times to Morph Schedule and to Noise Along."
+            f"{count}. Connect the same times to Morph Schedule and to Noise Along, or as many "
+            "times as a Noise Grid has pictures."
         )
     index = list(latent.get("batch_index", [0] * size))
     if len(frames) != size or len(index) != size:
@@ -177,7 +190,7 @@ def _optimise_legs(drawn: Drawn, legs: Sequence[int]) -> None:
     missing = [k for k in legs if k not in drawn.optimised]
     for number, k in enumerate(missing):
         report = _progress(number, len(missing))
-        drawn.optimised[k] = nao.path(*drawn.leg(k), drawn.seed + k, report)
+        drawn.optimised[k] = nao.path(*drawn.leg(k), drawn.seed, report)
 
 
 def _on_optimised(drawn: Drawn, k: int, u: float) -> Tensor:
@@ -198,12 +211,9 @@ def centroid(path: NoisePath, shares: Sequence[float], method: str) -> MixedNois
             mixed = gaussian.combine(drawn.noises, weights)[0]
         if max(shares) < 1 and method in RESCALED:
             mixed = RESCALED[method](mixed)
-        return mixed.expand(len(frames), *mixed.shape)
+        return mixed.expand(len(frames), *mixed.shape).contiguous()
 
     return MixedNoise(path, mix)
-
-
-RESCALED = {STANDARDISED: gaussian.standardised, MODE_NORM: gaussian.mode_norm}
 
 
 def _optimised_centroid(drawn: Drawn, shares: Sequence[float]) -> Tensor:
@@ -233,6 +243,7 @@ def _progress(number: int, count: int) -> Callable[[int, int], None]:
     bar = ProgressBar(count * nao.MAX_STEPS)
 
     def report(done: int, most: int) -> None:
+        management.throw_exception_if_processing_interrupted()
         if done % PROGRESS_EVERY == 0:
             bar.update_absolute(number * most + done)
 

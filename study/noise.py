@@ -46,11 +46,14 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not 1 <= self.classes <= len(COLORS) * len(SHAPES):
-            raise ValueError(f"classes: expected 1 to {len(COLORS) * len(SHAPES)}.")
-        if self.images < max(GROUPS) or self.images % 2:
-            raise ValueError(f"images: expected an even number, at least {max(GROUPS)}.")
+            most = len(COLORS) * len(SHAPES)
+            raise ValueError(f"classes: expected 1 to {most} kinds, got {self.classes}.")
+        if self.images < 2 * max(GROUPS) or self.images % 2:
+            raise ValueError(
+                f"images: expected an even number from {2 * max(GROUPS)} up, got {self.images}."
+            )
         if self.steps < 1:
-            raise ValueError("steps: expected at least 1.")
+            raise ValueError(f"steps: expected at least 1, got {self.steps}.")
 
 
 @dataclass
@@ -74,7 +77,7 @@ class Found:
 
 
 def run(plan: Plan, cpu: bool = False) -> Found:
-    """The whole comparison; the same plan gives the same noises on every machine."""
+    """The whole comparison; the same plan takes the same images, pairs and groups everywhere."""
     cpu = cpu or not torch.cuda.is_available()
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     backbone.ensure(BASE / "models" / "lpips")
@@ -126,9 +129,10 @@ class Studio:
             path = noise.GeodesicNoiseKeyframe.execute(0, 1.0, {"samples": end[None]}, path)[0]
         for method in self.pack.noises.METHODS if task == PATHS else self.pack.noises.CENTROIDS:
             if task == PATHS:
-                times = self.pack.paths.GeodesicTimes.execute(5, "linear", "stop", "")[0]
+                count = len(BETWEEN) + 2
+                times = self.pack.paths.GeodesicTimes.execute(count, "linear", "stop", "")[0]
                 made = noise.GeodesicNoiseAlong.execute(path, times, method)[0]
-                found, seconds = timed(lambda m=made: m.generate_noise(empty(5, ends)))
+                found, seconds = timed(lambda m=made, n=count: m.generate_noise(empty(n, ends)))
                 found = found[1:-1]
             else:
                 made = noise.GeodesicNoiseCentroid.execute(path, "", method)[0]

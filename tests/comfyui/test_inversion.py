@@ -179,6 +179,83 @@ def test_half_way_up_a_sampler_takes_over(comfy: Comfy) -> None:
     assert psnr(comfy.vae.decode(back), comfy.vae.decode(latent["samples"])) >= 45
 
 
+def test_the_norm_ratio_tells_good_from_bad(comfy: Comfy) -> None:
+    """Of five pictures: refined steps come to 1, a few plain ones far below, which the node says.
+
+    A draw of 256 numbers has a norm ratio of 1 ± 0.044 by itself, so the mean is judged here.
+    """
+    found = [picture(k) for k in range(5)]
+    latent = {"samples": comfy.vae.encode(torch.cat([image for image, _ in found]))}
+    prompts = [[torch.cat([comfy.encode(caption)[0][0] for _, caption in found]), {}]]
+    inversion = comfy.noise.inversion
+    good = inversion.invert(comfy.model, prompts, latent, 50, 1.0, 2)
+    bad = inversion.invert(comfy.model, prompts, latent, 8, 1.0, 0)
+    assert abs(sum(good.norm_ratios) / 5 - 1) < inversion.TRUSTED
+    assert max(bad.norm_ratios) < 1 - 2 * inversion.TRUSTED
+    assert "too low" in bad.report
+
+
+def test_there_is_no_guidance(comfy: Comfy) -> None:
+    """One evaluation a step and refinement, of the positive prompt alone."""
+    model = comfy.model.clone()
+    asked: list[list[int]] = []
+
+    def count(apply: Any, arguments: dict[str, Any]) -> Tensor:
+        asked.append(list(arguments["cond_or_uncond"]))
+        return apply(arguments["input"], arguments["timestep"], **arguments["c"])
+
+    model.set_model_unet_function_wrapper(count)
+    model.model_options["disable_cfg1_optimization"] = True
+    invert(comfy, model, some_latent(comfy), 4, 1.0, 2)
+    assert asked == [[0]] * (4 * 3)
+
+
+@pytest.mark.parametrize("kind", ["eps", "v", "flow"])
+def test_noise_paths_start_any_kind_of_model(comfy: Comfy, kind: str) -> None:
+    """From seed to seed on exact models: ends are RandomNoise's, the middle is as strong."""
+    from comfy_extras import nodes_custom_sampler as custom
+
+    model = known(comfy, kind)
+    path = None
+    for seed in (1, 2):
+        path = comfy.noise.GeodesicNoiseKeyframe.execute(seed, 1.0, None, path)[0]
+    when = comfy.paths.GeodesicTimes.execute(3, "linear", "stop", "")[0]
+    travelling = comfy.noise.GeodesicNoiseAlong.execute(path, when, "COG")[0]
+    guider = custom.BasicGuider.execute(model, comfy.encode(""))[0]
+    sigmas = custom.BasicScheduler.execute(model, "normal", 50, 1.0)[0]
+    sampler = custom.KSamplerSelect.execute("euler")[0]
+
+    def drawn(noise: Any, count: int) -> Tensor:
+        run = custom.SamplerCustomAdvanced.execute
+        return run(noise, guider, sampler, sigmas, comfy.latent(count=count))[0]["samples"]
+
+    frames = drawn(travelling, 3)
+    for frame, seed in ((frames[0], 1), (frames[2], 2)):
+        alone = drawn(custom.RandomNoise.execute(seed)[0], 1)[0]
+        torch.testing.assert_close(frame, alone, rtol=1e-4, atol=1e-4)
+    inside = comfy.model.model.process_latent_in(frames)
+    for frame in inside:
+        assert float(frame.std()) == pytest.approx(DATA, rel=0.2)
+
+
+def test_a_video_model_gets_its_five_dimensions(comfy: Comfy) -> None:
+    """A picture's latent becomes a video of one frame for a model that works on videos."""
+
+    from comfy.latent_formats import SD15
+
+    class Video(SD15):
+        latent_dimensions = 3
+
+    model = known(comfy, "eps")
+    model.add_object_patch("latent_format", Video())
+    latent = some_latent(comfy)
+    noise, ratio = invert(comfy, model, latent, 50, 1.0, 1)
+    assert noise["samples"].shape == (1, 4, 1, 8, 8)
+    flat, same = invert(comfy, known(comfy, "eps"), latent, 50, 1.0, 1)
+    torch.testing.assert_close(noise["samples"][:, :, 0], flat["samples"])
+    assert ratio == pytest.approx(same)
+
+
 def test_a_batch_is_its_images_one_by_one(comfy: Comfy) -> None:
     """Each with its own prompt or all with one; the ratio is the one furthest from 1."""
     latent = some_latent(comfy, 3)
@@ -230,14 +307,14 @@ def test_a_photo_can_be_a_keyframe(comfy: Comfy) -> None:
     assert float(norms.min()) > 0.85 * float(norms[[0, -1]].min())
 
 
-def test_the_report_says_whether_to_trust_it() -> None:
+def test_the_report_says_whether_to_trust_it(comfy: Comfy) -> None:
     """In words, under the node."""
-    from geodesic_morph.nodes.inversion import Inversion
-
-    assert "as the model knows it" in Inversion({}, [0.97, 1.02]).report
-    assert "too low" in Inversion({}, [0.97, 0.7]).report
-    assert "too high" in Inversion({}, [1.4]).report
-    assert Inversion({}, [0.97, 0.7, 1.2]).worst_ratio == 0.7
+    report = comfy.noise.inversion.Inversion
+    assert "as the model knows it" in report({}, [0.97, 1.02]).report
+    assert "too low" in report({}, [0.97, 0.7]).report
+    assert "too high" in report({}, [1.4]).report
+    assert "at noise_level 1 only" in report({"geodesic_noise_level": 0.6}, [0.7]).report
+    assert report({}, [0.97, 0.7, 1.2]).worst_ratio == 0.7
 
 
 def _cases() -> dict[str, tuple[Callable[[Comfy], dict[str, Any]], tuple[str, ...]]]:
@@ -275,6 +352,8 @@ def test_prompts_that_do_not_match_are_refused(comfy: Comfy) -> None:
         execute(comfy.model, two, some_latent(comfy, 3), 3, 1.0)
     with pytest.raises(ValueError, match="conditioning: expected at least one"):
         execute(comfy.model, [], some_latent(comfy), 3, 1.0)
+    with pytest.raises(ValueError, match=r"steps: expected at most 100 at noise_level 0\.01"):
+        execute(comfy.model, comfy.encode(""), some_latent(comfy), 101, 0.01)
 
 
 def test_a_model_that_breaks_down_is_named(comfy: Comfy) -> None:

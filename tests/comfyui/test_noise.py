@@ -72,6 +72,16 @@ def test_keyframes_are_the_native_noises(comfy: Comfy, method: str) -> None:
         assert torch.equal(made[place], native(comfy, seed, empty(1))[0])
 
 
+def test_noise_is_the_same_on_every_machine(comfy: Comfy) -> None:
+    """Drawn on the CPU: the numbers of seeds 42 and 43, and of their middle, written down."""
+    made = along(comfy, chain(comfy, 42, 43), 3).generate_noise(empty(3))
+    drawn = [1.9269153, 1.4872841, 0.9007172, -2.1055210]
+    assert made[0, 0, 0, :4].tolist() == pytest.approx(drawn, abs=1e-5)
+    middle = [1.3507944, 0.7215948, 2.1153913, -1.0540263]
+    assert made[1, 0, 0, :4].tolist() == pytest.approx(middle, abs=1e-5)
+    assert float(made[1].double().norm()) == pytest.approx(14.776658, abs=1e-4)
+
+
 @pytest.mark.parametrize("shape", [(4, 64, 64), (16, 32, 32), (16, 3, 16, 16), (128, 16, 16)])
 def test_any_latent_has_its_path(comfy: Comfy, shape: tuple[int, ...]) -> None:
     """Four or more channels, and five-dimensional video latents: exact ends, normal between."""
@@ -194,6 +204,32 @@ def test_nao_centroid_is_worked_out_once(comfy: Comfy) -> None:
     assert 0.7 < float(first.norm()) / 16 < 1.3
 
 
+@pytest.mark.parametrize("shape", [(4, 8, 8), (4, 65, 65), (4, 75, 75)])
+def test_a_batch_is_drawn_as_random_noise_draws_it(
+    comfy: Comfy, shape: tuple[int, int, int]
+) -> None:
+    """Image n of a batch mixes draw n of every seed, also where sizes are no multiple of 16."""
+    path = chain(comfy, *SEEDS)
+    one = comfy.noise.GeodesicNoiseCentroid.execute(path, "0, 1, 0", "COG")[0]
+    assert torch.equal(one.generate_noise(empty(3, *shape)), native(comfy, 6, empty(3, *shape)))
+    all_equal = comfy.noise.GeodesicNoiseCentroid.execute(path, "", "COG")[0]
+    mean = torch.stack([native(comfy, seed, empty(3, *shape)) for seed in SEEDS]).mean(0)
+    torch.testing.assert_close(all_equal.generate_noise(empty(3, *shape)), mean * math.sqrt(3))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_any_seed_and_half_precision_will_do(comfy: Comfy, method: str) -> None:
+    """The largest seed, and latents of 16 bits: ends are RandomNoise's."""
+    largest = 2**64 - 1
+    latent = {"samples": torch.zeros(3, 4, 8, 8, dtype=torch.float16)}
+    made = along(comfy, chain(comfy, largest, 1), 3, method).generate_noise(latent)
+    assert made.dtype == torch.float16
+    one = {"samples": latent["samples"][:1]}
+    assert torch.equal(made[:1], native(comfy, largest, one))
+    assert torch.equal(made[2:], native(comfy, 1, one))
+    assert bool(torch.isfinite(made).all())
+
+
 def test_a_grid_has_the_first_seed_in_its_middle(comfy: Comfy) -> None:
     """Rows × columns noises, every one normal, the middle one RandomNoise's."""
     path = chain(comfy, 1, 2, 3, 4, 5)
@@ -201,7 +237,7 @@ def test_a_grid_has_the_first_seed_in_its_middle(comfy: Comfy) -> None:
     assert count == 15
     made = noise.generate_noise(empty(15, 4, 32, 32))
     middle = native(comfy, 1, empty(1, 4, 32, 32))[0]
-    torch.testing.assert_close(made[7], middle, rtol=1e-5, atol=1e-5)
+    assert torch.equal(made[7], middle)
     for frame in made:
         assert kstest(frame.flatten().numpy(), "norm").pvalue >= 1e-5
 
@@ -213,10 +249,14 @@ class TestInvertedKeyframes:
         """Bit for bit, also of another type or on another side of the path."""
         noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3)) * 0.95
         path = chain(comfy, 0, 1, latents={1: {"samples": noise}})
+        turned = chain(comfy, 0, 1, latents={0: {"samples": noise.half()}})
         for method in METHODS:
             made = along(comfy, path, 3, method).generate_noise(empty(3))
             assert torch.equal(made[2:], noise)
             assert torch.equal(made[:1], native(comfy, 0, empty(1)))
+            back = along(comfy, turned, 3, method).generate_noise(empty(3))
+            assert torch.equal(back[:1], noise.half().float())
+            assert torch.equal(back[2:], native(comfy, 1, empty(1)))
 
     def test_correlated_ones_keep_their_norm(self, comfy: Comfy) -> None:
         """Two images with much in common: the middle has their norm, not √2 too much of it."""

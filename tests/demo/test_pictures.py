@@ -58,7 +58,9 @@ def test_a_mosaic_has_no_seams() -> None:
 def test_every_workflow_has_its_thumbnail_and_readme_its_pictures() -> None:
     """Files that exist, wide enough to look at, small enough to load."""
     shown = [ROOT / "example_workflows" / f"{name}.jpg" for name in WORKFLOWS]
-    shown += [ROOT / "docs" / name for name in ("filmstrip.jpg", "morph.webp", "scenes.jpg")]
+    shown += [
+        ROOT / "docs" / name for name in ("filmstrip.jpg", "morph.webp", "scenes.jpg", "noise.jpg")
+    ]
     readme = (ROOT / "README.md").read_text()
     for path in shown:
         assert Image.open(path).width >= 400

@@ -276,8 +276,8 @@ def test_no_global_random_state_is_touched() -> None:
     assert global_random_state() == before
 
 
-def test_small_and_large_noises_alike() -> None:
-    """Five-dimensional video latents and single numbers go through the same formulas."""
+def test_noises_of_any_shape() -> None:
+    """Five-dimensional video latents go through the same formulas."""
     video = normal(51, 2, 16, 3, 8, 8)
     half = gaussian.combine(video, gaussian.cog(torch.tensor([[0.5, 0.5]])))
     assert half.shape == (1, 16, 3, 8, 8)
