@@ -115,6 +115,11 @@ def requested(latent: dict[str, Any], count: int | None) -> tuple[list[int], Seq
     """
     size = len(latent["samples"])
     index = latent.get("batch_index")
+    if index is not None and len(index) != size:
+        raise ValueError(
+            f"latent_image: expected one batch_index for each of its {size} images, got "
+            f"{len(index)}. Make the batch anew, or cut it with LatentFromBatch."
+        )
     if count is None:
         return [0] * size, index
     if latent.get(FRAMES) is not None:
@@ -131,7 +136,7 @@ def requested(latent: dict[str, Any], count: int | None) -> tuple[list[int], Seq
     return list(index), [0] * size
 
 
-def _scheduled(latent: dict[str, Any], count: int) -> tuple[list[int], list[int]]:
+def _scheduled(latent: dict[str, Any], count: int) -> tuple[list[int], Sequence[int]]:
     """The same for latents of Morph Schedule, whose `batch_index` says which draw they share."""
     size, frames = len(latent["samples"]), list(latent[FRAMES])
     if latent[FRAME_COUNT] != count:
@@ -140,13 +145,12 @@ def _scheduled(latent: dict[str, Any], count: int) -> tuple[list[int], list[int]
             f"{count}. Connect the same times to Morph Schedule and to Noise Along, or as many "
             "times as a Noise Grid has pictures."
         )
-    index = list(latent.get("batch_index", [0] * size))
-    if len(frames) != size or len(index) != size:
+    if len(frames) != size:
         raise ValueError(
             f"latent_image: expected the latents of Morph Schedule as they were, got {size} of a "
             f"batch of {len(frames)}. Connect them directly; frames_per_batch makes smaller ones."
         )
-    return frames, index
+    return frames, latent.get("batch_index", [0] * size)
 
 
 def along(path: NoisePath, times: Times, method: str) -> MixedNoise:
@@ -178,8 +182,9 @@ def _leg_weights(drawn: Drawn, places: Sequence[tuple[int, float]], method: str)
             row[k % count] = 1.0
             continue
         if method == SLERP:
-            angle = angles.setdefault(k, gaussian.angle(*drawn.leg(k)))
-            row[k % count], row[(k + 1) % count] = gaussian.slerp(angle, u)
+            if k not in angles:
+                angles[k] = gaussian.angle(*drawn.leg(k))
+            row[k % count], row[(k + 1) % count] = gaussian.slerp(angles[k], u)
         else:
             row[k % count], row[(k + 1) % count] = gaussian.lerp(u)
     return weights

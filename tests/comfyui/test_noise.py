@@ -346,13 +346,20 @@ class TestBadInput:
             empty(1),
             empty(2) | {"batch_index": [0, 0]},
             empty(2) | {"batch_index": [4, 5]},
-            empty(2) | {"batch_index": [0, 1, 2]},
         ],
     )
     def test_latents_that_are_not_the_frames(self, comfy: Comfy, latent: Any) -> None:
         """Never tiled, never cut: too few, too many, one frame twice, frames beyond the end."""
         noise = along(comfy, chain(comfy, 1, 2), 5)
         refused(lambda: noise.generate_noise(latent), "one latent for each of the noise's 5 frames")
+
+    def test_an_index_of_another_length(self, comfy: Comfy) -> None:
+        """ComfyUI's `batch_index` of a batch that has since changed."""
+        latent = empty(2) | {"batch_index": [0, 1, 2]}
+        path = chain(comfy, 1, 2)
+        mixed = comfy.noise.GeodesicNoiseCentroid.execute(path, "", "COG")[0]
+        for noise in (along(comfy, path, 5), mixed):
+            refused(lambda n=noise: n.generate_noise(latent), "one batch_index for each", "got 3")
 
     def test_a_schedule_of_other_times(self, comfy: Comfy) -> None:
         path = None
