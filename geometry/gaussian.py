@@ -129,9 +129,8 @@ def grid(noises: Tensor, rows: int, columns: int, axes: tuple[int, int], extent:
     """Weights of a plane through the span of K noises, row by row: [rows·columns, K] float64.
 
     With A = [x_1 … x_K] = QR (thin, R's diagonal positive), a point of the span has coordinates
-    h = Qᵀx and weights w = R⁻¹h (P2, appendix C). The plane is centred on the first noise, as in
-    the paper's figures, and reaches `extent` noises (‖x‖ ≈ √D) to either side along two of the
-    axes 0 … K−1; axis k is the part of noise k that noises 0 … k−1 do not have.
+    h = Qᵀx and weights w = R⁻¹h (P2, appendix C). The plane is centred on the first noise (our
+    choice) and reaches `extent` noises (‖x‖ ≈ √D) to either side along two of the axes 0 … K−1; axis k is the part of noise k that noises 0 … k−1 do not have.
     Not yet corrected by `cog`. Raises ValueError for axes that are not there or equal, an extent
     that is no positive number, and noises that span no K dimensions.
     """
