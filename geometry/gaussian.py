@@ -62,7 +62,7 @@ def cog(weights: Tensor, correlations: Tensor | None = None) -> Tensor:
     """COG: w/√β for unit noises, [F, K] → [F, K].
 
     correlations: C of `correlation`; None for independent noises. A row without any weight counts
-    as equal weights (P2's own rule). Raises ValueError where correlated noises cancel out.
+    as equal weights (the authors' own rule). Raises ValueError where correlated noises cancel out.
     """
     weights = weights.double()
     squares = weights.square().sum(1, keepdim=True)
@@ -129,8 +129,9 @@ def grid(noises: Tensor, rows: int, columns: int, axes: tuple[int, int], extent:
     """Weights of a plane through the span of K noises, row by row: [rows·columns, K] float64.
 
     With A = [x_1 … x_K] = QR (thin, R's diagonal positive), a point of the span has coordinates
-    h = Qᵀx and weights w = R⁻¹h (P2, appendix C). The plane is centred on the first noise (our
-    choice) and reaches `extent` noises (‖x‖ ≈ √D) to either side along two of the axes 0 … K−1; axis k is the part of noise k that noises 0 … k−1 do not have.
+    h = Qᵀx and weights w = R⁻¹h (the paper's appendix C). The plane is centred on the first noise
+    (our choice) and reaches `extent` noises (‖x‖ ≈ √D) to either side along two of the axes
+    0 … K−1; axis k is the part of noise k that noises 0 … k−1 do not have.
     Not yet corrected by `cog`. Raises ValueError for axes that are not there or equal, an extent
     that is no positive number, and noises that span no K dimensions.
     """

@@ -195,7 +195,7 @@ def test_angles_are_exact_where_arccos_is_not(angle: float) -> None:
 
 
 def test_cog_is_nearly_slerp_for_independent_noises() -> None:
-    """P2, appendix B: β of SLERP's weights is near 1, so both keep the norm.
+    """arXiv 2408.08558, appendix B: β of SLERP's weights is near 1, so both keep the norm.
 
     They run at another pace: COG's share of y at ¼ is 0.316, SLERP's 0.383 = sin(π/8).
     """
@@ -236,7 +236,7 @@ class TestGrid:
         torch.testing.assert_close(gaussian.combine(x, weights)[4], x[0], rtol=1e-5, atol=1e-5)
 
     def test_coordinates_are_those_of_the_span(self) -> None:
-        """Qᵀy of the plane's points is the lattice that was asked for (P2, appendix C)."""
+        """Qᵀy of the plane's points is the lattice that was asked for (arXiv 2408.08558, appendix C)."""
         x = noises(33, 3, 50)
         plane = gaussian.combine(x.double(), gaussian.grid(x, 2, 3, (1, 2), 2.0))
         q, r = torch.linalg.qr(x.double().T)
