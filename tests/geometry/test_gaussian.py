@@ -236,7 +236,7 @@ class TestGrid:
         torch.testing.assert_close(gaussian.combine(x, weights)[4], x[0], rtol=1e-5, atol=1e-5)
 
     def test_coordinates_are_those_of_the_span(self) -> None:
-        """Qᵀy of the plane's points is the lattice that was asked for (arXiv 2408.08558, appendix C)."""
+        """Qᵀy of the plane's points is the lattice that was asked for (appendix C)."""
         x = noises(33, 3, 50)
         plane = gaussian.combine(x.double(), gaussian.grid(x, 2, 3, (1, 2), 2.0))
         q, r = torch.linalg.qr(x.double().T)
