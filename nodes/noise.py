@@ -10,7 +10,7 @@ from ..geometry.barycenter import normalised, parse_weights
 from ..geometry.times import MAX_FRAMES
 from . import inversion, noises
 from .noise_path import NoiseKeyframe, NoisePath, keyframe_latent
-from .sockets import MAX_SEED, NOISE, NoisePathSocket, TimesSocket
+from .sockets import NOISE, NoisePathSocket, TimesSocket, seed_input, weight_input
 from .text import show_text
 
 
@@ -27,24 +27,11 @@ class GeodesicNoiseKeyframe(io.ComfyNode):
             "image. The first in a chain starts the path; in a loop its weight is that of the leg "
             "that leads back to it.",
             inputs=[
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=MAX_SEED,
-                    # A seed that changed by itself would change the morph with every run.
-                    control_after_generate=False,
-                    tooltip="The noise that Random Noise and KSampler give for this seed. An "
-                    "inverted image takes its place.",
+                seed_input(
+                    "The noise that Random Noise and KSampler give for this seed. An inverted "
+                    "image takes its place."
                 ),
-                io.Float.Input(
-                    "weight",
-                    default=1.0,
-                    min=0.01,
-                    max=1000.0,
-                    step=0.01,
-                    tooltip="Relative length in time of the leg that ends here.",
-                ),
+                weight_input(),
                 io.Latent.Input(
                     "latent",
                     optional=True,

@@ -20,6 +20,7 @@ from .sockets import (
     method_input,
     path_input,
     seed_input,
+    weight_input,
 )
 
 
@@ -36,14 +37,7 @@ class GeodesicKeyframe(io.ComfyNode):
             "loop its weight, method and seed describe the leg that leads back to it.",
             inputs=[
                 io.Conditioning.Input("conditioning", tooltip="The prompt at this keyframe."),
-                io.Float.Input(
-                    "weight",
-                    default=1.0,
-                    min=0.01,
-                    max=1000.0,
-                    step=0.01,
-                    tooltip="Relative length in time of the leg that ends here.",
-                ),
+                weight_input(),
                 method_input(),
                 seed_input(),
                 PathSocket.Input(

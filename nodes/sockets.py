@@ -48,15 +48,29 @@ def method_input() -> io.Combo.Input:
     )
 
 
-def seed_input() -> io.Int.Input:
+PAIRING_SEED = "Seed of the 'random' pairing; the other methods ignore it."
+
+
+def weight_input() -> io.Float.Input:
+    return io.Float.Input(
+        "weight",
+        default=1.0,
+        min=0.01,
+        max=1000.0,
+        step=0.01,
+        tooltip="Relative length in time of the leg that ends here.",
+    )
+
+
+def seed_input(tooltip: str = PAIRING_SEED) -> io.Int.Input:
     return io.Int.Input(
         "seed",
         default=0,
         min=0,
         max=MAX_SEED,
-        # A seed that changed by itself would re-render morphs it has no part in.
+        # A seed that changed by itself would change a morph, or re-render one it has no part in.
         control_after_generate=False,
-        tooltip="Seed of the 'random' pairing; the other methods ignore it.",
+        tooltip=tooltip,
     )
 
 
