@@ -1,0 +1,177 @@
+"""The boundary value problem: the geodesic between two points.
+
+arXiv 2504.06675, section 4 and algorithm 1. With s = ∇ log p, v = γ' and P_v = I − v̂v̂ᵀ the length
+∫ ‖γ'‖ p^(−a) dt has the functional gradient a ‖v‖ p^(−a) G,
+
+    G = −(P_v s + (1/a) P_v γ'' / ‖v‖²),
+
+and a geodesic is where G = 0. Knots come in levels: 1 of them between the ends, then 3, 7, 15 …,
+each level starting from the path of the one before.
+
+The paper takes plain steps γ ← γ − lr·G. Their second part moves like heat in a rod: it explodes
+where lr/a is large, so that no strength near 0 could be had. Here that part is taken at the end of
+the step (linearly implicit Euler): the same paths stand still, steps that were small are the same,
+and none explodes. The paper also ends a level as soon as the mean ‖P_v s‖ falls below that of the
+other part. The midpoints of a coarse path lie on arcs without curvature, which can end a level
+before it begins; here a level ends when G is small beside its two parts, or after its iterations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .curve import Curve, is_still, line, spline_derivatives, without
+
+# ∇ log p at points [n, D], as of these n times on the path: what the path passes may change.
+Score = Callable[[Tensor, Sequence[float]], Tensor]
+Progress = Callable[[int, int], None]
+
+BALANCED = 1e-4  # ‖G‖ beside its parts, where a level has arrived
+LONGEST_STEP = 0.5  # of a knot, in distances of two knots: they keep their order
+
+
+@dataclass(frozen=True)
+class Residual:
+    """How far the inner knots are from a geodesic.
+
+    pull: a·P_v s, push: P_v γ''/‖v‖², both [n−1, D]; they are opposite on a geodesic.
+    speeds: ‖v‖ [n−1].
+    """
+
+    pull: Tensor
+    push: Tensor
+    speeds: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """−a·G: where the length falls, [n−1, D]. Without 1/a, so that a = 0 has its great arc."""
+        return self.pull + self.push
+
+    @property
+    def mean_norm(self) -> float:
+        """The mean of ‖a·G‖ over the knots."""
+        return float(self.total.norm(dim=1).mean())
+
+    @property
+    def is_balanced(self) -> bool:
+        parts = self.pull.norm(dim=1) + self.push.norm(dim=1)
+        return self.mean_norm <= BALANCED * float(parts.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A curve, and the mean ‖a·G‖ of every iteration of every level on the way to it."""
+
+    curve: Curve
+    history: tuple[tuple[float, ...], ...]
+
+
+def residual(curve: Curve, score: Tensor, strength: float) -> Residual:
+    """G's two parts at the inner knots; score [n−1, D] is ∇ log p there."""
+    v = curve.velocities()
+    speeds = v.norm(dim=1).clamp_min(torch.finfo(v.dtype).tiny)
+    pull = strength * without(curve.tangent(curve.inner, score), v)
+    push = without(curve.accelerations(), v) / speeds.square()[:, None]
+    return Residual(pull, push, speeds)
+
+
+def solve(
+    start: Tensor,
+    end: Tensor,
+    score: Score,
+    *,
+    strength: float,
+    levels: int = 4,
+    iterations: int = 100,
+    learning_rate: float = 0.1,
+    spherical: bool = True,
+    progress: Progress | None = None,
+) -> Solution:
+    """The geodesic between two points [D], with 2^levels legs.
+
+    strength: a of the metric p^(−2a); 0 gives the great arc. The learning rate falls evenly to 0
+    over all iterations and is shared by a level's points, as in the paper. `progress(done, most)`
+    is called before each iteration and may raise. Equal ends give a path that stays there.
+    Raises ValueError for ends, strengths or scores that have no path.
+    """
+    _check(strength, levels, iterations, learning_rate)
+    curve = line(start, end, spherical)
+    still = is_still(curve)
+    history = []
+    for level in range(levels):
+        curve = curve.refined()
+        if still:
+            continue
+
+        def rate(i: int, level: int = level, points: int = curve.legs - 1) -> float:
+            done = level * iterations + i
+            if progress:
+                progress(done, levels * iterations)
+            return learning_rate * (1 - done / (levels * iterations)) / points
+
+        curve, norms = relax(curve, score, strength, [rate] * iterations)
+        history.append(norms)
+    if progress:
+        progress(levels * iterations, levels * iterations)
+    return Solution(curve, tuple(history))
+
+
+def relax(
+    curve: Curve,
+    score: Score,
+    strength: float,
+    rates: Sequence[Callable[[int], float]],
+) -> tuple[Curve, tuple[float, ...]]:
+    """A curve after one step for each rate, and the mean ‖a·G‖ before each.
+
+    rates: called with the number of the step, for its learning rate.
+    """
+    norms = []
+    times = curve.times[1:-1]
+    for i, rate in enumerate(rates):
+        step = rate(i)
+        found = residual(curve, check_score(score(curve.inner, times)), strength)
+        norms.append(found.mean_norm)
+        if found.is_balanced:
+            break
+        curve = curve.with_inner(curve.inner + _step(curve, found, strength, step))
+    return curve, tuple(norms)
+
+
+def _step(curve: Curve, found: Residual, strength: float, rate: float) -> Tensor:
+    """The move of the inner knots, [n−1, D]: (a + rate·B/‖v‖²)⁻¹ · rate · (−a·G).
+
+    B is minus the second derivative of the spline, by which γ'' answers to a move of the knots.
+    """
+    bend = -torch.from_numpy(spline_derivatives(curve.legs, 2)[1:-1, 1:-1]).to(found.speeds.device)
+    stiff = rate * bend / found.speeds.double().square()[:, None]
+    system = strength * torch.eye(len(bend), dtype=stiff.dtype, device=stiff.device) + stiff
+    inverse = torch.linalg.solve(system, torch.eye(len(bend)).to(system) * rate)
+    move = inverse.to(found.total) @ found.total
+    longest = LONGEST_STEP * float(found.speeds.mean()) / curve.legs
+    return move * min(1.0, longest / max(float(move.norm(dim=1).max()), torch.finfo().tiny))
+
+
+def check_score(score: Tensor) -> Tensor:
+    """The score itself. Raises ValueError for one that holds NaN or infinity."""
+    if not bool(torch.isfinite(score).all()):
+        raise ValueError(
+            "model: expected a finite score, got NaN or infinity. Check the model file, or run it "
+            "in a higher precision."
+        )
+    return score
+
+
+def _check(strength: float, levels: int, iterations: int, learning_rate: float) -> None:
+    for name, value, least in (
+        ("strength", strength, 0),
+        ("levels", levels, 1),
+        ("iterations", iterations, 0),
+        ("learning_rate", learning_rate, 0),
+    ):
+        if not least <= value < float("inf"):
+            raise ValueError(f"{name}: expected a number from {least} up, got {value}.")

@@ -1,0 +1,181 @@
+"""Curves through latent space: knots at equal times, great arcs (or straight lines) between them.
+
+arXiv 2504.06675, section 4: the noise of images has a known norm, so a path of it stays on a
+sphere. Positions are spherical interpolations of neighbouring knots, velocities their mean
+one-sided derivatives, accelerations those of a cubic spline through the knots.
+
+The paper puts both ends on one sphere of their mean radius. Here the radius goes evenly from one
+end's to the other's, so that the ends stay what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Ends nearer than this, as a share of their norm, are one point; the same for opposite ones.
+SAME_POINT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Knots [n+1, D] at the times 0, 1/n … 1.
+
+    spherical: between knots the direction moves on a great arc and the norm evenly; otherwise
+    straight lines, for densities in flat space.
+    """
+
+    knots: Tensor
+    spherical: bool = True
+
+    @property
+    def legs(self) -> int:
+        return len(self.knots) - 1
+
+    @property
+    def times(self) -> list[float]:
+        """The times of the knots."""
+        return [j / self.legs for j in range(self.legs + 1)]
+
+    @property
+    def inner(self) -> Tensor:
+        """The knots between the ends, [n−1, D]."""
+        return self.knots[1:-1]
+
+    def at(self, times: Sequence[float]) -> Tensor:
+        """The points at F times in [0, 1], [F, D]; a knot itself at its own time."""
+        points = []
+        for t in times:
+            place = t * self.legs
+            k = min(int(place + SAME_POINT), self.legs - 1)
+            u = place - k
+            ends = self.knots[k], self.knots[k + 1]
+            if min(abs(u), abs(1 - u)) <= SAME_POINT:
+                points.append(ends[round(u)])
+            else:
+                points.append(between(*ends, u, self.spherical))
+        return torch.stack(points)
+
+    def refined(self) -> Curve:
+        """The same curve with a knot in the middle of every leg."""
+        halves = [(j + 0.5) / self.legs for j in range(self.legs)]
+        knots = self.knots.new_empty(2 * self.legs + 1, self.knots.shape[1])
+        knots[0::2], knots[1::2] = self.knots, self.at(halves)
+        return replace(self, knots=knots)
+
+    def with_inner(self, points: Tensor) -> Curve:
+        """The curve through other inner points [n−1, D], each at its knot's norm if spherical."""
+        if self.spherical:
+            points = points * (self.inner.norm(dim=1) / points.norm(dim=1))[:, None]
+        return replace(self, knots=torch.cat([self.knots[:1], points, self.knots[-1:]]))
+
+    def velocities(self) -> Tensor:
+        """γ' at the inner knots, tangent, [n−1, D]: the mean of both one-sided derivatives."""
+        ahead = _towards(self.inner, self.knots[2:], self.spherical)
+        back = _towards(self.inner, self.knots[:-2], self.spherical)
+        return (ahead - back) * (self.legs / 2)
+
+    def accelerations(self) -> Tensor:
+        """γ'' at the inner knots, tangent, [n−1, D]: of the cubic spline through all knots."""
+        second = torch.from_numpy(spline_derivatives(self.legs, 2)[1:-1]).to(self.knots)
+        return self.tangent(self.inner, second @ self.knots)
+
+    def end_velocity(self) -> Tensor:
+        """γ' at the last knot [D]: the spline's direction, at the speed of the whole curve."""
+        first = torch.from_numpy(spline_derivatives(self.legs, 1)[-1]).to(self.knots)
+        velocity = self.tangent(self.knots[-1:], (first @ self.knots)[None])[0]
+        return velocity * (self.speed() / velocity.norm().clamp_min(torch.finfo().tiny))
+
+    def speed(self) -> float:
+        """The Euclidean length of the curve, which takes a time of 1."""
+        legs = _towards(self.knots[:-1], self.knots[1:], self.spherical)
+        return float(legs.norm(dim=1).sum())
+
+    def tangent(self, points: Tensor, vectors: Tensor) -> Tensor:
+        """Vectors [n, D] without what would change the norm of the points [n, D], if spherical."""
+        return without(vectors, points) if self.spherical else vectors
+
+    def reversed(self) -> Curve:
+        return replace(self, knots=self.knots.flip(0))
+
+
+def line(start: Tensor, end: Tensor, spherical: bool = True) -> Curve:
+    """The great arc (or the straight line) between two points [D].
+
+    Raises ValueError for ends that have no one shortest arc.
+    """
+    _check_ends(start, end, spherical)
+    return Curve(torch.stack([start, end]), spherical)
+
+
+def is_still(curve: Curve) -> bool:
+    """Whether the ends are one point, so that there is no way to find."""
+    start, end = curve.knots[0], curve.knots[-1]
+    return float((start - end).norm()) <= SAME_POINT * float(start.norm() + end.norm())
+
+
+def between(x: Tensor, y: Tensor, u: float, spherical: bool) -> Tensor:
+    """The point [D] at u in [0, 1] between two."""
+    if not spherical:
+        return (1 - u) * x + u * y
+    norms = float(x.norm()), float(y.norm())
+    theta = float(_angles(x[None], y[None])[0])
+    if theta <= SAME_POINT:
+        direction = (1 - u) * x / norms[0] + u * y / norms[1]
+    else:
+        direction = np.sin((1 - u) * theta) * x / norms[0] + np.sin(u * theta) * y / norms[1]
+    norm = (1 - u) * norms[0] + u * norms[1]
+    return direction * (norm / float(direction.norm()))
+
+
+def without(vectors: Tensor, directions: Tensor) -> Tensor:
+    """Vectors [n, D] less their part along directions [n, D]; P_v w of the paper."""
+    unit = directions / directions.norm(dim=1, keepdim=True).clamp_min(torch.finfo().tiny)
+    return vectors - (vectors * unit).sum(dim=1, keepdim=True) * unit
+
+
+def _towards(x: Tensor, y: Tensor, spherical: bool) -> Tensor:
+    """Tangents [n, D] at x whose length is the way to y (the logarithmic map)."""
+    if not spherical:
+        return y - x
+    theta = _angles(x, y).to(x)[:, None]
+    ways = without(y, x)
+    # As long as the arc. Neighbours that are one point have no direction and no way to go.
+    norms = ways.norm(dim=1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+    return ways / norms * theta * x.norm(dim=1, keepdim=True)
+
+
+def _angles(x: Tensor, y: Tensor) -> Tensor:
+    """The angles [n] between rows; from the half angle's tangent, exact near 0 and near π."""
+    u, v = (w.double() / w.double().norm(dim=1, keepdim=True) for w in (x, y))
+    return 2 * torch.atan2((u - v).norm(dim=1), (u + v).norm(dim=1))
+
+
+def _check_ends(start: Tensor, end: Tensor, spherical: bool) -> None:
+    if not spherical:
+        return
+    norms = float(start.norm()), float(end.norm())
+    if min(norms) == 0:
+        raise ValueError("ends: expected points with a direction, got one at the origin.")
+    if float((start / norms[0] + end / norms[1]).norm()) <= SAME_POINT:
+        raise ValueError(
+            "ends: expected points with one shortest arc between them, got exact opposites. "
+            "Change one of them a little."
+        )
+
+
+@lru_cache
+def spline_derivatives(legs: int, order: int) -> np.ndarray:
+    """[n+1, n+1]: from n+1 knots to the derivatives of this order of their spline, at the knots.
+
+    "not-a-knot" ends: the paper's natural ones set γ'' = 0 there, which no geodesic does.
+    """
+    from scipy.interpolate import CubicSpline
+
+    times = np.linspace(0, 1, legs + 1)
+    return CubicSpline(times, np.eye(legs + 1), bc_type="not-a-knot")(times, order)

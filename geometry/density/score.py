@@ -1,0 +1,107 @@
+"""The score ∇ log p of a diffusion model's density at one noise level.
+
+A point is z = signal·x_0 + noise·ε, in the scale of the model's own latents:
+
+    eps and v models   signal = 1/√(1+σ²), noise = σ/√(1+σ²); they are asked at x_σ = z/signal
+    flow models        signal = 1 − σ,     noise = σ;         they are asked at z itself
+
+With the model's D(x_σ, σ) ≈ E[x_0 | z] its predicted noise is ε = (z − signal·D)/noise, and the
+score of its density is −ε/noise (Tweedie's formula; Song et al. 2021, arXiv 2011.13456).
+
+arXiv 2504.06675, section 5, takes (ε_negative − ε_positive)/2 instead, at a jittered noise level:
+it points away from what the negative prompt says, and towards the positive one. How the paper
+brings a point to another level could not be read from it. Here levels are jittered upwards only,
+where the way up is the forward process itself, z' = (signal'/signal) z + … ε. The mean over the
+jitter is then the gradient of one smooth function of z, so that the paths are geodesics of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# (x_σ [F, ...], σ [F], conditions) → D [F, ...] for each condition. All conditions in one call, so
+# that a model can evaluate them together.
+Denoiser = Callable[[Tensor, Tensor, Sequence[Any]], Sequence[Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """Noise levels σ [F] of F points, in the sampler's own unit, of a flow model or another."""
+
+    sigma: Tensor
+    flow: bool = False
+
+    @property
+    def signal(self) -> Tensor:
+        return 1 - self.sigma if self.flow else (1 + self.sigma.square()).rsqrt()
+
+    @property
+    def noise(self) -> Tensor:
+        return self.sigma if self.flow else self.sigma * self.signal
+
+    @property
+    def scale(self) -> Tensor:
+        """x_σ = scale·z [F]: from unit variance to the space the sampler works in."""
+        return torch.ones_like(self.sigma) if self.flow else 1 / self.signal
+
+
+def true_score(denoiser: Denoiser, z: Tensor, level: Level, condition: Any) -> Tensor:
+    """∇_z log p(z | condition) [F, ...] = −ε/noise."""
+    (noise,) = _predicted_noises(denoiser, z, level, [condition])
+    return -noise / _each(level.noise, z)
+
+
+def noise_difference(
+    denoiser: Denoiser, z: Tensor, level: Level, positive: Any, negative: Any
+) -> Tensor:
+    """(ε_negative − ε_positive)/2 [F, ...], the paper's estimate; no unit of a score's own."""
+    towards, away = _predicted_noises(denoiser, z, level, [positive, negative])
+    return (away - towards) / 2
+
+
+def raised(z: Tensor, low: Level, high: Level, noise: Tensor) -> Tensor:
+    """Points [F, ...] brought from one noise level up to another with fresh noise [F, ...].
+
+    The forward process: what has the density of the low level gets that of the high one.
+    """
+    share = high.signal / low.signal
+    fresh = (high.noise.square() - (share * low.noise).square()).clamp_min(0).sqrt()
+    return _each(share, z) * z + _each(fresh, z) * noise
+
+
+@dataclass(frozen=True, eq=False)
+class Jitter:
+    """Noise levels from which each point's is drawn, and the generator of all draws.
+
+    sigmas [K]: not below that of the points. generator: on the CPU, for equal draws everywhere.
+    """
+
+    sigmas: Tensor
+    generator: torch.Generator
+    flow: bool = False
+
+    def draw(self, z: Tensor, level: Level) -> tuple[Tensor, Level]:
+        """The points [F, ...] at levels of their own, and these levels."""
+        choice = torch.randint(len(self.sigmas), (len(z),), generator=self.generator)
+        noise = torch.randn(z.shape, generator=self.generator, dtype=torch.float32)
+        sigma = self.sigmas[choice].to(level.sigma)
+        high = Level(torch.maximum(sigma, level.sigma), self.flow)
+        return raised(z, level, high, noise.to(z)), high
+
+
+def _predicted_noises(
+    denoiser: Denoiser, z: Tensor, level: Level, conditions: Sequence[Any]
+) -> list[Tensor]:
+    denoised = denoiser(_each(level.scale, z) * z, level.sigma, conditions)
+    signal, noise = _each(level.signal, z), _each(level.noise, z)
+    return [(z - signal * one) / noise for one in denoised]
+
+
+def _each(values: Tensor, like: Tensor) -> Tensor:
+    """One number [F] for each of F points, ready to be multiplied with them."""
+    return values.to(like).reshape(-1, *[1] * (like.ndim - 1))
