@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import metrics, noise, paths, prompt
+from . import density, density_tools, metrics, noise, paths, prompt
 from .backbones import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
@@ -25,6 +25,11 @@ NODES: list[type[io.ComfyNode]] = [
     noise.GeodesicNoiseCentroid,
     noise.GeodesicNoiseGrid,
     noise.GeodesicInvert,
+    density.GeodesicDensityPath,
+    density.GeodesicDensityFrames,
+    density.GeodesicDensityExtrapolate,
+    density_tools.GeodesicDensityAnalysis,
+    density_tools.GeodesicTextInversion,
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,29 +16,54 @@ from ..geometry.times import Times
 FRAMES, FRAME_COUNT = "geodesic_frames", "geodesic_frame_count"
 
 
-def schedule(
-    paths: Sequence[Path], times: Times, latent: dict[str, Any], frames_per_batch: int
-) -> list[tuple[list[list[Any]], dict[str, Any]]]:
-    """Pairs of a CONDITIONING and a LATENT of equal batch size, in the order of the frames.
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """The CONDITIONING of consecutive frames, start … stop − 1: one row of it for each."""
 
-    ComfyUI tiles or cuts silently where the two differ, so they are made together. A batch holds
-    at most `frames_per_batch` frames (0: no limit), and only frames whose dictionaries agree.
-    Raises ValueError for anything but one image in `latent`.
+    start: int
+    stop: int
+    conditioning: Any
+
+
+def prompts_at(
+    paths: Sequence[Path], times: Sequence[float], frames_per_batch: int
+) -> list[Prompts]:
+    """The conditionings of F times on the paths of all entries, in order.
+
+    A batch holds at most `frames_per_batch` frames (0: no limit), and only frames whose
+    dictionaries agree.
     """
-    check_one_image(latent)
-    paths = [path.closed() if times.is_loop else path for path in paths]
-    entries = [sample(path, times.values) for path in paths]
+    entries = [sample(path, times) for path in paths]
     batches = []
     for start, stop in _chunks(entries, len(times), frames_per_batch):
-        t = times.values[start]
+        t = times[start]
         if stop - start == 1 and all(path.is_stop(t) for path in paths):
             # Alone in its batch a keyframe needs no repeated rows: it is the prompt itself.
             conditioning = conditioning_from_clouds([path.at(t) for path in paths])
         else:
             conditioning = [_slice(groups, start, stop) for groups in entries]
-        frames = {FRAMES: list(range(start, stop)), FRAME_COUNT: len(times)}
-        batches.append((conditioning, repeat_latent(latent, stop - start) | frames))
+        batches.append(Prompts(start, stop, conditioning))
     return batches
+
+
+def schedule(
+    paths: Sequence[Path], times: Times, latent: dict[str, Any], frames_per_batch: int
+) -> list[tuple[list[list[Any]], dict[str, Any]]]:
+    """Pairs of a CONDITIONING and a LATENT of equal batch size, in the order of the frames.
+
+    ComfyUI tiles or cuts silently where the two differ, so they are made together. Batches are
+    those of `prompts_at`. Raises ValueError for anything but one image in `latent`.
+    """
+    check_one_image(latent)
+    paths = [path.closed() if times.is_loop else path for path in paths]
+    return [
+        (
+            batch.conditioning,
+            repeat_latent(latent, batch.stop - batch.start)
+            | {FRAMES: list(range(batch.start, batch.stop)), FRAME_COUNT: len(times)},
+        )
+        for batch in prompts_at(paths, times.values, frames_per_batch)
+    ]
 
 
 def _chunks(

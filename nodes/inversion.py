@@ -22,7 +22,7 @@ import latent_preview
 import torch
 from torch import Tensor
 
-from .noise_path import NOISE_LEVEL, norm_ratios
+from .noise_path import NOISE_LEVEL, SIGMA, norm_ratios
 
 # Equal steps of the model's own time, as DDIM takes them.
 SCHEDULER = "normal"
@@ -148,7 +148,8 @@ def invert(
             "model: expected steps that give finite numbers, got NaN or infinity. Check the model "
             "file, or run it in a higher precision."
         )
-    return Inversion({**latent, "samples": noise, NOISE_LEVEL: noise_level}, ratios)
+    reached = {NOISE_LEVEL: noise_level, SIGMA: float(sigmas[-1])}
+    return Inversion({**latent, "samples": noise, **reached}, ratios)
 
 
 def check_images(model: Any, conditioning: Any, latent: dict[str, Any]) -> Tensor:

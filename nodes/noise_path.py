@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..geometry.legs import check_weight, knots
 
-# Set by Invert Image: how far up the noise goes, 1 for all the way.
-NOISE_LEVEL = "geodesic_noise_level"
+# Set by Invert Image: how far up the noise goes, 1 for all the way, and that in the model's own σ.
+NOISE_LEVEL, SIGMA = "geodesic_noise_level", "geodesic_sigma"
 # A latent whose norm is further from √D than this is no noise. That catches pictures' own latents
 # of SD1.5 and SDXL, but not those of models whose latents have unit variance themselves.
 NOISE_RATIOS = (0.4, 2.5)

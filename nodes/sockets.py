@@ -9,6 +9,7 @@ GEODESIC_PATH       tuple[geometry.path.Path, ...]
 GEODESIC_TIMES      geometry.times.Times
 GEODESIC_STEPS      geometry.perceptual.Steps
 GEODESIC_NOISE_PATH nodes.noise_path.NoisePath
+GEODESIC_DENSITY    nodes.density_path.DensityPath
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ PathSocket = io.Custom("GEODESIC_PATH")
 TimesSocket = io.Custom("GEODESIC_TIMES")
 StepsSocket = io.Custom("GEODESIC_STEPS")
 NoisePathSocket = io.Custom("GEODESIC_NOISE_PATH")
+DensitySocket = io.Custom("GEODESIC_DENSITY")
 
-PROMPT, METRICS, NOISE = "geodesic/prompt", "geodesic/metrics", "geodesic/noise"  # categories
+# Categories.
+PROMPT, METRICS = "geodesic/prompt", "geodesic/metrics"
+NOISE, DENSITY = "geodesic/noise", "geodesic/density"
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 

@@ -101,22 +101,21 @@ def solve(
     _check(strength, levels, iterations, learning_rate)
     curve = line(start, end, spherical)
     still = is_still(curve)
+    total = levels * iterations
     history = []
     for level in range(levels):
         curve = curve.refined()
         if still:
             continue
-
-        def rate(i: int, level: int = level, points: int = curve.legs - 1) -> float:
-            done = level * iterations + i
-            if progress:
-                progress(done, levels * iterations)
-            return learning_rate * (1 - done / (levels * iterations)) / points
-
-        curve, norms = relax(curve, score, strength, [rate] * iterations)
+        before = level * iterations
+        rates = [
+            learning_rate * (1 - (before + i) / total) / (curve.legs - 1) for i in range(iterations)
+        ]
+        step = _counted(progress, before, total)
+        curve, norms = relax(curve, score, strength, rates, step)
         history.append(norms)
     if progress:
-        progress(levels * iterations, levels * iterations)
+        progress(total, total)
     return Solution(curve, tuple(history))
 
 
@@ -124,22 +123,29 @@ def relax(
     curve: Curve,
     score: Score,
     strength: float,
-    rates: Sequence[Callable[[int], float]],
+    rates: Sequence[float],
+    progress: Progress | None = None,
 ) -> tuple[Curve, tuple[float, ...]]:
-    """A curve after one step for each rate, and the mean ‖a·G‖ before each.
+    """A curve after a step of each rate, and the mean ‖a·G‖ before each; it ends where G is small.
 
-    rates: called with the number of the step, for its learning rate.
+    `progress(done, most)` is called before each step and may raise.
     """
     norms = []
     times = curve.times[1:-1]
     for i, rate in enumerate(rates):
-        step = rate(i)
+        if progress:
+            progress(i, len(rates))
         found = residual(curve, check_score(score(curve.inner, times)), strength)
         norms.append(found.mean_norm)
         if found.is_balanced:
             break
-        curve = curve.with_inner(curve.inner + _step(curve, found, strength, step))
+        curve = curve.with_inner(curve.inner + _step(curve, found, strength, rate))
     return curve, tuple(norms)
+
+
+def _counted(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Progress of a part that begins after `before` steps of `total`."""
+    return progress and (lambda done, _: progress(before + done, total))
 
 
 def _step(curve: Curve, found: Residual, strength: float, rate: float) -> Tensor:

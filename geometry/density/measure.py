@@ -34,7 +34,7 @@ def log_length(knots: Tensor, log_density: np.ndarray, strength: float) -> float
     moving = steps > 0
     if not moving.any():
         return -math.inf
-    return float(logsumexp(mean[moving], b=steps[moving]))
+    return float(np.asarray(logsumexp(mean[moving], b=steps[moving])))
 
 
 def perturbed(curve: Curve, amount: float, seed: int) -> Curve:

@@ -12,7 +12,7 @@ arXiv 2504.06675, section 5, takes (ε_negative − ε_positive)/2 instead, at a
 it points away from what the negative prompt says, and towards the positive one. How the paper
 brings a point to another level could not be read from it. Here levels are jittered upwards only,
 where the way up is the forward process itself, z' = (signal'/signal) z + … ε. The mean over the
-jitter is then the gradient of one smooth function of z, so that the paths are geodesics of it.
+jitter is then the gradient of one smooth function of z, and the paths are geodesics of that.
 """
 
 from __future__ import annotations
@@ -69,8 +69,7 @@ def raised(z: Tensor, low: Level, high: Level, noise: Tensor) -> Tensor:
 
     The forward process: what has the density of the low level gets that of the high one.
     """
-    share = high.signal / low.signal
-    fresh = (high.noise.square() - (share * low.noise).square()).clamp_min(0).sqrt()
+    share, fresh = _way_up(low, high)
     return _each(share, z) * z + _each(fresh, z) * noise
 
 
@@ -85,13 +84,41 @@ class Jitter:
     generator: torch.Generator
     flow: bool = False
 
-    def draw(self, z: Tensor, level: Level) -> tuple[Tensor, Level]:
-        """The points [F, ...] at levels of their own, and these levels."""
+    def draw(self, z: Tensor, level: Level) -> tuple[Level, Tensor]:
+        """A level for each of the points [F, ...], and fresh noise [F, ...]."""
         choice = torch.randint(len(self.sigmas), (len(z),), generator=self.generator)
         noise = torch.randn(z.shape, generator=self.generator, dtype=torch.float32)
         sigma = self.sigmas[choice].to(level.sigma)
-        high = Level(torch.maximum(sigma, level.sigma), self.flow)
-        return raised(z, level, high, noise.to(z)), high
+        return Level(torch.maximum(sigma, level.sigma), self.flow), noise.to(z)
+
+
+def jittered_true_score(
+    denoiser: Denoiser, z: Tensor, level: Level, condition: Any, jitter: Jitter
+) -> Tensor:
+    """One draw of ∇_z E log p'(z') [F, ...], p' being the density of the jittered level.
+
+    What the fresh noise ε itself adds to the score is taken off: along directions in which images
+    do not differ that is −fresh/noise'² ε, of mean 0, and much larger than the score.
+    """
+    high, noise = jitter.draw(z, level)
+    share, fresh = _way_up(level, high)
+    found = true_score(denoiser, raised(z, level, high, noise), high, condition)
+    return _each(share, z) * (found + _each(fresh / high.noise.square(), z) * noise)
+
+
+def jittered_noise_difference(
+    denoiser: Denoiser, z: Tensor, level: Level, positive: Any, negative: Any, jitter: Jitter
+) -> Tensor:
+    """One draw of the paper's estimate [F, ...], at the jittered level."""
+    high, noise = jitter.draw(z, level)
+    up = raised(z, level, high, noise)
+    return noise_difference(denoiser, up, high, positive, negative)
+
+
+def _way_up(low: Level, high: Level) -> tuple[Tensor, Tensor]:
+    """z' = share·z + fresh·ε: both factors [F]."""
+    share = high.signal / low.signal
+    return share, (high.noise.square() - (share * low.noise).square()).clamp_min(0).sqrt()
 
 
 def _predicted_noises(

@@ -59,6 +59,8 @@ class Comfy:
     paths: Any
     metrics: Any
     noise: Any
+    density: Any
+    density_tools: Any
     backbones: Any
     model: Any
     clip: Any
@@ -87,6 +89,8 @@ def comfy() -> Comfy:
         pack.paths,
         pack.metrics,
         pack.noise,
+        pack.density,
+        pack.density_tools,
         pack.backbones,
         model,
         clip,

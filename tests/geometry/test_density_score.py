@@ -6,7 +6,14 @@ import pytest
 import torch
 from scipy import stats
 
-from geometry.density.score import Jitter, Level, noise_difference, raised, true_score
+from geometry.density.score import (
+    Jitter,
+    Level,
+    jittered_true_score,
+    noise_difference,
+    raised,
+    true_score,
+)
 from tests.geometry.mixtures import Mixture, gaussian, shell
 
 SIGMAS = {False: torch.tensor([0.3, 2.0, 9.0]), True: torch.tensor([0.2, 0.6, 0.95])}
@@ -67,18 +74,48 @@ def test_raising_to_the_same_level_changes_nothing() -> None:
     torch.testing.assert_close(raised(z, level, level, torch.randn(2, 5)), z)
 
 
+@pytest.mark.parametrize("flow", [False, True], ids=["diffusion", "flow"])
+def test_the_mean_of_jittered_scores_is_a_gradient(flow: bool) -> None:
+    """∇_z E log p'(share·z + fresh·ε): exact for a Gaussian, where the mean over ε is known."""
+    density = gaussian(6, 2)
+    sigmas = SIGMAS[flow][:2].double()
+    low, high = (Level(sigmas[k : k + 1], flow) for k in (0, 1))
+    z = torch.randn(1, 6, generator=torch.Generator().manual_seed(0)).double()
+    share = high.signal / low.signal
+    exact = share * at(density, high, 0).score(share * z)
+    jitter = Jitter(sigmas[1:], torch.Generator().manual_seed(1), flow)
+    many = Level(sigmas[:1].expand(4000), flow)
+    draws = jittered_true_score(density.denoiser(flow), z.expand(4000, -1), many, density, jitter)
+    error = draws.std(dim=0) / 4000**0.5
+    assert bool(((draws.mean(dim=0) - exact[0]).abs() < 5 * error).all())
+
+
+def test_taking_off_the_fresh_noise_makes_jitter_quiet() -> None:
+    """Data that hardly differ: nearly all of the noise in a jittered score is the fresh noise's."""
+    alike = 1e-4 * torch.eye(16, dtype=torch.float64)
+    density = Mixture(shell(16).weights[:1], shell(16).means[:1], alike[None])
+    level = Level(torch.full((200,), 2.0, dtype=torch.float64))
+    z = torch.randn(1, 16, generator=torch.Generator().manual_seed(0)).double().expand(200, -1)
+    jitter = Jitter(torch.tensor([3.0]).double(), torch.Generator().manual_seed(1))
+    quiet = jittered_true_score(density.denoiser(), z, level, density, jitter)
+    assert float(quiet.std(dim=0).max()) < 1e-3 * float(quiet.mean(dim=0).norm())
+
+
 def test_jitter_is_drawn_from_its_levels_by_a_seed() -> None:
     sigmas = torch.tensor([2.0, 2.5, 3.0])
 
-    def draw(seed: int) -> tuple[torch.Tensor, Level]:
+    def draw(seed: int) -> tuple[Level, torch.Tensor]:
         jitter = Jitter(sigmas, torch.Generator().manual_seed(seed))
         return jitter.draw(torch.ones(50, 4), Level(torch.full((50,), 2.0)))
 
-    (z, level), (again, _), (other, _) = draw(1), draw(1), draw(2)
-    assert torch.equal(z, again)
-    assert not torch.equal(z, other)
+    (level, noise), (_, again), (_, other) = draw(1), draw(1), draw(2)
+    assert torch.equal(noise, again)
+    assert not torch.equal(noise, other)
     assert set(level.sigma.tolist()) == {2.0, 2.5, 3.0}
-    assert torch.equal(z[level.sigma == 2.0], torch.ones(int((level.sigma == 2.0).sum()), 4))
+    lowest = Jitter(sigmas, torch.Generator().manual_seed(0)).draw(
+        torch.ones(50, 4), Level(torch.full((50,), 2.7))
+    )[0]
+    assert float(lowest.sigma.min()) == pytest.approx(2.7)  # never below the points' own
 
 
 def test_levels_are_what_they_say() -> None:

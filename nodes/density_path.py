@@ -1,0 +1,198 @@
+"""What travels on GEODESIC_DENSITY: a path of noised images, and how it is found with a model.
+
+arXiv 2504.06675, section 5, on ComfyUI's own models. The points are the unit-variance noise that
+Invert Image makes; samplers take them in their own scale and go on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..geometry.density import boundary, measure
+from ..geometry.density.curve import Curve, line
+from ..geometry.density.initial import random_velocity, shoot
+from ..geometry.path import Path
+from .evaluation import Evaluator, evaluate
+from .frames import Prompts, prompts_at
+from .model_score import Asked, preview
+from .noised import NOISED, NoiseLevel, check_one_prompt, ends
+
+ON, BACK, RANDOM = "past the end", "back past the start", "random direction"
+DIRECTIONS = (ON, BACK, RANDOM)
+
+
+@dataclass(frozen=True, eq=False)
+class DensityPath:
+    """Points of unit-variance noise at one level, and the prompts beside them.
+
+    curve: knots [n+1, D]; shape: of one latent, so that D = C·H·W.
+    prompts: one path for each entry of the conditioning.
+    """
+
+    curve: Curve
+    shape: tuple[int, ...]
+    level: NoiseLevel
+    latent_format: Any
+    prompts: tuple[Path, ...]
+    strength: float
+    score: str
+
+    def frames(
+        self, times: Sequence[float], frames_per_batch: int
+    ) -> list[tuple[Any, dict[str, Any]]]:
+        """Pairs of CONDITIONING and LATENT for a sampler without noise of its own."""
+        points = self.curve.at(times)
+        return [
+            (batch.conditioning, self.latent(points[batch.start : batch.stop]))
+            for batch in prompts_at(self.prompts, times, frames_per_batch)
+        ]
+
+    def latent(self, points: Tensor) -> dict[str, Any]:
+        """Points [F, D] as the LATENT a sampler goes on from."""
+        inside = points.reshape(-1, *self.shape) * self.level.to_sampler
+        samples = self.latent_format.process_out(inside.to("cpu", torch.float32))
+        level = (self.level.share, self.level.sigma, samples)
+        return {"samples": samples, "batch_index": [0] * len(samples), NOISED: level}
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the boundary value problem is solved; see `geometry.density.boundary.solve`."""
+
+    strength: float
+    levels: int
+    iterations: int
+    learning_rate: float
+    score: str
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A path, the mean ‖a·G‖ on the way to it, and log densities [n+1] at the knots of both.
+
+    The densities are those that the search's own score integrates to, relative to image A.
+    """
+
+    path: DensityPath
+    history: tuple[tuple[float, ...], ...]
+    log_density: np.ndarray
+    log_density_of_arc: np.ndarray
+
+
+def find(
+    model: Any,
+    prompts: tuple[Path, ...],
+    negative: Any,
+    latents: tuple[dict[str, Any], dict[str, Any]],
+    search: Search,
+) -> Found:
+    """The density geodesic between two inverted images. Raises ValueError where it has none."""
+    level, (start, end) = ends(model, *latents)
+    check_one_prompt("negative", negative)
+    both = [batch.conditioning for batch in prompts_at(prompts, [0.0, 1.0], 1)]
+    knots = 2**search.levels + 1
+    like = start.expand(knots - 2, *start.shape[1:])
+
+    def work(evaluator: Evaluator) -> Found:
+        asked = Asked(evaluator, model, level, search.score, search.seed)
+        away = [evaluator.prepared(Prompts(0, 1, negative))]
+        score = asked.along(prompts, away)
+        a, b = (point.to(evaluator.device).flatten() for point in (start, end))
+        solution = boundary.solve(
+            a,
+            b,
+            score,
+            strength=search.strength,
+            levels=search.levels,
+            iterations=search.iterations,
+            learning_rate=search.learning_rate,
+            progress=preview(model, evaluator),
+        )
+        exact = replace(asked, seed=None).along(prompts, away)
+        arc = Curve(line(a, b).at(solution.curve.times))
+        densities = [
+            measure.relative_log_density(one.knots, exact(one.knots, one.times))
+            for one in (solution.curve, arc)
+        ]
+        path = DensityPath(
+            replace(solution.curve, knots=solution.curve.knots.cpu()),
+            tuple(start.shape[1:]),
+            level,
+            model.get_model_object("latent_format"),
+            prompts,
+            search.strength,
+            search.score,
+        )
+        return Found(path, solution.history, densities[0], densities[1])
+
+    return evaluate(model, [*both, negative], like, work)
+
+
+@dataclass(frozen=True, eq=False)
+class Beyond:
+    """A curve that goes on where a path ends, with that end's prompt."""
+
+    path: DensityPath
+    curve: Curve
+    conditioning: Any
+
+    def frames(self, count: int, frames_per_batch: int) -> list[tuple[Any, dict[str, Any]]]:
+        """`count` frames after the end, which is none of them, as `DensityPath.frames`."""
+        points = self.curve.at([(k + 1) / count for k in range(count)])
+        batches = points.split(frames_per_batch or count)
+        return [(self.conditioning, self.path.latent(batch)) for batch in batches]
+
+
+def extrapolate(
+    model: Any,
+    path: DensityPath,
+    negative: Any,
+    *,
+    direction: str,
+    distance: float,
+    steps: int,
+    seed: int,
+) -> Beyond:
+    """The geodesic that goes on where a path ends.
+
+    distance: in lengths of the path. Raises ValueError for a path that stands still.
+    """
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction: expected one of {', '.join(DIRECTIONS)}, got '{direction}'.")
+    check_one_prompt("negative", negative)
+    curve = path.curve.reversed() if direction == BACK else path.curve
+    (prompt,) = prompts_at(path.prompts, [0.0 if direction == BACK else 1.0], 1)
+    start, speed = curve.knots[-1], curve.speed()
+    if speed == 0:
+        raise ValueError(
+            "state: expected a path between two different images, got one that stands still: it "
+            "has no direction and no length to go on with."
+        )
+    onwards = curve.end_velocity()
+    velocity = random_velocity(start, speed, seed) if direction == RANDOM else onwards
+
+    def work(evaluator: Evaluator) -> Curve:
+        towards, away = (
+            [evaluator.prepared(Prompts(0, 1, one))] for one in (prompt.conditioning, negative)
+        )
+        asked = Asked(evaluator, model, path.level, path.score, seed)
+        return shoot(
+            start.to(evaluator.device),
+            velocity.to(evaluator.device),
+            asked.of(lambda _: towards, away),
+            strength=path.strength,
+            duration=distance,
+            steps=steps,
+            progress=preview(model, evaluator),
+        )
+
+    like = start.reshape(1, *path.shape)
+    found = evaluate(model, [prompt.conditioning, negative], like, work)
+    return Beyond(path, replace(found, knots=found.knots.cpu()), prompt.conditioning)
