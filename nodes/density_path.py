@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..geometry.density import boundary, measure
-from ..geometry.density.curve import Curve, line
+from ..geometry.density.curve import Curve, is_still, line
 from ..geometry.density.initial import random_velocity, shoot
 from ..geometry.path import Path
 from .evaluation import Evaluator, evaluate
@@ -170,7 +170,7 @@ def extrapolate(
     curve = path.curve.reversed() if direction == BACK else path.curve
     (prompt,) = prompts_at(path.prompts, [0.0 if direction == BACK else 1.0], 1)
     start, speed = curve.knots[-1], curve.speed()
-    if speed == 0:
+    if is_still(curve):
         raise ValueError(
             "state: expected a path between two different images, got one that stands still: it "
             "has no direction and no length to go on with."

@@ -15,8 +15,7 @@ from scenes.drawing import draw
 from scenes.language import evaluation_scene, say
 
 from .conftest import Comfy
-
-DATA = 0.7  # standard deviation of the data that the known models know
+from .known import DATA, known
 
 
 @pytest.fixture(autouse=True)
@@ -24,30 +23,6 @@ def without_gradients() -> Iterator[None]:
     """ComfyUI runs every node like this."""
     with torch.inference_mode():
         yield
-
-
-def known(comfy: Comfy, kind: str) -> Any:
-    """The small checkpoint with its network replaced by the exact denoiser of N(0, DATA²).
-
-    Everything else (sampling, scaling, memory) stays ComfyUI's own. kind: eps, v or flow.
-    """
-    from comfy_extras import nodes_model_advanced as advanced
-
-    model = comfy.model
-    if kind == "v":
-        (model,) = advanced.ModelSamplingDiscrete().patch(model, "v_prediction", False)
-    elif kind == "flow":
-        (model,) = advanced.ModelSamplingSD3().patch(model, 3.0)
-    model = model.clone()
-
-    def exact(_: Any, arguments: dict[str, Any]) -> Tensor:
-        x = arguments["input"]
-        sigma = arguments["timestep"].reshape(-1, *[1] * (x.ndim - 1))
-        share = 1 - sigma if kind == "flow" else torch.ones_like(sigma)
-        return x * share * DATA**2 / ((share * DATA) ** 2 + sigma**2)
-
-    model.set_model_unet_function_wrapper(exact)
-    return model
 
 
 def true_noise(kind: str, model: Any, x: Tensor) -> Tensor:

@@ -1,0 +1,430 @@
+"""Density paths in a real ComfyUI: on models whose density is known, and on the small one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from geometry.density.boundary import solve
+from geometry.density.curve import line
+from geometry.density.score import Level
+
+from .conftest import PROMPT_A, PROMPT_B, Comfy
+from .known import KINDS, known
+from .test_inversion import picture, psnr
+
+STEPS, LEVEL = 30, 0.6
+TRUE, DIFFERENCE = "true score", "noise difference"
+
+
+@pytest.fixture(autouse=True)
+def without_gradients() -> Iterator[None]:
+    """ComfyUI runs every node like this."""
+    with torch.inference_mode():
+        yield
+
+
+def spread() -> Tensor:
+    """Standard deviations of a density that is not round, so that its geodesics bend."""
+    return 0.2 + 1.5 * torch.rand(4, 8, 8, generator=torch.Generator().manual_seed(5))
+
+
+def clean(comfy: Comfy, seed: int, scale: float = 0.7) -> dict[str, Any]:
+    x = scale * torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
+    return {"samples": comfy.model.model.process_latent_out(x)}
+
+
+def inverted(comfy: Comfy, model: Any, latent: Any, prompt: Any, level: float = LEVEL) -> Any:
+    return comfy.noise.GeodesicInvert.execute(model, prompt, latent, STEPS, level, 1)[0]
+
+
+def prompts(comfy: Comfy, a: str = PROMPT_A, b: str = PROMPT_B) -> Any:
+    """A path from prompt to prompt."""
+    clouds = [comfy.prompt.GeodesicPointCloud.execute(comfy.encode(t))[0] for t in (a, b)]
+    return comfy.prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
+
+
+SETTINGS: dict[str, Any] = {
+    "frames": 5,
+    "strength": 0.02,
+    "levels": 3,
+    "iterations": 20,
+    "learning_rate": 1.0,
+    "score": TRUE,
+    "seed": 0,
+}
+
+
+def found(comfy: Comfy, model: Any, a: Any, b: Any, **changes: Any) -> Any:
+    """The outputs of Density Path."""
+    chosen = SETTINGS | changes
+    path = chosen.pop("path", None) or prompts(comfy)
+    negative = chosen.pop("negative", None) or comfy.encode("")
+    return comfy.density.GeodesicDensityPath.execute(model, path, negative, a, b, **chosen)
+
+
+def both(comfy: Comfy, model: Any, level: float = LEVEL) -> tuple[Any, Any]:
+    """Two inverted latents."""
+    a, b = (inverted(comfy, model, clean(comfy, seed), comfy.encode(""), level) for seed in (1, 2))
+    return a, b
+
+
+@pytest.fixture(scope="module")
+def pair(comfy: Comfy) -> tuple[Any, Any]:
+    """Two latents inverted on the small checkpoint."""
+    with torch.inference_mode():
+        return both(comfy, comfy.model)
+
+
+def rendered(model: Any, positives: Any, latents: Any, level: float = LEVEL) -> Tensor:
+    """The frames through the native sampler, without guidance and noise: latents [F, ...]."""
+    from comfy_extras import nodes_custom_sampler as custom
+
+    sigmas = custom.BasicScheduler.execute(model, "normal", STEPS, level)[0]
+    sampler = custom.KSamplerSelect.execute("euler")[0]
+    noise = custom.DisableNoise.execute()[0]
+    frames = []
+    for positive, latent in zip(positives, latents, strict=True):
+        guider = custom.BasicGuider.execute(model, positive)[0]
+        run = custom.SamplerCustomAdvanced.execute
+        frames.append(run(noise, guider, sampler, sigmas, latent)[0]["samples"])
+    return torch.cat(frames)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_the_geodesic_of_the_models_density(comfy: Comfy, kind: str) -> None:
+    """Through ComfyUI's sampling code the same path as with the density's own formula."""
+    model = known(comfy, kind, spread())
+    a, b = both(comfy, model)
+    state = found(comfy, model, a, b)[4]
+    level = Level(torch.tensor([a["geodesic_sigma"]]), kind == "flow")
+    variance = (level.signal * spread().flatten()) ** 2 + level.noise**2
+    exact = solve(
+        a["samples"].flatten(),
+        b["samples"].flatten(),
+        lambda z, _: -z / variance,
+        strength=0.02,
+        levels=3,
+        iterations=20,
+        learning_rate=1.0,
+    ).curve
+    arc = line(a["samples"].flatten(), b["samples"].flatten()).at(exact.times)
+    bulge = float((exact.knots - arc).norm(dim=1).max())
+    assert bulge > 0.5
+    assert float((state.curve.knots - exact.knots).norm(dim=1).max()) < 1e-2 * bulge
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_native_samplers_go_on_from_it(comfy: Comfy, kind: str) -> None:
+    """The ends' frames come back to the latents that were inverted, for any kind of model."""
+    model = known(comfy, kind, spread())
+    a, b = both(comfy, model)
+    positives, latents, *_ = found(comfy, model, a, b)
+    back = rendered(model, positives, latents)
+    for frame, seed in ((back[0], 1), (back[-1], 2)):
+        original = clean(comfy, seed)["samples"][0]
+        assert float((frame - original).norm() / original.norm()) < 0.02
+
+
+def test_its_ends_are_the_images(comfy: Comfy) -> None:
+    """On the small checkpoint, as well as their inversion alone gives them: 45 dB and more."""
+    pictures = [picture(k) for k in (3, 4)]
+    encoded = [{"samples": comfy.vae.encode(image)} for image, _ in pictures]
+    captions = [caption for _, caption in pictures]
+    a, b = (
+        inverted(comfy, comfy.model, latent, comfy.encode(caption))
+        for latent, caption in zip(encoded, captions, strict=True)
+    )
+    path = prompts(comfy, *captions)
+    changes = {"path": path, "score": DIFFERENCE, "strength": 0.1, "iterations": 5}
+    positives, latents, *_ = found(comfy, comfy.model, a, b, **changes)
+    back = comfy.vae.decode(rendered(comfy.model, positives, latents))
+    for frame, latent, caption, noise in zip(
+        (back[:1], back[-1:]), encoded, captions, (a, b), strict=True
+    ):
+        scale = math.sqrt(1 + noise["geodesic_sigma"] ** 2)
+        start = comfy.model.model.process_latent_out(noise["samples"] * scale)
+        alone = rendered(comfy.model, [comfy.encode(caption)], [{"samples": start}])
+        kept = psnr(comfy.vae.decode(alone), comfy.vae.decode(latent["samples"]))
+        reached = psnr(frame, comfy.vae.decode(latent["samples"]))
+        print(f"end: {reached:.1f} dB; by inversion alone {kept:.1f} dB")
+        assert reached > kept - 0.5
+        assert reached > 45
+
+
+@pytest.mark.parametrize("score", [TRUE, DIFFERENCE])
+def test_a_seed_gives_one_path(comfy: Comfy, pair: tuple[Any, Any], score: str) -> None:
+    """Two runs agree; another seed is another path where noise is drawn."""
+    a, b = pair
+    one, again, other = (
+        found(comfy, comfy.model, a, b, seed=seed, score=score, iterations=4)[4].curve.knots
+        for seed in (1, 1, 2)
+    )
+    torch.testing.assert_close(one, again, rtol=1e-5, atol=1e-5)
+    assert torch.allclose(one, other, atol=1e-4) == (score == TRUE)
+
+
+def test_it_finds_denser_places(comfy: Comfy, pair: tuple[Any, Any]) -> None:
+    """On the small checkpoint: the true density along the path is above that of the great arc."""
+    a, b = pair
+    chart = found(comfy, comfy.model, a, b, strength=0.01, iterations=30)[3]
+    assert chart.shape[0] == 1
+    search = comfy.density.Search(0.01, 3, 30, 1.0, TRUE, 0)
+    paths = comfy.density.as_paths(prompts(comfy))
+    result = comfy.density.find(comfy.model, paths, comfy.encode(""), (a, b), search)
+    assert float(result.log_density.mean()) > float(result.log_density_of_arc.mean()) + 1
+    assert result.history[0][-1] < result.history[0][0]
+
+
+def test_points_are_evaluated_in_batches_that_fit(
+    comfy: Comfy, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With memory for two images at a time the path is the same, two at a time."""
+    import comfy.model_management as management
+
+    a, b = pair
+    whole = found(comfy, comfy.model, a, b, iterations=3, score=DIFFERENCE)[4].curve.knots
+    model = comfy.model.clone()
+    sizes = []
+
+    def count(apply: Any, arguments: dict[str, Any]) -> Tensor:
+        sizes.append(len(arguments["input"]))
+        return apply(arguments["input"], arguments["timestep"], **arguments["c"])
+
+    model.set_model_unet_function_wrapper(count)
+    needed = comfy.model.model.memory_required([4, 4, 8, 8])
+
+    def free(_: Any = None, torch_free_too: bool = False) -> Any:
+        return (needed * 1.6, 0) if torch_free_too else needed * 1.6
+
+    monkeypatch.setattr(management, "get_free_memory", free)
+    parts = found(comfy, model, a, b, iterations=3, score=DIFFERENCE)[4].curve.knots
+    torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-3)
+    assert max(sizes) == 4  # two images, two prompts
+
+
+def test_frames_come_in_batches(comfy: Comfy, pair: tuple[Any, Any]) -> None:
+    """Prompts and latents match, cut where asked; all frames are those of one batch."""
+    a, b = pair
+    small = {"iterations": 0, "frames": 7}
+    one = found(comfy, comfy.model, a, b, **small)
+    parts = found(comfy, comfy.model, a, b, **small, frames_per_batch=3)
+    assert [len(latent["samples"]) for latent in parts[1]] == [3, 3, 1]
+    assert [len(positive[0][0]) for positive in parts[0]] == [3, 3, 1]
+    whole = torch.cat([latent["samples"] for latent in parts[1]])
+    torch.testing.assert_close(whole, one[1][0]["samples"])
+    assert one[2].values == pytest.approx([k / 6 for k in range(7)])
+
+
+def test_frames_at_other_times_need_no_search(comfy: Comfy, pair: tuple[Any, Any]) -> None:
+    """Density Frames on the state: the same frames at the same times, and any others."""
+    a, b = pair
+    positives, latents, times, _, state = found(comfy, comfy.model, a, b, iterations=2)
+    execute = comfy.density.GeodesicDensityFrames.execute
+    again, same, count = execute(state, times)
+    assert count == 5
+    assert torch.equal(same[0]["samples"], latents[0]["samples"])
+    assert torch.equal(again[0][0][0], positives[0][0][0])
+    steps = comfy.metrics.Steps((1.0, 3.0, 1.0, 1.0), 6.0, "test")
+    dense = comfy.metrics.GeodesicRetime.execute(times, steps, 9)[0]
+    _, more, count = execute(state, dense)
+    assert count == 9
+    assert torch.equal(more[0]["samples"][[0, -1]], latents[0]["samples"][[0, -1]])
+    there_and_back = comfy.paths.GeodesicTimes.execute(9, "linear", "ping-pong", "")[0]
+    assert execute(state, there_and_back)[2] == 9
+    loop = comfy.paths.GeodesicTimes.execute(9, "linear", "loop", "")[0]
+    with pytest.raises(ValueError, match="times: expected an ending of 'stop' or 'ping-pong'"):
+        execute(state, loop)
+
+
+def test_equal_ends_are_a_still_path(comfy: Comfy, pair: tuple[Any, Any]) -> None:
+    """No NaN anywhere; nothing to extrapolate from it, which is said."""
+    a, _ = pair
+    _, latents, _, chart, state = found(comfy, comfy.model, a, a)
+    samples = latents[0]["samples"]
+    torch.testing.assert_close(samples, samples[:1].expand(5, -1, -1, -1))
+    assert bool(torch.isfinite(samples).all())
+    assert bool(torch.isfinite(chart).all())
+    with pytest.raises(ValueError, match="state: expected a path between two different images"):
+        beyond(comfy, comfy.model, state)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"levels": 1},
+        {"iterations": 0},
+        {"strength": 0.0},
+        {"strength": 1e3},
+        {"strength": 1e3, "learning_rate": 1e3, "score": DIFFERENCE},
+        {"frames": 1},
+    ],
+)
+def test_odd_settings_give_finite_paths(
+    comfy: Comfy, pair: tuple[Any, Any], changes: dict[str, Any]
+) -> None:
+    a, b = pair
+    _, latents, _, chart, state = found(comfy, comfy.model, a, b, **{"iterations": 3} | changes)
+    assert bool(torch.isfinite(state.curve.knots).all())
+    assert bool(torch.isfinite(chart).all())
+    assert bool(torch.isfinite(latents[0]["samples"]).all())
+    if changes in ({"iterations": 0}, {"strength": 0.0}):
+        arc = line(a["samples"].flatten(), b["samples"].flatten()).at(state.curve.times)
+        torch.testing.assert_close(state.curve.knots, arc, rtol=1e-4, atol=1e-4)
+
+
+def beyond(comfy: Comfy, model: Any, state: Any, **changes: Any) -> Any:
+    chosen = {"frames": 4, "distance": 0.5, "steps": 8, "seed": 0} | changes
+    execute = comfy.density.GeodesicDensityExtrapolate.execute
+    return execute(model, state, comfy.encode(""), **chosen)
+
+
+def points(comfy: Comfy, latents: Any, a: Any) -> Tensor:
+    """Frames for a sampler as the unit-variance noise they are, [F, D]."""
+    inside = comfy.model.model.process_latent_in(torch.cat([x["samples"] for x in latents]))
+    return (inside / math.sqrt(1 + a["geodesic_sigma"] ** 2)).flatten(1)
+
+
+def test_extrapolation_goes_on_with_the_same_speed(comfy: Comfy) -> None:
+    """At strength 0 round the sphere; past the end, back past the start, in equal steps."""
+    model = known(comfy, "eps", spread())
+    a, b = both(comfy, model)
+    state = found(comfy, model, a, b, strength=0.0, frames=5)[4]
+    theta = math.acos(float(torch.cosine_similarity(*(x["samples"].flatten() for x in (a, b)), 0)))
+    for direction, end, other in (
+        ("past the end", b, a),
+        ("back past the start", a, b),
+    ):
+        positives, latents = beyond(comfy, model, state, direction=direction, distance=0.4)
+        frames = points(comfy, latents, a)
+        start, away = (x["samples"].flatten() for x in (end, other))
+        steps = torch.cat([start[None], frames]).diff(dim=0).norm(dim=1)
+        assert float(steps.max() / steps.min()) < 1.01
+        cosine = torch.cosine_similarity(frames[-1], away, dim=0)
+        further = 0.4 * state.curve.speed() / float(start.norm())
+        assert float(cosine) == pytest.approx(math.cos(theta + further), abs=0.02)
+        torch.testing.assert_close(frames.norm(dim=1), start.norm().expand(4), rtol=1e-4, atol=0)
+    assert torch.equal(positives[0][0][0], comfy.encode(PROMPT_A)[0][0])
+
+
+def test_extrapolation_continues_a_geodesic(comfy: Comfy) -> None:
+    """With a known density: no kink at the end, and random directions leave elsewhere by seed."""
+    model = known(comfy, "eps", spread())
+    a, b = both(comfy, model)
+    state = found(comfy, model, a, b, levels=5, iterations=60, frames=9)[4]
+    _, latents = beyond(comfy, model, state, distance=0.25, steps=16)
+    frames = points(comfy, latents, a)
+    before = state.curve.knots[-1] - state.curve.knots[-2]
+    after = frames[0] - state.curve.knots[-1]
+    assert float(torch.cosine_similarity(before, after, dim=0)) > 0.99
+    one, again, other = (
+        points(comfy, beyond(comfy, model, state, direction="random direction", seed=s)[1], a)
+        for s in (1, 1, 2)
+    )
+    assert torch.equal(one, again)
+    assert float(torch.cosine_similarity(one[-1] - one[0], other[-1] - other[0], dim=0)) < 0.5
+    with pytest.raises(ValueError, match="direction: expected one of past the end"):
+        beyond(comfy, model, state, direction="sideways")
+
+
+def test_extrapolated_frames_come_in_batches(comfy: Comfy, pair: tuple[Any, Any]) -> None:
+    a, b = pair
+    state = found(comfy, comfy.model, a, b, iterations=1, levels=1)[4]
+    positives, latents = beyond(comfy, comfy.model, state, frames=5, steps=1, frames_per_batch=2)
+    assert [len(latent["samples"]) for latent in latents] == [2, 2, 1]
+    assert len(positives) == 3
+
+
+def _cases() -> dict[str, tuple[Callable[[Comfy, Any, Any], dict[str, Any]], str]]:
+    def larger(_: Comfy, a: Any, __: Any) -> dict[str, Any]:
+        return {"latent_b": a | {"samples": torch.ones(1, 4, 16, 8)}}
+
+    def other_level(comfy: Comfy, _: Any, __: Any) -> dict[str, Any]:
+        latent = inverted(comfy, comfy.model, clean(comfy, 2), comfy.encode(""), 0.5)
+        return {"latent_b": latent}
+
+    def broken(_: Comfy, a: Any, __: Any) -> dict[str, Any]:
+        return {"latent_a": a | {"samples": a["samples"] * math.nan}}
+
+    return {
+        "size": (larger, r"expected one size, got \[4, 8, 8\] and \[4, 16, 8\]"),
+        "noise level": (other_level, r"expected one noise level, got 0\.6 and 0\.5"),
+        "not inverted": (
+            lambda comfy, _, __: {"latent_a": clean(comfy, 1)},
+            "latent_a: expected an inverted image.*Invert Image",
+        ),
+        "a batch": (
+            lambda _, a, __: {"latent_a": a | {"samples": a["samples"].repeat(2, 1, 1, 1)}},
+            "latent_a: expected one inverted image, got a batch of 2",
+        ),
+        "channels": (
+            lambda _, a, __: {"latent_b": a | {"samples": torch.ones(1, 16, 8, 8)}},
+            "latent_b: expected 4 channels",
+        ),
+        "NaN": (broken, "latent_a: expected finite numbers"),
+        "two negatives": (
+            lambda comfy, _, __: {"negative": [[comfy.encode("")[0][0].repeat(2, 1, 1), {}]]},
+            "negative: expected one prompt for all frames, got 2",
+        ),
+        "opposites": (
+            lambda _, a, __: {"latent_b": a | {"samples": -a["samples"]}},
+            "exact opposites",
+        ),
+        "strength": (lambda *_: {"strength": -1.0}, "strength: expected a number from 0 up"),
+    }
+
+
+@pytest.mark.parametrize("case", list(_cases()))
+def test_bad_input_is_named(comfy: Comfy, pair: tuple[Any, Any], case: str) -> None:
+    a, b = pair
+    make, message = _cases()[case]
+    changes = {"latent_a": a, "latent_b": b} | make(comfy, a, b)
+    ends = changes.pop("latent_a"), changes.pop("latent_b")
+    with pytest.raises(ValueError, match=message):
+        found(comfy, comfy.model, *ends, **changes)
+
+
+def test_where_it_cannot_work_it_says_so(comfy: Comfy, pair: tuple[Any, Any]) -> None:
+    """A flow model's latents at noise level 1, nested latents, a model that gives NaN."""
+    model = known(comfy, "flow")
+    a, b = both(comfy, model, 1.0)
+    with pytest.raises(ValueError, match=r"flow model.*lower level, such as 0\.6"):
+        found(comfy, model, a, b)
+    from comfy.nested_tensor import NestedTensor
+
+    a, b = pair
+    nested = a | {"samples": NestedTensor([torch.ones(1, 4, 8, 8), torch.ones(1, 8, 4)])}
+    with pytest.raises(ValueError, match="latent_a: this model's latents are nested"):
+        found(comfy, comfy.model, nested, b)
+    nan = comfy.model.clone()
+    nan.set_model_unet_function_wrapper(lambda _, arguments: arguments["input"] * math.nan)
+    with pytest.raises(ValueError, match="model: expected a finite score"):
+        found(comfy, nan, a, b)
+
+
+def test_noise_alone_has_paths_too(comfy: Comfy) -> None:
+    """Noise level 1 of an eps model: the jitter ends there, the sampler starts from it."""
+    model = known(comfy, "eps", spread())
+    a, b = both(comfy, model, 1.0)
+    positives, latents, *_ = found(comfy, model, a, b, score=DIFFERENCE, iterations=2)
+    back = rendered(model, positives, latents, 1.0)
+    original = clean(comfy, 1)["samples"][0]
+    assert float((back[0] - original).norm() / original.norm()) < 0.05
+
+
+def test_a_video_model_gets_its_five_dimensions(comfy: Comfy) -> None:
+    from comfy.latent_formats import SD15
+
+    class Video(SD15):
+        latent_dimensions = 3
+
+    model = known(comfy, "eps")
+    model.add_object_patch("latent_format", Video())
+    a, b = both(comfy, model)
+    _, latents, *_ = found(comfy, model, a, b, iterations=2)
+    assert latents[0]["samples"].shape == (5, 4, 1, 8, 8)
