@@ -24,8 +24,6 @@ from .noised import NOISED, NoiseLevel, check_noise, check_one_prompt, level_of
 INVERSION_STEPS, INVERSION_LEVEL, INVERSION_REFINEMENTS = 30, 0.6, 1
 # The rate of the optimised path. Steps are implicit, so it may be larger than the paper's 0.1.
 RATE = 1.0
-# A clip is nearly a geodesic if its norm is at most so many times that of the optimised path.
-NEAR = 1.5
 GIVEN, OPTIMISED, PERTURBED, SMOOTHED = "given", "optimised", "perturbed", "smoothed"
 
 
@@ -58,27 +56,23 @@ class Analysis:
 
     @property
     def is_near_geodesic(self) -> bool:
-        """The paper's criterion: close to the optimised path, below the two others."""
-        given = self.norms[GIVEN]
-        others = self.norms[PERTURBED], self.norms[SMOOTHED]
-        return given <= NEAR * self.norms[OPTIMISED] and given < min(others)
+        """The paper's criterion: near the optimised path's norm, below the two others'."""
+        given, best = self.norms[GIVEN], self.norms[OPTIMISED]
+        others = min(self.norms[PERTURBED], self.norms[SMOOTHED])
+        return given - best < others - given
 
     @property
     def verdict(self) -> str:
         if not self.norms:
             return "Whether it is a geodesic can be asked of three frames or more that differ."
-        if self.strength_is_zero:
-            return "At strength 0 every great arc is a geodesic, whatever the model."
+        given = self.norms[GIVEN]
         ratios = ", ".join(
-            f"{self.norms[GIVEN] / max(self.norms[name], 1e-30):.2f} times the {name}"
+            f"{given / max(self.norms[name], 1e-30):.2f} times that of the {name} path"
             for name in (OPTIMISED, PERTURBED, SMOOTHED)
         )
-        nearly = "is nearly a geodesic" if self.is_near_geodesic else "is no geodesic"
-        return f"This path {nearly}: its gradient norm is {ratios} path's."
-
-    @property
-    def strength_is_zero(self) -> bool:
-        return self.settings.strength == 0
+        if self.is_near_geodesic:
+            return f"Nearly a geodesic: its gradient norm is {ratios}."
+        return f"No geodesic: its gradient norm is {ratios}."
 
     @property
     def table(self) -> str:

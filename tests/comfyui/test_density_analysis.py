@@ -1,0 +1,208 @@
+"""Analysis of paths and clips in a real ComfyUI: density, length, geodesic or not."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from geometry.density.curve import line
+
+from .conftest import PROMPT_A, PROMPT_B, Comfy
+from .known import KINDS, known
+from .test_density import LEVEL, both, clean, found, inverted, spread
+
+
+@pytest.fixture(autouse=True)
+def without_gradients() -> Iterator[None]:
+    """ComfyUI runs every node like this."""
+    with torch.inference_mode():
+        yield
+
+
+def analysed(comfy: Comfy, model: Any, latents: list[Any], **changes: Any) -> Any:
+    """chart, table, log_distance; every input is a list, as the node collects them."""
+    chosen: dict[str, Any] = {
+        "positive": comfy.encode(""),
+        "negative": comfy.encode(""),
+        "draws": 0,
+        "perturbation": 0.1,
+        "smoothing": 1.0,
+        "seed": 0,
+        "strength": 0.02,
+        "iterations": 60,
+        "score": "true score",
+    } | changes
+    positive = chosen.pop("positive")
+    positives = positive if isinstance(positive[0][0], list) else [positive]
+    execute = comfy.density_tools.GeodesicDensityAnalysis.execute
+    return execute(
+        [model], positives, latents=latents, **{name: [x] for name, x in chosen.items()}
+    ).result
+
+
+def clip(noise: Any, frames: Tensor) -> Any:
+    """Frames [F, D] in place of the one of an inverted latent."""
+    return noise | {"samples": frames.reshape(-1, 4, 8, 8).float()}
+
+
+def norms(table: str) -> dict[str, float]:
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")]
+    return {row[1].strip(): float(row[2]) for row in rows if row[2].strip()[0].isdigit()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_density_along_a_path_is_the_models(comfy: Comfy, kind: str) -> None:
+    """Of a known density: its own log density at the frames, and its own length."""
+    model = known(comfy, kind, spread())
+    a, b = both(comfy, model)
+    arc = line(a["samples"].flatten().double(), b["samples"].flatten().double())
+    frames = arc.at([k / 60 for k in range(61)])
+    sigma = a["geodesic_sigma"]
+    signal = 1 - sigma if kind == "flow" else (1 + sigma**2) ** -0.5
+    noise = sigma if kind == "flow" else sigma * signal
+    variance = (signal * spread().flatten()) ** 2 + noise**2
+    exact = -0.5 * (frames.square() / variance).sum(dim=1)
+    relative = exact - exact[0]
+    _, table, log_distance = analysed(comfy, model, [clip(a, frames)])
+    (said,) = re.findall(r"relative to the first: (\S+);", table)
+    assert float(said) == pytest.approx(float(relative[-1]), rel=5e-3, abs=0.02)
+    steps = frames.diff(dim=0).norm(dim=1)
+    weight = (-0.02 * relative).exp()
+    length = math.log(float((steps * (weight[1:] + weight[:-1]) / 2).sum()))
+    assert log_distance == pytest.approx(length, abs=2e-3)
+
+
+def test_a_geodesic_is_told_from_other_paths(comfy: Comfy) -> None:
+    """A density path passes the paper's criterion; a zigzag of the same frames does not."""
+    model = known(comfy, "eps", spread())
+    a, b = both(comfy, model)
+    _, latents, *_ = found(comfy, model, a, b, levels=4, iterations=60, frames=17)
+    _, table, _ = analysed(comfy, model, latents)
+    assert "Nearly a geodesic" in table
+    own = norms(table)
+    assert set(own) == {"given", "optimised", "perturbed", "smoothed"}
+    print(own)
+    assert own["given"] < 0.5 * min(own["perturbed"], own["smoothed"])
+
+    inside = comfy.model.model.process_latent_in(latents[0]["samples"])
+    frames = inside.flatten(1) / math.sqrt(1 + a["geodesic_sigma"] ** 2)
+    generator = torch.Generator().manual_seed(0)
+    frames[1:-1] += 0.5 * torch.randn(15, 256, generator=generator)
+    _, table, _ = analysed(comfy, model, [clip(a, frames)])
+    assert "No geodesic" in table
+    own = norms(table)
+    assert own["optimised"] < 0.5 * own["given"]
+
+
+def test_the_optimised_path_is_shorter(comfy: Comfy) -> None:
+    model = known(comfy, "eps", spread())
+    a, b = both(comfy, model)
+    arc = line(a["samples"].flatten(), b["samples"].flatten())
+    _, table, log_distance = analysed(comfy, model, [clip(a, arc.at([k / 8 for k in range(9)]))])
+    lengths = {
+        row.split("|")[1].strip(): float(row.split("|")[3])
+        for row in table.splitlines()
+        if row.startswith(("| given", "| optimised"))
+    }
+    assert lengths["optimised"] < lengths["given"] - 0.01
+    assert lengths["given"] == pytest.approx(log_distance, abs=1e-3)
+
+
+def test_all_three_kinds_of_latents(comfy: Comfy) -> None:
+    """From a density path, from Invert Image, and from VAE Encode, which are inverted here."""
+    a, b = both(comfy, comfy.model)
+    positives, latents, *_ = found(
+        comfy, comfy.model, a, b, frames=5, iterations=0, frames_per_batch=3
+    )
+    few = {"iterations": 2, "draws": 2}
+    _, table, one = analysed(comfy, comfy.model, latents, positive=positives, **few)
+    assert "5 frames at noise level 0.6" in table
+    assert math.isfinite(one)
+    plain = torch.cat([clean(comfy, seed)["samples"] for seed in (1, 2)])
+    _, table, two = analysed(comfy, comfy.model, [{"samples": plain}], **few)
+    inside = clip(a, torch.cat([a["samples"], b["samples"]]))
+    _, same, three = analysed(comfy, comfy.model, [inside], **few)
+    assert two == pytest.approx(three, abs=1e-3)
+    assert "2 frames" in table
+    assert "2 frames" in same
+
+
+def test_two_frames_have_a_density_and_no_gradient(comfy: Comfy) -> None:
+    model = known(comfy, "eps", spread())
+    a, b = both(comfy, model)
+    chart, table, distance = analysed(comfy, model, [a, b])
+    assert "three frames are needed" in table
+    assert "can be asked of three frames or more" in table
+    assert math.isfinite(distance)
+    assert chart.shape[3] == 3
+    with pytest.raises(ValueError, match="latents: expected a path of at least two frames"):
+        analysed(comfy, model, [a])
+
+
+def test_frames_that_stand_still(comfy: Comfy) -> None:
+    """Repeated frames count once in the gradient; a clip of one picture has no length, no NaN."""
+    model = known(comfy, "eps", spread())
+    a, b = both(comfy, model)
+    arc = line(a["samples"].flatten(), b["samples"].flatten())
+    moving = arc.at([k / 6 for k in range(7)])
+    twice = moving.repeat_interleave(2, dim=0)
+    _, once_table, once = analysed(comfy, model, [clip(a, moving)])
+    _, twice_table, again = analysed(comfy, model, [clip(a, twice)])
+    assert again == pytest.approx(once, abs=1e-3)
+    assert norms(twice_table)["given"] == pytest.approx(norms(once_table)["given"], rel=0.01)
+    chart, table, distance = analysed(comfy, model, [clip(a, moving[:1].expand(4, -1))])
+    assert distance == -math.inf
+    assert "nan" not in table
+    assert bool(torch.isfinite(chart).all())
+
+
+def test_draws_average_to_the_same(comfy: Comfy) -> None:
+    """Scores a little above the level: near those at it, equal for one seed."""
+    model = known(comfy, "eps", spread())
+    a, b = both(comfy, model)
+    arc = line(a["samples"].flatten(), b["samples"].flatten()).at([k / 4 for k in range(5)])
+    exact, one, again, other = (
+        analysed(comfy, model, [clip(a, arc)], draws=draws, seed=seed)[2]
+        for draws, seed in ((0, 0), (8, 1), (8, 1), (8, 2))
+    )
+    assert one == again
+    assert one != other
+    assert one == pytest.approx(exact, abs=0.3)
+
+
+def test_each_frame_has_its_own_prompt(comfy: Comfy) -> None:
+    """One prompt a frame gives what a batch of prompts gives; too many or few are refused."""
+    a, b = both(comfy, comfy.model)
+    prompts = [comfy.encode(t) for t in (PROMPT_A, PROMPT_B)]
+    few = {"iterations": 0}
+    single = analysed(comfy, comfy.model, [a, b], positive=prompts, **few)[2]
+    together = clip(a, torch.cat([a["samples"], b["samples"]]))
+    joined = [[torch.cat([p[0][0] for p in prompts]), {}]]
+    batch = analysed(comfy, comfy.model, [together], positive=joined, **few)[2]
+    assert single == pytest.approx(batch, abs=1e-4)
+    same = analysed(comfy, comfy.model, [together], positive=prompts[0], **few)[2]
+    assert same != pytest.approx(batch, abs=1e-4)
+    with pytest.raises(ValueError, match="positive: expected one conditioning, or one for each of"):
+        analysed(comfy, comfy.model, [a, b, a], positive=prompts)
+    with pytest.raises(ValueError, match="positive: expected one prompt, or one for each of the 2"):
+        analysed(comfy, comfy.model, [together], positive=[[joined[0][0].repeat(2, 1, 1), {}]])
+
+
+def test_bad_input_is_named(comfy: Comfy) -> None:
+    a, b = both(comfy, comfy.model)
+    small = a | {"samples": torch.ones(1, 4, 4, 4)}
+    with pytest.raises(ValueError, match="latents: expected frames of one size"):
+        analysed(comfy, comfy.model, [a, small])
+    other = inverted(comfy, comfy.model, clean(comfy, 2), comfy.encode(""), LEVEL - 0.1)
+    with pytest.raises(ValueError, match="latents: expected frames at one noise level"):
+        analysed(comfy, comfy.model, [a, other])
+    _, latents, *_ = found(comfy, comfy.model, a, b, iterations=0)
+    changed = latents[0] | {"samples": latents[0]["samples"].clone()}
+    with pytest.raises(ValueError, match="came from a density path and were changed since"):
+        analysed(comfy, comfy.model, [changed])

@@ -1,0 +1,179 @@
+"""Prompts bent to an image, on ComfyUI's own models."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from .conftest import Comfy
+from .known import KINDS
+from .test_inversion import picture
+
+
+@pytest.fixture(autouse=True)
+def without_gradients() -> Iterator[None]:
+    """ComfyUI runs every node like this."""
+    with torch.inference_mode():
+        yield
+
+
+def image(comfy: Comfy, k: int = 5) -> tuple[dict[str, Any], str]:
+    shown, caption = picture(k)
+    return {"samples": comfy.vae.encode(shown)}, caption
+
+
+def bent(comfy: Comfy, model: Any, prompt: Any, latent: Any, steps: int, **changes: Any) -> Any:
+    chosen = {"learning_rate": 0.005, "seed": 0} | changes
+    execute = comfy.density_tools.GeodesicTextInversion.execute
+    return execute(model, prompt, latent, steps, **chosen)[0]
+
+
+def of_kind(comfy: Comfy, kind: str) -> Any:
+    """The small network, asked as if it predicted noise, velocity or flow."""
+    from comfy_extras import nodes_model_advanced as advanced
+
+    if kind == "v":
+        return advanced.ModelSamplingDiscrete().patch(comfy.model, "v_prediction", False)[0]
+    if kind == "flow":
+        return advanced.ModelSamplingSD3().patch(comfy.model, 3.0)[0]
+    return comfy.model
+
+
+def error(comfy: Comfy, model: Any, prompt: Any, latent: Any) -> float:
+    """How wrong the model's noise is, by fresh draws of noise at many times: mean square."""
+    from comfy_extras import nodes_custom_sampler as custom
+
+    space = model.get_model_object("model_sampling")
+    inside = comfy.model.model.process_latent_in(latent["samples"])
+    flow = bool(float(space.sigma_max) <= 1)
+    wrong = []
+    for k in range(24):
+        generator = torch.Generator().manual_seed(100 + k)
+        noise = torch.randn(inside.shape, generator=generator)
+        sigma = float(space.percent_to_sigma((k + 0.5) / 24))
+        x = (1 - sigma if flow else 1) * inside + sigma * noise
+        start = {"samples": comfy.model.model.process_latent_out(x / (1 - sigma if flow else 1))}
+        # One Euler step to 0 is what the model takes for the image.
+        sigmas = torch.tensor([sigma, 0.0])
+        guider = custom.BasicGuider.execute(model, prompt)[0]
+        sampler = custom.KSamplerSelect.execute("euler")[0]
+        none = custom.DisableNoise.execute()[0]
+        run = custom.SamplerCustomAdvanced.execute
+        denoised = run(none, guider, sampler, sigmas, start)[0]["samples"]
+        taken = comfy.model.model.process_latent_in(denoised)
+        share = 1 - sigma if flow else 1
+        wrong.append(float(((x - share * taken) / sigma - noise).square().mean()))
+    return sum(wrong) / len(wrong)
+
+
+def state_of(model: Any) -> str:
+    """A digest of all weights."""
+    digest = hashlib.sha256()
+    for name, value in model.model.state_dict().items():
+        digest.update(name.encode() + value.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def test_the_prompt_tells_more_of_the_image(comfy: Comfy) -> None:
+    """The noise error falls by a tenth and more, from a right and from a wrong description."""
+    latent, caption = image(comfy)
+    for text in (caption, "a small red circle on a white background"):
+        prompt = comfy.encode(text)
+        before = error(comfy, comfy.model, prompt, latent)
+        after = error(comfy, comfy.model, bent(comfy, comfy.model, prompt, latent, 60), latent)
+        print(f"{text!r}: {before:.4f} → {after:.4f}")
+        assert after < 0.9 * before
+
+
+def test_no_weight_of_the_model_changes(comfy: Comfy) -> None:
+    """Nor does what it draws, nor do its parameters keep gradients."""
+    latent, caption = image(comfy)
+    prompt = comfy.encode(caption)
+    before, drawn = state_of(comfy.model), comfy.sample(prompt, comfy.latent())
+    bent(comfy, comfy.model, prompt, latent, 2)
+    assert state_of(comfy.model) == before
+    assert torch.equal(comfy.sample(prompt, comfy.latent()), drawn)
+    assert all(p.grad is None for p in comfy.model.model.parameters())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_kind_of_model(comfy: Comfy, kind: str) -> None:
+    """Steps on noise-, velocity- and flow-predicting models move all rows and stay finite."""
+    latent, caption = image(comfy)
+    prompt = comfy.encode(caption)
+    out = bent(comfy, of_kind(comfy, kind), prompt, latent, 3)
+    moved = (out[0][0] - prompt[0][0]).abs()
+    assert bool((moved.amax(dim=2) > 0).all())
+    assert float(moved.max()) < 3 * 0.005 * 1.2 + 0.01
+    assert out[0][0].shape == prompt[0][0].shape
+
+
+def test_all_else_of_the_prompt_is_kept(comfy: Comfy) -> None:
+    """Its dictionary, its type, and the prompt that came in; several entries are all bent."""
+    latent, caption = image(comfy)
+    extras = {"pooled_output": torch.ones(1, 8), "start_percent": 0.0}
+    rows = comfy.encode(caption)[0][0]
+    kept = rows.clone()
+    out = bent(comfy, comfy.model, [[rows.half(), extras], [rows, {}]], latent, 1)
+    assert out[0][1] is extras
+    assert out[0][0].dtype == torch.float16
+    assert not torch.equal(out[1][0], rows)
+    assert torch.equal(rows, kept)
+    assert not out[1][0].requires_grad
+
+
+def test_a_seed_gives_one_prompt(comfy: Comfy) -> None:
+    latent, caption = image(comfy)
+    prompt = comfy.encode(caption)
+    one, again, other = (
+        bent(comfy, comfy.model, prompt, latent, 3, seed=seed)[0][0] for seed in (1, 1, 2)
+    )
+    torch.testing.assert_close(one, again, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(one, other, atol=1e-3)
+
+
+def test_without_a_learning_rate_nothing_moves(comfy: Comfy) -> None:
+    latent, caption = image(comfy)
+    prompt = comfy.encode(caption)
+    assert torch.equal(
+        bent(comfy, comfy.model, prompt, latent, 2, learning_rate=0.0)[0][0], prompt[0][0]
+    )
+
+
+def test_bad_input_is_named(comfy: Comfy) -> None:
+    latent, caption = image(comfy)
+    prompt = comfy.encode(caption)
+    two = {"samples": latent["samples"].repeat(2, 1, 1, 1)}
+    with pytest.raises(ValueError, match="latent: expected one image, got a batch of 2"):
+        bent(comfy, comfy.model, prompt, two, 1)
+    with pytest.raises(ValueError, match="latent: expected an encoded image"):
+        bent(comfy, comfy.model, prompt, comfy.latent(), 1)
+    rows: Tensor = prompt[0][0].repeat(2, 1, 1)
+    with pytest.raises(ValueError, match="conditioning: expected one prompt"):
+        bent(comfy, comfy.model, [[rows, {}]], latent, 1)
+    nan = comfy.model.clone()
+    nan.set_model_unet_function_wrapper(
+        lambda apply, a: apply(a["input"], a["timestep"], **a["c"]) * math.nan
+    )
+    with pytest.raises(ValueError, match="model: expected a finite loss"):
+        bent(comfy, nan, prompt, latent, 1)
+
+
+def test_running_out_of_memory_says_what_to_do(comfy: Comfy) -> None:
+    import comfy.model_management as management
+
+    latent, caption = image(comfy)
+    model = comfy.model.clone()
+
+    def full(_: Any, __: Any) -> None:
+        raise management.OOM_EXCEPTION("no room")
+
+    model.set_model_unet_function_wrapper(full)
+    with pytest.raises(RuntimeError, match=r"latent: bending a prompt .* Scale the image down"):
+        bent(comfy, model, comfy.encode(caption), latent, 1)
