@@ -103,18 +103,25 @@ def render_noise(
 
 
 def sample_custom(
-    graph: Graph, vae: Link, noise: Link, guider: Link, sampler: Link, sigmas: Link, latents: Link
+    graph: Graph,
+    vae: Link,
+    noise: Link,
+    guider: Link,
+    sampler: Link,
+    sigmas: Link,
+    latents: Link,
+    label: str = "",
 ) -> Link:
     sampled = graph.add(
         "SamplerCustomAdvanced",
-        "Render",
+        f"Render{label}",
         noise=noise,
         guider=guider,
         sampler=sampler,
         sigmas=sigmas,
         latent_image=latents,
     )
-    return graph.add("VAEDecode", "Decode", samples=sampled[0], vae=vae)[0]
+    return graph.add("VAEDecode", f"Decode{label}", samples=sampled[0], vae=vae)[0]
 
 
 def save_video(graph: Graph, s: Settings, images: Link, name: str) -> None:
@@ -172,3 +179,37 @@ def path_length(graph: Graph, s: Settings, images: Link, label: str = "") -> Nod
         frames_per_batch=16,
         download=False,
     )
+
+
+def shared_number(graph: Graph, title: str, value: int) -> Link:
+    """A number that several nodes share."""
+    return graph.add("PrimitiveInt", title, value=value)[0]
+
+
+def prompt_path(graph: Graph, s: Settings, common: Common, when: Link) -> tuple[Link, Link]:
+    """One conditioning and one latent for each frame."""
+    a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
+    scheduled = graph.add(
+        "GeodesicSchedule",
+        "One prompt per frame",
+        path=couple(graph, a, b, COUPLINGS[0])[0],
+        times=when,
+        latent=common.latent,
+        frames_per_batch=s.frames_per_batch,
+    )
+    return scheduled[0], scheduled[1]
+
+
+def encoded_photo(graph: Graph, s: Settings, common: Common, photo: str, letter: str) -> Link:
+    """A photo, cropped to the size of the frames, as a latent."""
+    loaded = graph.add("LoadImage", f"Photo {letter}", 260, image=photo)
+    scaled = graph.add(
+        "ImageScale",
+        f"Crop {letter}",
+        image=loaded[0],
+        upscale_method="lanczos",
+        width=s.size,
+        height=s.size,
+        crop="center",
+    )
+    return graph.add("VAEEncode", f"Encode {letter}", pixels=scaled[0], vae=common.vae)[0]

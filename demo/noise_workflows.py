@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from .building_blocks import (
-    COUPLINGS,
     GEOMETRY,
     PROMPTS,
     RENDER,
     RESULT,
-    Common,
-    cloud,
-    couple,
+    encoded_photo,
+    prompt_path,
     render_noise,
     sample_custom,
     save_video,
+    shared_number,
     start,
     times,
 )
@@ -46,11 +45,6 @@ def along(graph: Graph, path: Link, when: Link) -> Link:
     return node[0]
 
 
-def number(graph: Graph, title: str, value: int) -> Link:
-    """A number that several nodes share."""
-    return graph.add("PrimitiveInt", title, value=value)[0]
-
-
 def empty_frames(graph: Graph, s: Settings, count: Link) -> Link:
     """As many empty latents as frames, in batches."""
     latents = graph.add(
@@ -76,7 +70,7 @@ def seed_travel(s: Settings) -> Graph:
     graph.begin_group("2. Four seeds, as a loop", GEOMETRY)
     path = keyframes(graph, [s.seed + k for k in range(4)])
     graph.begin_group("3. Noise of every frame", GEOMETRY)
-    frames = number(graph, "Number of frames", 2 * s.frames)
+    frames = shared_number(graph, "Number of frames", 2 * s.frames)
     noise = along(graph, path, times(graph, frames, ending="loop"))
     graph.begin_group("4. Render", RENDER)
     latents = empty_frames(graph, s, frames)
@@ -102,20 +96,6 @@ def prompt_and_seed_travel(s: Settings) -> Graph:
     return graph
 
 
-def prompt_path(graph: Graph, s: Settings, common: Common, when: Link) -> tuple[Link, Link]:
-    """One conditioning and one latent for each frame."""
-    a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
-    scheduled = graph.add(
-        "GeodesicSchedule",
-        "One prompt per frame",
-        path=couple(graph, a, b, COUPLINGS[0])[0],
-        times=when,
-        latent=common.latent,
-        frames_per_batch=s.frames_per_batch,
-    )
-    return scheduled[0], scheduled[1]
-
-
 def noise_grid(s: Settings) -> Graph:
     """One prompt on a plane through the space of five seeds, as one contact sheet."""
     graph = Graph()
@@ -123,7 +103,7 @@ def noise_grid(s: Settings) -> Graph:
     graph.begin_group("2. Five seeds, numbered 0 to 4", GEOMETRY)
     path = keyframes(graph, [s.seed + k for k in range(5)])
     graph.begin_group("3. A plane: axes 1, 2 or 3, 4", GEOMETRY)
-    columns = number(graph, "Columns", 5)
+    columns = shared_number(graph, "Columns", 5)
     grid = graph.add(
         "GeodesicNoiseGrid",
         "The first seed in the middle",
@@ -159,7 +139,7 @@ def photo_to_photo(s: Settings) -> Graph:
     """
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b], guided=False)
-    steps = number(graph, "Steps, both ways", s.inversion_steps)
+    steps = shared_number(graph, "Steps, both ways", s.inversion_steps)
     noises = []
     for letter, prompt, photo in zip("AB", common.prompts, s.photos, strict=True):
         graph.begin_group(f"2{letter.lower()}. Choose photo {letter}, describe it in 1", PROMPTS)
@@ -191,18 +171,3 @@ def photo_to_photo(s: Settings) -> Graph:
     graph.begin_group("6. Video", RESULT)
     save_video(graph, s, images, "photo_to_photo")
     return graph
-
-
-def encoded_photo(graph: Graph, s: Settings, common: Common, photo: str, letter: str) -> Link:
-    """A photo, cropped to the size of the frames, as a latent."""
-    loaded = graph.add("LoadImage", f"Photo {letter}", 260, image=photo)
-    scaled = graph.add(
-        "ImageScale",
-        f"Crop {letter}",
-        image=loaded[0],
-        upscale_method="lanczos",
-        width=s.size,
-        height=s.size,
-        crop="center",
-    )
-    return graph.add("VAEEncode", f"Encode {letter}", pixels=scaled[0], vae=common.vae)[0]

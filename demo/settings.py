@@ -28,6 +28,12 @@ class Settings:
     # ComfyUI's own example picture, for want of two; and steps of an inversion and back.
     photos: tuple[str, str] = ("example.png", "example.png")
     inversion_steps: int = 50
+    # What images should be kept away from, and how hard (arXiv 2504.06675, section 5).
+    artefacts: str = "double exposure, ghosting, blurry, distorted, low detail"
+    strength: float = 0.002
+    levels: int = 4
+    iterations: int = 100
+    bending_steps: int = 500
 
 
 # What the small checkpoint of this repository was made for: 64 pixels, its own words.
@@ -42,6 +48,10 @@ SMALL_SETTINGS = Settings(
     frames=24,
     cfg=4.0,
     photos=("geodesic_scene_a.png", "geodesic_scene_b.png"),
+    artefacts="",
+    # 64 times fewer latent values than SD1.5 has, so that much more for the same bend.
+    strength=0.1,
+    bending_steps=200,
 )
 # A prompt that leaves place, size and background to the seed, so that seeds can be told apart.
 SEED_SETTINGS = replace(

@@ -24,6 +24,7 @@ from .building_blocks import (
     start,
     times,
 )
+from .density_workflows import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
 from .environment import ROOT
 from .graph import Graph, Link
 from .noise_workflows import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
@@ -122,6 +123,9 @@ WORKFLOWS: dict[str, Callable[[Settings], Graph]] = {
     "prompt_and_seed_travel": prompt_and_seed_travel,
     "noise_grid": noise_grid,
     "photo_to_photo": photo_to_photo,
+    "image_to_image_geodesic": image_to_image_geodesic,
+    "extrapolate": extrapolate,
+    "is_this_clip_a_geodesic": is_this_clip_a_geodesic,
 }
 
 

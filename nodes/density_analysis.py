@@ -16,7 +16,7 @@ from ..geometry.density.curve import Curve
 from .evaluation import Evaluator, evaluate
 from .frames import Prompts
 from .inversion import invert
-from .model_score import Asked, preview
+from .model_score import TRUE_SCORE, Asked, preview
 from .noise_path import NOISE_LEVEL, SIGMA
 from .noised import NOISED, NoiseLevel, check_noise, check_one_prompt, level_of
 
@@ -42,9 +42,10 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """log density [F] relative to the first frame, log length, and mean ‖G‖ of the variants.
+    """log density [F] relative to the first frame and log length, by the true score.
 
-    norms, lengths: by variant; norms are empty where there are fewer than three places to be.
+    norms, lengths: mean ‖G‖ and log length by variant, by the chosen score; empty where there are
+    fewer than three places to be.
     """
 
     log_density: np.ndarray
@@ -78,25 +79,22 @@ class Analysis:
     def table(self) -> str:
         """Markdown."""
         s = self.settings
-        lines = [
-            f"{len(self.log_density)} frames at noise level {self.level.share:g} "
-            f"(sigma {self.level.sigma:.3f}); {s.score}, "
-            + (f"mean of {s.draws} draws" if s.draws else "at the frames themselves")
-            + f"; strength a = {s.strength:g}.",
-            "",
-            "| path | mean norm of G | log geodesic distance |",
-            "|---|---|---|",
-            *(
-                f"| {name} | {self.norms[name]:.4g} | {self.lengths[name]:.4f} |"
-                for name in self.norms
-            ),
+        draws = f"mean of {s.draws} draws" if s.draws else "at the frames themselves"
+        rows = [
+            f"| {name} | {self.norms[name]:.4g} | {self.lengths[name]:.4f} |" for name in self.norms
         ]
-        if not self.norms:
-            lines.append(f"| {GIVEN} | (three frames are needed) | {self.log_length:.4f} |")
-        lines += [
+        lowest = int(self.log_density.argmin())
+        lines = [
+            f"{len(self.log_density)} frames at noise level {self.level.share:g} (sigma "
+            f"{self.level.sigma:.3f}); strength a = {s.strength:g}; scores: {draws}.",
             "",
-            f"Log density of the last frame relative to the first: {self.log_density[-1]:.3f}; "
-            f"lowest {self.log_density.min():.3f} at frame {int(self.log_density.argmin()) + 1}.",
+            f"Log geodesic distance: {self.log_length:.4f}. Log density of the last frame "
+            f"relative to the first: {self.log_density[-1]:.3f}; lowest "
+            f"{self.log_density[lowest]:.3f} at frame {lowest + 1}.",
+            "",
+            f"| path | mean norm of G, by {s.score} | log length, by {s.score} |",
+            "|---|---|---|",
+            *(rows or ["| given | needs three frames that differ | |"]),
             "",
             self.verdict,
         ]
@@ -120,33 +118,34 @@ def analyse(
     kept = moving(curve)
 
     def work(evaluator: Evaluator) -> Analysis:
-        prepared = [evaluator.prepared(part) for part in cut(prompts, evaluator)]
-        some = [evaluator.prepared(part) for part in cut(pick(prompts, kept[1:-1]), evaluator)]
+        every = [evaluator.prepared(part) for part in cut(prompts, evaluator)]
         away = [evaluator.prepared(Prompts(0, 1, negative))]
-        asked = Asked(evaluator, model, level, settings.score, settings.seed, jittered=True)
-        report = preview(model, evaluator)
+        true = Asked(evaluator, model, level, TRUE_SCORE, settings.seed, jittered=True)
         whole = replace(curve, knots=curve.knots.to(evaluator.device))
-        along = averaged(asked, prepared, away, settings.draws)(whole.knots)
-        log_density = measure.relative_log_density(whole.knots, along)
+        scores = averaged(true, every, away, settings.draws)(whole.knots)
+        log_density = measure.relative_log_density(whole.knots, scores)
         length = measure.log_length(whole.knots, log_density, settings.strength)
         found = Analysis(log_density, length, {}, {}, level, settings)
         if len(kept) < 3:
             return found
-        inner = averaged(asked, some, away, settings.draws)
-        ends = along[[kept[0], kept[-1]]]
+        asked = replace(true, score=settings.score)
         path = replace(whole, knots=whole.knots[kept])
+        beside = [evaluator.prepared(part) for part in cut(pick(prompts, kept), evaluator)]
+        between = [evaluator.prepared(part) for part in cut(pick(prompts, kept[1:-1]), evaluator)]
+        report = preview(model, evaluator)
         variants = {
             GIVEN: path,
-            OPTIMISED: optimised(path, asked, some, away, settings, report),
+            OPTIMISED: optimised(path, asked, between, away, settings, report),
             PERTURBED: measure.perturbed(path, settings.perturbation, settings.seed),
             SMOOTHED: measure.smoothed(path, settings.smoothing),
         }
+        ask = averaged(asked, beside, away, settings.draws)
         norms, lengths = {}, {}
         for name, one in variants.items():
-            s = inner(one.inner)
-            scale = settings.strength or 1.0
-            norms[name] = residual(one, s, settings.strength).mean_norm / scale
-            density = measure.relative_log_density(one.knots, torch.cat([ends[:1], s, ends[1:]]))
+            s = ask(one.knots)
+            rest = residual(one, s[1:-1], settings.strength)
+            norms[name] = rest.mean_norm / (settings.strength or 1.0)
+            density = measure.relative_log_density(one.knots, s)
             lengths[name] = measure.log_length(one.knots, density, settings.strength)
         return replace(found, norms=norms, lengths=lengths)
 

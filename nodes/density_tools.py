@@ -18,7 +18,7 @@ from .density_inputs import (
     score_input,
     strength_input,
 )
-from .model_score import TRUE_SCORE
+from .model_score import NOISE_DIFFERENCE
 from .sockets import DENSITY, seed_input
 from .text import show_text
 from .text_inversion import bend
@@ -83,7 +83,7 @@ class GeodesicDensityAnalysis(io.ComfyNode):
                     optional=True,
                     tooltip="Steps of the optimised path.",
                 ),
-                score_input(TRUE_SCORE, optional=True),
+                score_input(NOISE_DIFFERENCE, optional=True),
             ],
             outputs=[
                 io.Image.Output("chart", "chart", tooltip="Density, and the gradient norms."),
@@ -108,7 +108,7 @@ class GeodesicDensityAnalysis(io.ComfyNode):
         seed: list[int],
         strength: Sequence[float] = (0.002,),
         iterations: Sequence[int] = (50,),
-        score: Sequence[str] = (TRUE_SCORE,),
+        score: Sequence[str] = (NOISE_DIFFERENCE,),
     ) -> io.NodeOutput:
         settings = density_analysis.Settings(
             draws[0], perturbation[0], smoothing[0], seed[0], strength[0], iterations[0], score[0]

@@ -12,7 +12,6 @@ import math
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 from torch import Tensor
 
 from .curve import Curve
@@ -28,6 +27,8 @@ def relative_log_density(knots: Tensor, scores: Tensor) -> np.ndarray:
 
 def log_length(knots: Tensor, log_density: np.ndarray, strength: float) -> float:
     """log ∫ ‖γ'‖ p̃^(−a) dt for log p̃ [n+1] at the knots; −inf for a curve that stands still."""
+    from scipy.special import logsumexp
+
     steps = (knots[1:] - knots[:-1]).double().norm(dim=1).cpu().numpy()
     weight = -strength * np.asarray(log_density)
     mean = np.logaddexp(weight[1:], weight[:-1]) - math.log(2)

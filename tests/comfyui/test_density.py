@@ -295,7 +295,8 @@ def test_extrapolation_goes_on_with_the_same_speed(comfy: Comfy) -> None:
     model = known(comfy, "eps", spread())
     a, b = both(comfy, model)
     state = found(comfy, model, a, b, strength=0.0, frames=5)[4]
-    theta = math.acos(float(torch.cosine_similarity(*(x["samples"].flatten() for x in (a, b)), 0)))
+    between = torch.cosine_similarity(a["samples"].flatten(), b["samples"].flatten(), dim=0)
+    theta = math.acos(float(between))
     for direction, end, other in (
         ("past the end", b, a),
         ("back past the start", a, b),

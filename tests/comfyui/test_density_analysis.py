@@ -137,7 +137,7 @@ def test_two_frames_have_a_density_and_no_gradient(comfy: Comfy) -> None:
     model = known(comfy, "eps", spread())
     a, b = both(comfy, model)
     chart, table, distance = analysed(comfy, model, [a, b])
-    assert "three frames are needed" in table
+    assert "needs three frames" in table
     assert "can be asked of three frames or more" in table
     assert math.isfinite(distance)
     assert chart.shape[3] == 3

@@ -1,0 +1,264 @@
+"""The example workflows that follow the model's probability density."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .building_blocks import (
+    COUPLINGS,
+    GEOMETRY,
+    PROMPTS,
+    RENDER,
+    RESULT,
+    Common,
+    cloud,
+    couple,
+    encoded_photo,
+    path_length,
+    prompt_path,
+    sample_custom,
+    save_video,
+    shared_number,
+    start,
+    times,
+)
+from .graph import Graph, Link, Node
+from .settings import Settings
+
+# Batches as large as a path can be: all frames at once.
+ALL = 4096
+
+
+def invert(
+    graph: Graph, common: Common, prompt: Link, latent: Link, steps: Link, level: Link, of: str
+) -> Link:
+    inverted = graph.add(
+        "GeodesicInvert",
+        f"Invert {of}",
+        40,
+        model=common.model,
+        conditioning=prompt,
+        latent=latent,
+        steps=steps,
+        noise_level=level,
+        refinements=1,
+    )
+    return inverted[0]
+
+
+def shared(graph: Graph, s: Settings) -> tuple[Link, Link]:
+    """Steps and noise level: of the inversion, and of the render that goes back."""
+    steps = shared_number(graph, "Steps, both ways", round(s.inversion_steps * 0.6))
+    return steps, graph.add("PrimitiveFloat", "Noise level, both ways", value=0.6)[0]
+
+
+def density_path(
+    graph: Graph, s: Settings, common: Common, prompts: list[Link], latents: list[Link]
+) -> Node:
+    a, b = (cloud(graph, p, letter) for p, letter in zip(prompts, "AB", strict=True))
+    return graph.add(
+        "GeodesicDensityPath",
+        "Through likely images",
+        260,
+        model=common.model,
+        path=couple(graph, a, b, COUPLINGS[0])[0],
+        negative=common.negative,
+        latent_a=latents[0],
+        latent_b=latents[1],
+        frames=17,
+        strength=s.strength,
+        levels=s.levels,
+        iterations=s.iterations,
+        learning_rate=0.1,
+        score="noise difference",
+        seed=0,
+        frames_per_batch=s.frames_per_batch,
+    )
+
+
+def render_from(
+    graph: Graph,
+    common: Common,
+    positive: Link,
+    latents: Link,
+    steps: Link,
+    level: Link,
+    label: str = "",
+) -> Link:
+    """From the noise level down, without guidance, as the images went up; returns the images."""
+    guider = graph.add(
+        "BasicGuider", f"No guidance{label}", model=common.model, conditioning=positive
+    )
+    sampler = graph.add("KSamplerSelect", f"Sampler{label}", sampler_name="euler")
+    sigmas = graph.add(
+        "BasicScheduler",
+        f"Steps{label}",
+        model=common.model,
+        scheduler="normal",
+        steps=steps,
+        denoise=level,
+    )
+    noise = graph.add("DisableNoise", f"Nothing is added{label}")
+    return sample_custom(
+        graph, common.vae, noise[0], guider[0], sampler[0], sigmas[0], latents, label
+    )
+
+
+def image_to_image_geodesic(s: Settings) -> Graph:
+    """Two photos, each with a prompt bent to it; a density path, measured, at an even pace."""
+    graph = Graph()
+    s = replace(s, negative=s.artefacts)
+    common = start(graph, s, [s.prompt_a, s.prompt_b], with_size=False)
+    steps, level = shared(graph, s)
+    bent, latents = [], []
+    for letter, prompt, photo in zip("AB", common.prompts, s.photos, strict=True):
+        graph.begin_group(f"2{letter.lower()}. Choose photo {letter}, describe it in 1", PROMPTS)
+        latent = encoded_photo(graph, s, common, photo, letter)
+        bend = graph.add(
+            "GeodesicTextInversion",
+            f"Bend prompt {letter} to photo {letter}",
+            40,
+            model=common.model,
+            conditioning=prompt,
+            latent=latent,
+            steps=s.bending_steps,
+            learning_rate=0.005,
+            seed=0,
+        )
+        bent.append(bend[0])
+        of = f"photo {letter}"
+        latents.append(invert(graph, common, bend[0], latent, steps, level, of))
+    graph.begin_group("3. The path", GEOMETRY)
+    path = density_path(graph, s, common, bent, latents)
+    graph.begin_group("4. Coarse pass, measured", RENDER)
+    coarse = render_from(graph, common, path[0], path[1], steps, level, ", coarse")
+    measured = path_length(graph, s, coarse)
+    graph.begin_group("5. Even pace", GEOMETRY)
+    even = graph.add(
+        "GeodesicRetime",
+        "Constant perceptual speed",
+        times=path[2],
+        steps=measured[3],
+        frames=2 * s.frames,
+    )
+    frames = graph.add(
+        "GeodesicDensityFrames",
+        "The same path at these times",
+        state=path[4],
+        times=even[0],
+        frames_per_batch=s.frames_per_batch,
+    )
+    graph.begin_group("6. Dense pass", RENDER)
+    dense = render_from(graph, common, frames[0], frames[1], steps, level)
+    graph.begin_group("7. Video", RESULT)
+    save_video(graph, s, dense, "image_to_image_geodesic")
+    return graph
+
+
+def drawn_image(graph: Graph, s: Settings, common: Common, prompt: Link, letter: str) -> Link:
+    """An image of a prompt, as a latent."""
+    sampled = graph.add(
+        "KSampler",
+        f"Image {letter}",
+        model=common.model,
+        seed=s.seed,
+        steps=s.steps,
+        cfg=s.cfg,
+        sampler_name="dpmpp_2m",
+        scheduler="karras",
+        positive=prompt,
+        negative=common.negative,
+        latent_image=common.latent,
+        denoise=1.0,
+    )
+    image = graph.add("VAEDecode", f"Decode {letter}", samples=sampled[0], vae=common.vae)
+    graph.add("PreviewImage", f"Look at {letter}", 200, images=image[0])
+    return sampled[0]
+
+
+def extrapolate(s: Settings) -> Graph:
+    """Two images of one seed; the density path from A to B, and on past B."""
+    graph = Graph()
+    s = replace(s, negative=s.artefacts)
+    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    steps, level = shared(graph, s)
+    latents = []
+    for letter, prompt in zip("AB", common.prompts, strict=True):
+        graph.begin_group(f"2{letter.lower()}. Image {letter}", RENDER)
+        image = drawn_image(graph, s, common, prompt, letter)
+        of = f"image {letter}"
+        latents.append(invert(graph, common, prompt, image, steps, level, of))
+    graph.begin_group("3. From A to B", GEOMETRY)
+    path = density_path(graph, s, common, common.prompts, latents)
+    graph.begin_group("4. On past B", GEOMETRY)
+    beyond = graph.add(
+        "GeodesicDensityExtrapolate",
+        "On past B",
+        40,
+        model=common.model,
+        state=path[4],
+        negative=common.negative,
+        frames=8,
+        distance=0.5,
+        steps=16,
+        seed=0,
+        direction="past the end",
+        frames_per_batch=s.frames_per_batch,
+    )
+    graph.begin_group("5. Render A to B", RENDER)
+    there = render_from(graph, common, path[0], path[1], steps, level, ", A to B")
+    graph.begin_group("6. Render what follows", RENDER)
+    after = render_from(graph, common, beyond[0], beyond[1], steps, level, ", past B")
+    graph.begin_group("7. Video", RESULT)
+    first, last = (
+        graph.add("RebatchImages", title, images=images, batch_size=ALL)[0]
+        for title, images in (("Frames to B", there), ("Frames past B", after))
+    )
+    joined = graph.add("ImageBatch", "One after the other", image1=first, image2=last)
+    save_video(graph, s, joined[0], "extrapolate")
+    return graph
+
+
+def is_this_clip_a_geodesic(s: Settings) -> Graph:
+    """A clip (here a prompt morph), encoded again, and its analysis."""
+    graph = Graph()
+    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    graph.begin_group("2. A clip; instead: Load Video", RENDER)
+    positive, latents = prompt_path(graph, s, common, times(graph, 9))
+    sampled = graph.add(
+        "KSampler",
+        "Render",
+        model=common.model,
+        seed=s.seed,
+        steps=s.steps,
+        cfg=s.cfg,
+        sampler_name="dpmpp_2m",
+        scheduler="karras",
+        positive=positive,
+        negative=common.negative,
+        latent_image=latents,
+        denoise=1.0,
+    )
+    images = graph.add("VAEDecode", "Decode", samples=sampled[0], vae=common.vae)
+    graph.add("PreviewImage", "The clip", 200, images=images[0])
+    graph.begin_group("3. Its frames as latents", GEOMETRY)
+    encoded = graph.add("VAEEncode", "Encode", pixels=images[0], vae=common.vae)
+    graph.begin_group("4. Is it a geodesic?", RESULT)
+    analysis = graph.add(
+        "GeodesicDensityAnalysis",
+        "Is it a geodesic?",
+        320,
+        model=common.model,
+        positive=positive,
+        negative=common.negative,
+        latents=encoded[0],
+        draws=4,
+        perturbation=0.1,
+        smoothing=1.0,
+        seed=0,
+        strength=s.strength,
+        iterations=50,
+        score="noise difference",
+    )
+    graph.add("PreviewAny", "Table", 200, source=analysis[1])
+    return graph
