@@ -38,6 +38,10 @@ CHOICES: dict[str, dict[str, Any]] = {
     "ImageScale": {"width": SIZE, "height": SIZE},
     "Photo A": {"image": SMALL_SETTINGS.photos[0]},
     "Photo B": {"image": SMALL_SETTINGS.photos[1]},
+    "GeodesicTextInversion": {"steps": 5},
+    "GeodesicDensityPath": {"frames": FRAMES, "levels": 2, "iterations": 3, "strength": 0.1},
+    "GeodesicDensityExtrapolate": {"frames": 2, "steps": 2},
+    "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.1},
 }
 # A first prompt of its own for each: a node whose result is cached from another file shows nothing.
 PROMPT_A = {
@@ -48,6 +52,9 @@ PROMPT_A = {
     "prompt_and_seed_travel": "a green triangle",
     "noise_grid": "a pink star",
     "photo_to_photo": SMALL_SETTINGS.prompt_a + ", middle",
+    "image_to_image_geodesic": SMALL_SETTINGS.prompt_a + ", in the middle",
+    "extrapolate": "a large red triangle on a white background",
+    "is_this_clip_a_geodesic": "a large green ring on a pink background",
 }
 VIDEO_FRAMES = {
     "two_prompt_morph": FRAMES,
@@ -55,6 +62,8 @@ VIDEO_FRAMES = {
     "seed_travel": FRAMES,
     "prompt_and_seed_travel": FRAMES,
     "photo_to_photo": FRAMES,
+    "image_to_image_geodesic": 2 * FRAMES,
+    "extrapolate": FRAMES + 2,
 }
 CHARTS = {
     "two_prompt_morph": 1,
@@ -62,6 +71,9 @@ CHARTS = {
     "keyframes_constant_speed": 3,
     "prompt_and_seed_travel": 1,
     "photo_to_photo": 1,
+    "image_to_image_geodesic": 3,
+    "extrapolate": 2,
+    "is_this_clip_a_geodesic": 2,
 }
 
 
@@ -121,6 +133,8 @@ def test_a_workflow_runs_from_the_page(
         check_player(interface)
     elif name == "noise_grid":
         check_sheet(server, entry["outputs"][graph.find("Save")])
+    elif name == "is_this_clip_a_geodesic":
+        check_table(entry["outputs"][graph.find("Table")])
     else:
         check_frames(server, graph, entry["outputs"])
     assert ours(interface.errors, native_errors) == []
@@ -128,8 +142,12 @@ def test_a_workflow_runs_from_the_page(
 
 def check_charts(server: Server, graph: Any, outputs: dict[str, Any], count: int) -> None:
     """Every chart node shows one picture that is not blank."""
-    nodes = ("GeodesicCouple", "GeodesicPathLength", "GeodesicCompare")
-    charts = [outputs[str(node.id)]["images"] for node in graph.nodes if node.type in nodes]
+    nodes = {"Couple", "PathLength", "Compare", "DensityPath", "DensityAnalysis"}
+    charts = [
+        outputs[str(node.id)]["images"]
+        for node in graph.nodes
+        if node.type.removeprefix("Geodesic") in nodes
+    ]
     assert len(charts) == count
     for (file,) in charts:
         picture = np.array(Image.open(io.BytesIO(server.fetch(file))))
@@ -143,6 +161,13 @@ def check_frames(server: Server, graph: Any, outputs: dict[str, Any]) -> None:
         files = outputs[graph.find(f"Frames: {method}")]["images"]
         sizes = [Image.open(io.BytesIO(server.fetch(file))).size for file in files]
         assert sizes == [(SIZE, SIZE)] * FRAMES
+
+
+def check_table(output: dict[str, Any]) -> None:
+    """The analysis of all nine frames, with a verdict."""
+    (table,) = output["text"]
+    assert table.startswith("9 frames at noise level 0.6")
+    assert "eodesic: its gradient norm is" in table
 
 
 def check_sheet(server: Server, output: dict[str, Any]) -> None:

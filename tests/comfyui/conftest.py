@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from demo import backbone
 from demo.environment import BASE
@@ -96,3 +97,12 @@ def comfy() -> Comfy:
         clip,
         vae,
     )
+
+
+@pytest.fixture(scope="session")
+def pair(comfy: Comfy) -> tuple[Any, Any]:
+    """Two latents inverted on the small checkpoint, half way up in noise."""
+    from .densities import both
+
+    with torch.inference_mode():
+        return both(comfy, comfy.model)

@@ -14,12 +14,20 @@ from geometry.density.boundary import solve
 from geometry.density.curve import line
 from geometry.density.score import Level
 
-from .conftest import PROMPT_A, PROMPT_B, Comfy
+from .conftest import PROMPT_A, Comfy
+from .densities import (
+    DIFFERENCE,
+    TRUE,
+    both,
+    clean,
+    found,
+    inverted,
+    prompts,
+    rendered,
+    spread,
+)
 from .known import KINDS, known
 from .test_inversion import picture, psnr
-
-STEPS, LEVEL = 30, 0.6
-TRUE, DIFFERENCE = "true score", "noise difference"
 
 
 @pytest.fixture(autouse=True)
@@ -27,73 +35,6 @@ def without_gradients() -> Iterator[None]:
     """ComfyUI runs every node like this."""
     with torch.inference_mode():
         yield
-
-
-def spread() -> Tensor:
-    """Standard deviations of a density that is not round, so that its geodesics bend."""
-    return 0.2 + 1.5 * torch.rand(4, 8, 8, generator=torch.Generator().manual_seed(5))
-
-
-def clean(comfy: Comfy, seed: int, scale: float = 0.7) -> dict[str, Any]:
-    x = scale * torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
-    return {"samples": comfy.model.model.process_latent_out(x)}
-
-
-def inverted(comfy: Comfy, model: Any, latent: Any, prompt: Any, level: float = LEVEL) -> Any:
-    return comfy.noise.GeodesicInvert.execute(model, prompt, latent, STEPS, level, 1)[0]
-
-
-def prompts(comfy: Comfy, a: str = PROMPT_A, b: str = PROMPT_B) -> Any:
-    """A path from prompt to prompt."""
-    clouds = [comfy.prompt.GeodesicPointCloud.execute(comfy.encode(t))[0] for t in (a, b)]
-    return comfy.prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
-
-
-SETTINGS: dict[str, Any] = {
-    "frames": 5,
-    "strength": 0.02,
-    "levels": 3,
-    "iterations": 20,
-    "learning_rate": 1.0,
-    "score": TRUE,
-    "seed": 0,
-}
-
-
-def found(comfy: Comfy, model: Any, a: Any, b: Any, **changes: Any) -> Any:
-    """The outputs of Density Path."""
-    chosen = SETTINGS | changes
-    path = chosen.pop("path", None) or prompts(comfy)
-    negative = chosen.pop("negative", None) or comfy.encode("")
-    return comfy.density.GeodesicDensityPath.execute(model, path, negative, a, b, **chosen)
-
-
-def both(comfy: Comfy, model: Any, level: float = LEVEL) -> tuple[Any, Any]:
-    """Two inverted latents."""
-    a, b = (inverted(comfy, model, clean(comfy, seed), comfy.encode(""), level) for seed in (1, 2))
-    return a, b
-
-
-@pytest.fixture(scope="module")
-def pair(comfy: Comfy) -> tuple[Any, Any]:
-    """Two latents inverted on the small checkpoint."""
-    with torch.inference_mode():
-        return both(comfy, comfy.model)
-
-
-def rendered(model: Any, positives: Any, latents: Any, level: float = LEVEL) -> Tensor:
-    """The frames through the native sampler, without guidance and noise: latents [F, ...]."""
-    from comfy_extras import nodes_custom_sampler as custom
-
-    sigmas = custom.BasicScheduler.execute(model, "normal", STEPS, level)[0]
-    sampler = custom.KSamplerSelect.execute("euler")[0]
-    noise = custom.DisableNoise.execute()[0]
-    frames = []
-    for positive, latent in zip(positives, latents, strict=True):
-        guider = custom.BasicGuider.execute(model, positive)[0]
-        run = custom.SamplerCustomAdvanced.execute
-        frames.append(run(noise, guider, sampler, sigmas, latent)[0]["samples"])
-    return torch.cat(frames)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -162,7 +103,9 @@ def test_a_seed_gives_one_path(comfy: Comfy, pair: tuple[Any, Any], score: str) 
     """Two runs agree; another seed is another path where noise is drawn."""
     a, b = pair
     one, again, other = (
-        found(comfy, comfy.model, a, b, seed=seed, score=score, iterations=4)[4].curve.knots
+        found(comfy, comfy.model, a, b, seed=seed, score=score, levels=2, iterations=3)[
+            4
+        ].curve.knots
         for seed in (1, 1, 2)
     )
     torch.testing.assert_close(one, again, rtol=1e-5, atol=1e-5)
@@ -171,12 +114,9 @@ def test_a_seed_gives_one_path(comfy: Comfy, pair: tuple[Any, Any], score: str) 
 
 def test_it_finds_denser_places(comfy: Comfy, pair: tuple[Any, Any]) -> None:
     """On the small checkpoint: the true density along the path is above that of the great arc."""
-    a, b = pair
-    chart = found(comfy, comfy.model, a, b, strength=0.01, iterations=30)[3]
-    assert chart.shape[0] == 1
-    search = comfy.density.Search(0.01, 3, 30, 1.0, TRUE, 0)
+    search = comfy.density.Search(0.01, 3, 12, 3.0, TRUE, 0)
     paths = comfy.density.as_paths(prompts(comfy))
-    result = comfy.density.find(comfy.model, paths, comfy.encode(""), (a, b), search)
+    result = comfy.density.find(comfy.model, paths, comfy.encode(""), pair, search)
     assert float(result.log_density.mean()) > float(result.log_density_of_arc.mean()) + 1
     assert result.history[0][-1] < result.history[0][0]
 

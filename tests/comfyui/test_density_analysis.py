@@ -14,8 +14,8 @@ from torch import Tensor
 from geometry.density.curve import line
 
 from .conftest import PROMPT_A, PROMPT_B, Comfy
+from .densities import LEVEL, both, clean, found, inverted, spread
 from .known import KINDS, known
-from .test_density import LEVEL, both, clean, found, inverted, spread
 
 
 @pytest.fixture(autouse=True)
@@ -114,9 +114,9 @@ def test_the_optimised_path_is_shorter(comfy: Comfy) -> None:
     assert lengths["given"] == pytest.approx(log_distance, abs=1e-3)
 
 
-def test_all_three_kinds_of_latents(comfy: Comfy) -> None:
+def test_all_three_kinds_of_latents(comfy: Comfy, pair: tuple[Any, Any]) -> None:
     """From a density path, from Invert Image, and from VAE Encode, which are inverted here."""
-    a, b = both(comfy, comfy.model)
+    a, b = pair
     positives, latents, *_ = found(
         comfy, comfy.model, a, b, frames=5, iterations=0, frames_per_batch=3
     )
@@ -176,9 +176,9 @@ def test_draws_average_to_the_same(comfy: Comfy) -> None:
     assert one == pytest.approx(exact, abs=0.3)
 
 
-def test_each_frame_has_its_own_prompt(comfy: Comfy) -> None:
+def test_each_frame_has_its_own_prompt(comfy: Comfy, pair: tuple[Any, Any]) -> None:
     """One prompt a frame gives what a batch of prompts gives; too many or few are refused."""
-    a, b = both(comfy, comfy.model)
+    a, b = pair
     prompts = [comfy.encode(t) for t in (PROMPT_A, PROMPT_B)]
     few = {"iterations": 0}
     single = analysed(comfy, comfy.model, [a, b], positive=prompts, **few)[2]
@@ -194,8 +194,8 @@ def test_each_frame_has_its_own_prompt(comfy: Comfy) -> None:
         analysed(comfy, comfy.model, [together], positive=[[joined[0][0].repeat(2, 1, 1), {}]])
 
 
-def test_bad_input_is_named(comfy: Comfy) -> None:
-    a, b = both(comfy, comfy.model)
+def test_bad_input_is_named(comfy: Comfy, pair: tuple[Any, Any]) -> None:
+    a, b = pair
     small = a | {"samples": torch.ones(1, 4, 4, 4)}
     with pytest.raises(ValueError, match="latents: expected frames of one size"):
         analysed(comfy, comfy.model, [a, small])

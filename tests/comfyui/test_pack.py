@@ -123,7 +123,7 @@ print(count, seconds, sorted(roots & set({LAZY!r})), sep="|")
     count, seconds, heavy = done.stdout.splitlines()[-1].split("|")
     with capsys.disabled():
         print(f"\nthe pack loads in {float(seconds) * 1000:.0f} ms over ComfyUI (budget 200 ms)")
-    assert int(count) == 17
+    assert int(count) == 22
     assert heavy == "[]"
 
 
@@ -135,6 +135,7 @@ sys.path.insert(0, {str(ROOT / ".comfyui" / "base" / "custom_nodes")!r})
 import geodesic_morph
 from geodesic_morph.geometry import barycenter, cloud, coupling, extras, gaussian, legs, nao, path
 from geodesic_morph.geometry import perceptual, times
+from geodesic_morph.geometry.density import boundary, curve, initial, measure, score
 print(sorted({{n.split(".")[0] for n in sys.modules}} & set({(*LAZY, "comfy", "folder_paths")!r})))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,0 +1,85 @@
+"""Density workflows through the real server: photos that come back, progress, cancelling."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo import photos
+from demo.density_workflows import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
+from demo.environment import BASE
+from demo.server import Server
+from demo.settings import SMALL_SETTINGS
+
+from .test_noise_server import cancelled, frames_of
+
+QUICK = dataclasses.replace(
+    SMALL_SETTINGS,
+    frames=3,
+    levels=2,
+    iterations=4,
+    bending_steps=6,
+    inversion_steps=20,
+    steps=6,
+    frames_per_batch=0,
+)
+
+
+@pytest.fixture(autouse=True)
+def pictures() -> None:
+    photos.ensure(BASE / "input")
+
+
+def quick(**changes: Any) -> Any:
+    return dataclasses.replace(QUICK, **changes)
+
+
+def test_a_search_can_be_cancelled(server: Server) -> None:
+    """It tells its steps and stops between two of them; what follows here runs on that server."""
+    graph = extrapolate(quick(prompt_a="a white star", steps=2, inversion_steps=5))
+    changes = {"Through likely images": {"iterations": 5000}}
+    told = cancelled(server, graph, "GeodesicDensityPath", **changes)
+    assert told[-1]["max"] == 2 * 5000
+    assert told[-1]["value"] < 5000
+
+
+def test_text_inversion_can_be_cancelled(server: Server) -> None:
+    graph = image_to_image_geodesic(quick())
+    changes = {f"Bend prompt {x} to photo {x}": {"steps": 5000} for x in "AB"}
+    told = cancelled(server, graph, "GeodesicTextInversion", **changes)
+    assert told[-1]["max"] == 5000
+    assert told[-1]["value"] < 2500
+
+
+def test_an_analysis_can_be_cancelled(server: Server) -> None:
+    """Already while it inverts the frames of the clip."""
+    graph = is_this_clip_a_geodesic(quick(prompt_a="a red ring", steps=2))
+    changes = {"Is it a geodesic?": {"iterations": 5000, "draws": 1}}
+    told = cancelled(server, graph, "GeodesicDensityAnalysis", **changes)
+    assert told[-1]["max"] in (30, 5000)
+
+
+def test_photos_are_the_ends_of_their_geodesic(server: Server) -> None:
+    """Bent prompts, a density path, an even pace: first and last frame are still the photos."""
+    s = quick()
+    frames = frames_of(server, image_to_image_geodesic(s))
+    assert len(frames) == 6
+    for name, frame in zip(s.photos, (frames[0], frames[-1]), strict=True):
+        photo = np.array(Image.open(BASE / "input" / name), dtype=int)
+        error = np.square((frame - photo) / 255).mean()
+        assert -10 * np.log10(error) > 28
+    assert np.abs(frames[3] - frames[0]).mean() > 2
+
+
+def test_it_goes_on_past_the_end(server: Server) -> None:
+    """Batches of three: the seventeen frames of the path, then eight that are others."""
+    graph = extrapolate(quick(frames_per_batch=3))
+    (joined,) = (node for node in graph.nodes if node.title == "One after the other")
+    graph.add("RebatchImages", "Decode", images=joined[0], batch_size=1)
+    frames = frames_of(server, graph)
+    assert len(frames) == 17 + 8
+    assert np.abs(frames[17] - frames[16]).mean() < np.abs(frames[-1] - frames[16]).mean()
