@@ -9,7 +9,7 @@ import argparse
 
 import torch
 
-from . import coupling, morph, noise, perceptual, schedule
+from . import coupling, density, morph, noise, perceptual, schedule
 from .measure import Row, table
 
 
@@ -27,6 +27,7 @@ def main() -> None:
         *schedule.rows(cpu=not arguments.gpu),
         *perceptual.rows(device),
         *noise.rows(cpu=not arguments.gpu),
+        *density.rows(cpu=not arguments.gpu),
     ]
     if not arguments.without_server:
         rows += morph.rows(cpu=not arguments.gpu)

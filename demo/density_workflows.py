@@ -223,8 +223,9 @@ def is_this_clip_a_geodesic(s: Settings) -> Graph:
     """A clip (here a prompt morph), encoded again, and its analysis."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
-    graph.begin_group("2. A clip; instead: Load Video", RENDER)
+    graph.begin_group("2. From prompt to prompt", GEOMETRY)
     positive, latents = prompt_path(graph, s, common, times(graph, 9))
+    graph.begin_group("3. A clip; instead: Load Video", RENDER)
     sampled = graph.add(
         "KSampler",
         "Render",
@@ -241,9 +242,9 @@ def is_this_clip_a_geodesic(s: Settings) -> Graph:
     )
     images = graph.add("VAEDecode", "Decode", samples=sampled[0], vae=common.vae)
     graph.add("PreviewImage", "The clip", 200, images=images[0])
-    graph.begin_group("3. Its frames as latents", GEOMETRY)
+    graph.begin_group("4. Its frames as latents", GEOMETRY)
     encoded = graph.add("VAEEncode", "Encode", pixels=images[0], vae=common.vae)
-    graph.begin_group("4. Is it a geodesic?", RESULT)
+    graph.begin_group("5. Is it a geodesic?", RESULT)
     analysis = graph.add(
         "GeodesicDensityAnalysis",
         "Is it a geodesic?",

@@ -79,14 +79,14 @@ class Analysis:
     def table(self) -> str:
         """Markdown."""
         s = self.settings
-        draws = f"mean of {s.draws} draws" if s.draws else "at the frames themselves"
+        draws = f"over {s.draws} noise draws" if s.draws else "at the frames themselves"
         rows = [
             f"| {name} | {self.norms[name]:.4g} | {self.lengths[name]:.4f} |" for name in self.norms
         ]
         lowest = int(self.log_density.argmin())
         lines = [
             f"{len(self.log_density)} frames at noise level {self.level.share:g} (sigma "
-            f"{self.level.sigma:.3f}); strength a = {s.strength:g}; scores: {draws}.",
+            f"{self.level.sigma:.3f}); strength a = {s.strength:g}; scores {draws}.",
             "",
             f"Log geodesic distance: {self.log_length:.4f}. Log density of the last frame "
             f"relative to the first: {self.log_density[-1]:.3f}; lowest "

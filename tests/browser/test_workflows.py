@@ -164,9 +164,9 @@ def check_frames(server: Server, graph: Any, outputs: dict[str, Any]) -> None:
 
 
 def check_table(output: dict[str, Any]) -> None:
-    """The analysis of all nine frames, with a verdict."""
+    """The analysis of all frames, with a verdict."""
     (table,) = output["text"]
-    assert table.startswith("9 frames at noise level 0.6")
+    assert table.startswith(f"{FRAMES} frames at noise level 0.6")
     assert "eodesic: its gradient norm is" in table
 
 
