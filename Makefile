@@ -31,8 +31,9 @@ train: ## the small model's weights from nothing, in .comfyui/training; stop and
 evaluate: ## does the small model draw what it is asked? writes scenes/quality.md
 	@$(RUN) -m scenes evaluate
 
-study: ## rerun the noise paper's comparison on the small model: study/results/
+study: ## rerun the papers' comparisons on the small model: study/results/
 	@$(RUN) -m study noise $(ARGS)
+	@$(RUN) -m study density $(ARGS)
 
 clean: ## remove the set-up and all in it: models put there by hand, half-done training
 	rm -rf .comfyui demo/output

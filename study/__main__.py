@@ -1,16 +1,23 @@
-"""python -m study noise     paths and mixes of noise compared: study/results/noise.md and .png"""
+"""python -m study noise     paths and mixes of noise compared: study/results/noise.md and .png
+python -m study density   paths between two images compared: study/results/density.md and .jpg
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from PIL import Image
+from torchvision.transforms.functional import to_pil_image
 
 from demo.environment import ROOT
 from demo.server import ServerError
 from scenes.weights import WeightsError
 
 RESULTS = ROOT / "study" / "results"
+SHOWN = 3  # pairs in the picture of density paths
 
 
 def noise(arguments: argparse.Namespace) -> None:
@@ -26,18 +33,61 @@ def noise(arguments: argparse.Namespace) -> None:
     print(page)
 
 
+def density(arguments: argparse.Namespace) -> None:
+    """Compare density paths with the great arc and the prompt path; write table and pictures."""
+    from demo.pictures import filmstrip
+
+    from . import density
+
+    plan = density.Plan(arguments.pairs, arguments.steps, iterations=arguments.iterations)
+    found = density.run(plan, cpu=arguments.cpu)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    page = density.report(found)
+    (arguments.output / "density.md").write_text(page)
+    strips = [
+        filmstrip({method: [to_pil_image(x) for x in frames] for method, frames in film.items()})
+        for film in found.films[:SHOWN]
+    ]
+    stack(strips).save(arguments.output / "density.jpg", quality=90)
+    print(page)
+
+
+def stack(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of one width under each other."""
+    sheet = Image.new("RGB", (pictures[0].width, sum(p.height for p in pictures)))
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height
+    return sheet
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m study", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m study",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("noise", help="paths and mixes of noise (arXiv 2408.08558)")
     command.set_defaults(run=noise)
     command.add_argument("--classes", type=int, default=10, help="kinds of scene (default 10)")
     command.add_argument("--images", type=int, default=20, help="of each class, even (default 20)")
     command.add_argument("--steps", type=int, default=50, help="up and down again (default 50)")
-    command.add_argument("--cpu", action="store_true", help="even where there is a GPU")
-    command.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    _common(command)
+    command = commands.add_parser("density", help="paths between images (arXiv 2504.06675)")
+    command.set_defaults(run=density)
+    command.add_argument("--pairs", type=int, default=16, help="of images (default 16)")
+    command.add_argument("--steps", type=int, default=30, help="up and down again (default 30)")
+    command.add_argument("--iterations", type=int, default=50, help="of each level (default 50)")
+    _common(command)
     arguments = parser.parse_args()
     arguments.run(arguments)
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--cpu", action="store_true", help="even where there is a GPU")
+    command.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,16 @@ arXiv 2504.06675, section 4 and algorithm 1. With s = ∇ log p, v = γ' and P_v
 and a geodesic is where G = 0. Knots come in levels: 1 of them between the ends, then 3, 7, 15 …,
 each level starting from the path of the one before.
 
-The paper takes plain steps γ ← γ − lr·G. Their second part moves like heat in a rod: it explodes
-where lr/a is large, so that no strength near 0 could be had. Here that part is taken at the end of
-the step (linearly implicit Euler): the same paths stand still, steps that were small are the same,
-and none explodes. The paper also ends a level as soon as the mean ‖P_v s‖ falls below that of the
-other part. The midpoints of a coarse path lie on arcs without curvature, which can end a level
-before it begins; here a level ends when G is small beside its two parts, or after its iterations.
+Two things differ from the paper. Plain steps γ ← γ − lr·G move the second part like heat in a
+rod: it explodes where lr/a is large, so that no strength near 0 could be had. Here that part is
+taken at the end of the step (linearly implicit Euler): the same paths stand still, small steps are
+the same, none explodes. And G moves knots sideways alone, so that on a bulging path they crowd and
+fold. After each step they are put at equal distances again (the string method; E, Ren and
+Vanden-Eijnden 2002, Phys. Rev. B 66, 052301), as they are on a solution of the geodesic equation.
+
+The paper also ends a level as soon as the mean ‖P_v s‖ falls below that of the other part.
+Midpoints of a coarse path lie on arcs, where that part is uneven, which can end a level before it
+begins. Here a level ends when G is small beside its two parts, or after its iterations.
 """
 
 from __future__ import annotations
@@ -139,7 +143,8 @@ def relax(
         norms.append(found.mean_norm)
         if found.is_balanced:
             break
-        curve = curve.with_inner(curve.inner + _step(curve, found, strength, rate))
+        moved = curve.with_inner(curve.inner + _step(curve, found, strength, rate))
+        curve = moved.evenly()
     return curve, tuple(norms)
 
 

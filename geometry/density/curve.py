@@ -49,17 +49,13 @@ class Curve:
 
     def at(self, times: Sequence[float]) -> Tensor:
         """The points at F times in [0, 1], [F, D]; a knot itself at its own time."""
-        points = []
-        for t in times:
-            place = t * self.legs
-            k = min(int(place + SAME_POINT), self.legs - 1)
-            u = place - k
-            ends = self.knots[k], self.knots[k + 1]
-            if min(abs(u), abs(1 - u)) <= SAME_POINT:
-                points.append(ends[round(u)])
-            else:
-                points.append(between(*ends, u, self.spherical))
-        return torch.stack(points)
+        places = np.asarray(times, dtype=np.float64) * self.legs
+        legs = np.clip((places + SAME_POINT).astype(int), 0, self.legs - 1)
+        shares = places - legs
+        for end in (0, 1):
+            shares[np.abs(shares - end) <= SAME_POINT] = end
+        u = torch.from_numpy(shares).to(self.knots)
+        return between(self.knots[legs], self.knots[legs + 1], u, self.spherical)
 
     def refined(self) -> Curve:
         """The same curve with a knot in the middle of every leg."""
@@ -73,6 +69,20 @@ class Curve:
         if self.spherical:
             points = points * (self.inner.norm(dim=1) / points.norm(dim=1))[:, None]
         return replace(self, knots=torch.cat([self.knots[:1], points, self.knots[-1:]]))
+
+    def evenly(self) -> Curve:
+        """The same way with its knots at equal distances, on a sphere at equal angles.
+
+        Their norms are no part of the way: they stay as they are from knot to knot.
+        """
+        x, y = self.knots[:-1], self.knots[1:]
+        lengths = _angles(x, y) if self.spherical else (y - x).double().norm(dim=1)
+        ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+        if not float(ends[-1]) > 0:
+            return self
+        wanted = torch.linspace(0, 1, self.legs + 1, dtype=ends.dtype)[1:-1] * ends[-1].cpu()
+        times = np.interp(wanted.numpy(), ends.cpu().numpy(), self.times)
+        return self.with_inner(self.at(times.tolist()))
 
     def velocities(self) -> Tensor:
         """γ' at the inner knots, tangent, [n−1, D]: the mean of both one-sided derivatives."""
@@ -93,8 +103,14 @@ class Curve:
 
     def speed(self) -> float:
         """The Euclidean length of the curve, which takes a time of 1."""
-        legs = _towards(self.knots[:-1], self.knots[1:], self.spherical)
-        return float(legs.norm(dim=1).sum())
+        return float(self.leg_lengths().sum())
+
+    def leg_lengths(self) -> Tensor:
+        """The Euclidean lengths of the legs [n]; of arcs, at the mean norm of their ends."""
+        x, y = self.knots[:-1], self.knots[1:]
+        if not self.spherical:
+            return (y - x).norm(dim=1)
+        return _angles(x, y).to(x) * (x.norm(dim=1) + y.norm(dim=1)) / 2
 
     def tangent(self, points: Tensor, vectors: Tensor) -> Tensor:
         """Vectors [n, D] without what would change the norm of the points [n, D], if spherical."""
@@ -119,18 +135,19 @@ def is_still(curve: Curve) -> bool:
     return float((start - end).norm()) <= SAME_POINT * float(start.norm() + end.norm())
 
 
-def between(x: Tensor, y: Tensor, u: float, spherical: bool) -> Tensor:
-    """The point [D] at u in [0, 1] between two."""
-    if not spherical:
-        return (1 - u) * x + u * y
-    norms = float(x.norm()), float(y.norm())
-    theta = float(_angles(x[None], y[None])[0])
-    if theta <= SAME_POINT:
-        direction = (1 - u) * x / norms[0] + u * y / norms[1]
+def between(x: Tensor, y: Tensor, u: Tensor, spherical: bool) -> Tensor:
+    """The points [n, D] at shares u [n] of the ways from x to y; exact where u is 0 or 1."""
+    share = u[:, None]
+    if spherical:
+        norms = [z.norm(dim=1, keepdim=True) for z in (x, y)]
+        theta = _angles(x, y)[:, None].clamp_min(SAME_POINT)  # below it the sines are lines
+        sines = [torch.sin(v * theta).to(x) for v in (1 - share.double(), share.double())]
+        direction = sines[0] * x / norms[0] + sines[1] * y / norms[1]
+        norm = (1 - share) * norms[0] + share * norms[1]
+        found = direction * (norm / direction.norm(dim=1, keepdim=True))
     else:
-        direction = np.sin((1 - u) * theta) * x / norms[0] + np.sin(u * theta) * y / norms[1]
-    norm = (1 - u) * norms[0] + u * norms[1]
-    return direction * (norm / float(direction.norm()))
+        found = (1 - share) * x + share * y
+    return torch.where(share == 0, x, torch.where(share == 1, y, found))
 
 
 def without(vectors: Tensor, directions: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ def test_it_is_shorter_on_a_sphere() -> None:
 
 
 @given(st.integers(0, 50), st.sampled_from([0.01, 0.1]), st.booleans())
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 def test_it_is_the_same_the_other_way(seed: int, strength: float, spherical: bool) -> None:
     density = shell(16, seed)
     a, b = density.means[0], density.means[1]
@@ -175,6 +175,39 @@ def test_absurd_strengths_stay_finite(strength: float, rate: float) -> None:
     found = solve(a, b, density.score, strength=strength, learning_rate=rate, levels=3).curve
     assert bool(torch.isfinite(found.knots).all())
     assert torch.equal(found.knots[[0, -1]], torch.stack([a, b]))
+
+
+def test_a_strong_bulge_does_not_fold() -> None:
+    """Far round a valley: knots stay at equal distances, and each step goes on from the last."""
+    centres = torch.tensor([[-2.2, -0.6], [-1.5, 0.7], [0.0, 1.35], [1.5, 0.7], [2.2, -0.6]])
+    spread = 0.36 * torch.eye(2, dtype=torch.float64).expand(5, 2, 2)
+    ridge = Mixture(torch.full((5,), 0.2, dtype=torch.float64), centres.double(), spread)
+    start, end = (torch.tensor(x, dtype=torch.float64) for x in ([-2.1, -0.5], [2.0, -0.1]))
+    found = solve(
+        start, end, ridge.score, strength=1.0, levels=6, learning_rate=FAST, spherical=False
+    ).curve
+    steps = found.knots.diff(dim=0)
+    lengths = steps.norm(dim=1)
+    assert float(lengths.max() / lengths.min()) < 1.01
+    turns = torch.cosine_similarity(steps[1:], steps[:-1])
+    assert float(turns.min()) > 0.97
+    assert length(found, ridge, 1.0) < 0.5 * length(line(start, end, False), ridge, 1.0)
+
+
+@pytest.mark.parametrize("spherical", [True, False])
+def test_evenly_spaced_knots_stay_on_their_way(spherical: bool) -> None:
+    """A crowded arc is spread out; norms keep their even run from end to end."""
+    density = shell(8)
+    arc = line(density.means[0], 1.3 * density.means[1], spherical)
+    crowded = Curve(arc.at([0.0, 0.05, 0.1, 0.7, 1.0]), spherical)
+    found = crowded.evenly()
+    even = arc.at([0.0, 0.25, 0.5, 0.75, 1.0])
+    unit = torch.nn.functional.normalize
+    torch.testing.assert_close(unit(found.knots, dim=1), unit(even, dim=1), rtol=1e-6, atol=1e-6)
+    if spherical:
+        torch.testing.assert_close(found.knots.norm(dim=1), crowded.knots.norm(dim=1))
+    else:
+        torch.testing.assert_close(found.knots, even)
 
 
 def test_equal_ends_stay_there() -> None:
