@@ -16,9 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 from scenes import checkpoint
 from scenes.weights import WeightsError
 
-from . import backbone, photos
+from . import backbone, density_figure, photos
+from .density_workflows import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
 from .environment import BASE, ROOT
-from .graph import Graph
+from .graph import Graph, Node
 from .noise_workflows import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
 from .server import Server, ServerError
 from .settings import SEED_SETTINGS, SMALL_SETTINGS, Settings
@@ -95,10 +96,14 @@ def rendered(server: Server, graph: Graph, titles: Sequence[str]) -> list[list[I
     ]
 
 
+def decoder(graph: Graph, title: str) -> Node:
+    (found,) = (node for node in graph.nodes if node.title == title)
+    return found
+
+
 def decoded(server: Server, graph: Graph, title: str) -> list[Image.Image]:
     """Run a graph; the frames of its decoder with this title."""
-    (decoder,) = (node for node in graph.nodes if node.title == title)
-    graph.add("PreviewImage", "Frames", images=decoder[0])
+    graph.add("PreviewImage", "Frames", images=decoder(graph, title)[0])
     (frames,) = rendered(server, graph, ["Frames"])
     return frames
 
@@ -137,6 +142,33 @@ def draw_noise(server: Server) -> None:
     save(mosaic(in_rows(decoded(server, scenes, "Decode"), 2), 6), EXAMPLES / "photo_to_photo.jpg")
 
 
+def draw_density(server: Server) -> None:
+    """The geodesic in the plane, and the films and thumbnails of the density workflows."""
+    density_figure.draw().save(DOCS / "density.png", optimize=True)
+    photos.ensure(BASE / "input")
+    settings = dataclasses.replace(SMALL_SETTINGS, frames=12, frames_per_batch=0)
+    graph = image_to_image_geodesic(settings)
+    graph.add("PreviewImage", "Coarse", images=decoder(graph, "Decode, coarse")[0])
+    graph.add("PreviewImage", "Dense", images=decoder(graph, "Decode")[0])
+    geodesic, even = rendered(server, graph, ["Coarse", "Dense"])
+    arc = decoded(server, image_to_image_geodesic(along_the_arc(settings)), "Decode, coarse")
+    save(filmstrip({"density geodesic": geodesic, "great arc": arc}), DOCS / "geodesic.jpg")
+    save(mosaic(in_rows(even, 2), 6), EXAMPLES / "image_to_image_geodesic.jpg")
+    beyond = extrapolate(settings)
+    (joined,) = (node for node in beyond.nodes if node.title == "One after the other")
+    beyond.add("PreviewImage", "All", images=joined[0])
+    (frames,) = rendered(server, beyond, ["All"])
+    save(mosaic([frames[:17:3], frames[17:]], 6), EXAMPLES / "extrapolate.jpg")
+    clip = is_this_clip_a_geodesic(settings)
+    (chart,) = rendered(server, clip, ["Is it a geodesic?"])
+    save(chart[0].crop(chart[0].getbbox()), EXAMPLES / "is_this_clip_a_geodesic.jpg")
+
+
+def along_the_arc(settings: Settings) -> Settings:
+    """The same without a search: density paths stay great arcs."""
+    return dataclasses.replace(settings, strength=0.0, iterations=0)
+
+
 def travelled(server: Server, settings: Settings, method: str) -> list[Image.Image]:
     """The frames of `seed_travel` by one method."""
     graph = seed_travel(settings)
@@ -158,6 +190,7 @@ def main() -> None:
     with Server() as server:
         draw_prompts(server)
         draw_noise(server)
+        draw_density(server)
 
 
 if __name__ == "__main__":

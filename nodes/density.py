@@ -110,7 +110,8 @@ class GeodesicDensityPath(io.ComfyNode):
         found = find(model, as_paths(path), negative, (latent_a, latent_b), search)
         times = make_times(frames, LINEAR, STOP, "")
         batches = found.path.frames(times.values, frames_per_batch)
-        chart = search_chart(found.log_density, found.log_density_of_arc, found.history)
+        densities = found.log_density, found.log_density_of_arc
+        chart = search_chart(*densities, found.history, score)
         return io.NodeOutput(
             [positive for positive, _ in batches],
             [latents for _, latents in batches],

@@ -13,15 +13,24 @@ from torch import Tensor
 from ..geometry.density import measure
 from ..geometry.density.boundary import relax, residual
 from ..geometry.density.curve import Curve
-from .evaluation import Evaluator, evaluate
+from .evaluation import Evaluator, Prepared, evaluate
+from .frame_prompts import check_one_prompt, cut, frame_prompts, pick
 from .frames import Prompts
 from .inversion import invert
 from .model_score import TRUE_SCORE, Asked, preview
 from .noise_path import NOISE_LEVEL, SIGMA
-from .noised import NOISED, NoiseLevel, check_noise, check_one_prompt, level_of
+from .noised import (
+    NoiseLevel,
+    check_channels,
+    check_noise,
+    level_if_noised,
+    level_of,
+    same_level,
+)
 
 # How frames that are not inverted yet are: as in the paper, with one refinement for 60 dB.
 INVERSION_STEPS, INVERSION_LEVEL, INVERSION_REFINEMENTS = 30, 0.6, 1
+INVERSION_BATCH = 8
 # The rate of the optimised path. Steps are implicit, so it may be larger than the paper's 0.1.
 RATE = 1.0
 GIVEN, OPTIMISED, PERTURBED, SMOOTHED = "given", "optimised", "perturbed", "smoothed"
@@ -110,147 +119,96 @@ def analyse(
 ) -> Analysis:
     """The analysis of all frames in order. Raises ValueError for frames that make no path."""
     check_one_prompt("negative", negative)
-    prompts = frame_prompts(positives, latents)
+    prompts = frame_prompts(positives, [_count(latent) for latent in latents])
     level, points = frames_at_level(model, prompts, latents)
-    curve = Curve(points.flatten(1))
     if len(points) < 2:
         raise ValueError("latents: expected a path of at least two frames, got one.")
-    kept = moving(curve)
+    curve = Curve(points.flatten(1))
 
     def work(evaluator: Evaluator) -> Analysis:
-        every = [evaluator.prepared(part) for part in cut(prompts, evaluator)]
-        away = [evaluator.prepared(Prompts(0, 1, negative))]
-        true = Asked(evaluator, model, level, TRUE_SCORE, settings.seed, jittered=True)
-        whole = replace(curve, knots=curve.knots.to(evaluator.device))
-        scores = averaged(true, every, away, settings.draws)(whole.knots)
-        log_density = measure.relative_log_density(whole.knots, scores)
-        length = measure.log_length(whole.knots, log_density, settings.strength)
-        found = Analysis(log_density, length, {}, {}, level, settings)
-        if len(kept) < 3:
-            return found
-        asked = replace(true, score=settings.score)
-        path = replace(whole, knots=whole.knots[kept])
-        beside = [evaluator.prepared(part) for part in cut(pick(prompts, kept), evaluator)]
-        between = [evaluator.prepared(part) for part in cut(pick(prompts, kept[1:-1]), evaluator)]
-        report = preview(model, evaluator)
-        variants = {
-            GIVEN: path,
-            OPTIMISED: optimised(path, asked, between, away, settings, report),
-            PERTURBED: measure.perturbed(path, settings.perturbation, settings.seed),
-            SMOOTHED: measure.smoothed(path, settings.smoothing),
-        }
-        ask = averaged(asked, beside, away, settings.draws)
-        norms, lengths = {}, {}
-        for name, one in variants.items():
-            s = ask(one.knots)
-            rest = residual(one, s[1:-1], settings.strength)
-            norms[name] = rest.mean_norm / (settings.strength or 1.0)
-            density = measure.relative_log_density(one.knots, s)
-            lengths[name] = measure.log_length(one.knots, density, settings.strength)
-        return replace(found, norms=norms, lengths=lengths)
+        asked = Asked(evaluator, model, level, settings.score, settings.seed, jittered=True)
+        return Analyst(asked, prompts, negative, settings).analyse(curve)
 
     conditionings = [part.conditioning for part in prompts]
-    return evaluate(model, [*conditionings, negative], points, work)
+    return evaluate(model, [*conditionings, negative], points[:1], level.sigma, work)
 
 
-def averaged(asked: Asked, prompts: list[Prompts], negative: list[Prompts], draws: int) -> Any:
-    """A score [n, D] of points [n, D], the mean over noise draws that are the same every time."""
+class Analyst:
+    """A model, the prompts of all frames, and how far the work has come."""
 
-    def score(points: Tensor) -> Tensor:
-        times = [0.0] * len(points)
-        once = asked if draws else replace(asked, seed=None)
-        ask = once.of(lambda _: prompts, negative)
-        return torch.stack([ask(points, times) for _ in range(max(draws, 1))]).mean(dim=0)
+    def __init__(
+        self, asked: Asked, prompts: Sequence[Prompts], negative: Any, settings: Settings
+    ) -> None:
+        self.asked, self.prompts, self.settings = asked, prompts, settings
+        self.negative = asked.evaluator.negative(negative)
+        self.report = preview(asked.model, asked.evaluator)
+        self.passes = max(settings.draws, 1)
+        self.total = 5 * self.passes + settings.iterations
+        self.done = 0
 
-    return score
+    def analyse(self, curve: Curve) -> Analysis:
+        s = self.settings
+        every = self._prepared(range(curve.legs + 1))
+        scores = self._scores(replace(self.asked, score=TRUE_SCORE), every, curve)
+        log_density = measure.relative_log_density(curve.knots, scores)
+        length = measure.log_length(curve.knots, log_density, s.strength)
+        found = Analysis(log_density, length, {}, {}, self.asked.level, s)
+        kept = moving(curve)
+        if len(kept) < 3:
+            return found
+        path = replace(curve, knots=curve.knots[kept])
+        prompts = self._prepared(kept)
+        norms, lengths = {}, {}
+        for name, one in self._variants(path, kept).items():
+            scores = self._scores(self.asked, prompts, one)
+            rest = residual(one, scores[1:-1], s.strength)
+            norms[name] = rest.mean_norm / (s.strength or 1.0)
+            density = measure.relative_log_density(one.knots, scores)
+            lengths[name] = measure.log_length(one.knots, density, s.strength)
+        return replace(found, norms=norms, lengths=lengths)
 
+    def _variants(self, path: Curve, kept: Sequence[int]) -> dict[str, Curve]:
+        s = self.settings
+        asked = self.asked if s.draws else replace(self.asked, seed=None)
+        prompts = self._prepared(kept[1:-1])
+        score = asked.of(lambda _: prompts, self.negative)
+        rates = [RATE * (1 - i / s.iterations) / (path.legs - 1) for i in range(s.iterations)]
+        optimised, _ = relax(path, score, s.strength, rates, lambda *_: self._count())
+        return {
+            GIVEN: path,
+            OPTIMISED: optimised,
+            PERTURBED: measure.perturbed(path, s.perturbation, s.seed),
+            SMOOTHED: measure.smoothed(path, s.smoothing),
+        }
 
-def optimised(
-    path: Curve,
-    asked: Asked,
-    prompts: list[Prompts],
-    negative: list[Prompts],
-    settings: Settings,
-    report: Any,
-) -> Curve:
-    """The path relaxed towards a geodesic between its ends, from where it is."""
-    once = asked if settings.draws else replace(asked, seed=None)
-    score = once.of(lambda _: prompts, negative)
-    count = settings.iterations
-    rates = [RATE * (1 - i / count) / (path.legs - 1) for i in range(count)]
-    return relax(path, score, settings.strength, rates, report)[0]
+    def _scores(self, asked: Asked, prompts: list[Prepared], curve: Curve) -> Tensor:
+        """∇ log p [n+1, D], the mean over noise draws that are the same for every curve."""
+        asked = asked if self.settings.draws else replace(asked, seed=None)
+        score = asked.of(lambda _: prompts, self.negative)
+        found = torch.zeros_like(curve.knots)
+        for _ in range(self.passes):
+            self._count()
+            found += score(curve.knots, curve.times) / self.passes
+        return found
+
+    def _prepared(self, frames: Sequence[int]) -> list[Prepared]:
+        """The prompts of some frames, in batches that fit into memory."""
+        evaluator = self.asked.evaluator
+        return [
+            evaluator.prepared(batch)
+            for part in pick(self.prompts, frames)
+            for batch in cut(part, evaluator.fitting(part.stop - part.start))
+        ]
+
+    def _count(self) -> None:
+        self.report(self.done, self.total)
+        self.done += 1
 
 
 def moving(curve: Curve) -> list[int]:
     """The frames that differ from the one before, the first included."""
     steps = (curve.knots[1:] - curve.knots[:-1]).norm(dim=1)
     return [0, *(int(k) + 1 for k in torch.nonzero(steps > 1e-5 * curve.knots[0].norm()))]
-
-
-def frame_prompts(positives: Sequence[Any], latents: Sequence[dict[str, Any]]) -> list[Prompts]:
-    """The prompt of every frame: one for all, one a batch of latents, or one a frame."""
-    counts = [len(latent["samples"]) for latent in latents]
-    if len(positives) not in (1, len(latents)):
-        raise ValueError(
-            f"positive: expected one conditioning, or one for each of the {len(latents)} batches "
-            f"of latents, got {len(positives)}. Connect both outputs of one node."
-        )
-    each = positives if len(positives) == len(latents) else list(positives) * len(latents)
-    found, start = [], 0
-    for number, (conditioning, count) in enumerate(zip(each, counts, strict=True), start=1):
-        if not conditioning:
-            raise ValueError("positive: expected a prompt, got an empty conditioning.")
-        for rows, _ in conditioning:
-            if isinstance(rows, Tensor) and len(rows) not in (1, count):
-                raise ValueError(
-                    f"positive: expected one prompt, or one for each of the {count} frames of "
-                    f"batch {number}, got {len(rows)}."
-                )
-        found.append(Prompts(start, start + count, conditioning))
-        start += count
-    return found
-
-
-def pick(prompts: Sequence[Prompts], frames: Sequence[int]) -> list[Prompts]:
-    """The prompts of some frames alone, numbered anew."""
-    found, start = [], 0
-    for part in prompts:
-        inside = [frame - part.start for frame in frames if part.start <= frame < part.stop]
-        if inside:
-            stop = start + len(inside)
-            found.append(Prompts(start, stop, rows_of(part.conditioning, inside)))
-            start = stop
-    return found
-
-
-def cut(prompts: Sequence[Prompts], evaluator: Evaluator) -> list[Prompts]:
-    """The same in batches that fit into memory."""
-    found = []
-    for part in prompts:
-        count = part.stop - part.start
-        size = evaluator.fitting(count)
-        for start in range(0, count, size):
-            stop = min(start + size, count)
-            rows = rows_of(part.conditioning, list(range(start, stop)))
-            found.append(Prompts(part.start + start, part.start + stop, rows))
-    return found
-
-
-def rows_of(conditioning: Any, frames: Sequence[int]) -> Any:
-    """The conditioning of some frames of a batch; one prompt for all frames stays as it is."""
-    found = []
-    for rows, extras in conditioning:
-        if not isinstance(rows, Tensor) or len(rows) == 1:
-            found.append([rows, extras])
-            continue
-        kept = {
-            key: value[list(frames)]
-            if isinstance(value, Tensor) and len(value) == len(rows)
-            else value
-            for key, value in extras.items()
-        }
-        found.append([rows[list(frames)], kept])
-    return found
 
 
 def frames_at_level(
@@ -264,36 +222,45 @@ def frames_at_level(
     shapes = {tuple(points.shape[1:]) for _, points in found}
     if len(shapes) != 1:
         raise ValueError(f"latents: expected frames of one size, got {sorted(map(list, shapes))}.")
-    levels = {round(level.sigma, 4) for level, _ in found}
-    if len(levels) != 1:
-        raise ValueError(
-            f"latents: expected frames at one noise level, got sigmas {sorted(levels)}. Invert all "
-            "of them with the same noise_level and steps."
-        )
-    return found[0][0], torch.cat([points for _, points in found]).float()
+    level = found[0][0]
+    for other, _ in found:
+        if not same_level(level.sigma, other.sigma):
+            raise ValueError(
+                f"latents: expected frames at one noise level, got sigmas {level.sigma:.4g} and "
+                f"{other.sigma:.4g}. Invert all of them with the same noise_level and steps."
+            )
+    return level, torch.cat([points for _, points in found]).float()
 
 
 def _noise(model: Any, prompt: Prompts, latent: dict[str, Any]) -> tuple[NoiseLevel, Tensor]:
-    if NOISED in latent and latent[NOISED][2] is latent["samples"]:
-        share, sigma, samples = latent[NOISED]
-        level = level_of(model, share, sigma)
+    samples = latent["samples"]
+    if (of_path := level_if_noised(latent)) is not None:
+        check_channels(model, "latents", samples.shape[1])
+        level = level_of(model, "latents", *of_path)
         inside = model.get_model_object("process_latent_in")(samples)
-        return level, inside / level.to_sampler
-    if NOISED in latent:
-        raise ValueError(
-            "latents: these came from a density path and were changed since. Connect the path's "
-            "latents directly; for rendered frames, go through VAE Decode and VAE Encode."
-        )
+        return level, (inside / level.to_sampler).cpu()
     if NOISE_LEVEL not in latent:
-        conditioning = prompt.conditioning
-        inverted = invert(
-            model,
-            conditioning,
-            latent,
-            INVERSION_STEPS,
-            INVERSION_LEVEL,
-            INVERSION_REFINEMENTS,
-        )
-        latent = inverted.latent
+        latent = _inverted(model, prompt, samples)
     points = check_noise(model, "latents", latent)
-    return level_of(model, latent[NOISE_LEVEL], latent[SIGMA]), points
+    return level_of(model, "latents", latent[NOISE_LEVEL], latent[SIGMA]), points
+
+
+def _inverted(model: Any, prompt: Prompts, samples: Tensor) -> dict[str, Any]:
+    """Pictures' latents inverted in small batches, as a clip may be long."""
+    settings = INVERSION_STEPS, INVERSION_LEVEL, INVERSION_REFINEMENTS
+    found = []
+    for part in cut(replace(prompt, start=0, stop=len(samples)), INVERSION_BATCH):
+        batch = {"samples": samples[part.start : part.stop]}
+        names = ("latents", "positive")
+        found.append(invert(model, part.conditioning, batch, *settings, names).latent)
+    return found[0] | {"samples": torch.cat([one["samples"] for one in found])}
+
+
+def _count(latent: dict[str, Any]) -> int:
+    samples = latent["samples"]
+    if samples.is_nested:
+        raise ValueError(
+            "latents: this model's latents are nested (picture and sound together), which density "
+            "paths can't follow."
+        )
+    return len(samples)

@@ -11,15 +11,18 @@ from .charts import COLOURS, INK, figure, image_of, legend
 
 
 def search_chart(
-    log_density: np.ndarray, log_density_of_arc: np.ndarray, history: Sequence[Sequence[float]]
+    log_density: np.ndarray,
+    log_density_of_arc: np.ndarray,
+    history: Sequence[Sequence[float]],
+    score: str,
 ) -> Tensor:
-    """Density along the path found and along the great arc, and how the search went."""
+    """Density by the search's own score, along the path and the great arc; how the search went."""
     fig, (left, right) = figure(9, 4.2, 2)
     t = np.linspace(0, 1, len(log_density))
     left.plot(t, log_density_of_arc, color=COLOURS[1], label="great arc", linestyle="--")
     left.plot(t, log_density, color=COLOURS[0], marker="o", markersize=3, label="this path")
     left.set_xlabel("position on the path (0 = image A, 1 = image B)")
-    left.set_ylabel("log density, relative to image A")
+    left.set_ylabel(f"log density by the {score}, relative to A")
     left.set_title("density along the path", fontsize=10)
     left.set_xlim(0, 1)
     legend(left, loc="best")

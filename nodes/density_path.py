@@ -19,9 +19,10 @@ from ..geometry.density.curve import Curve, is_still, line
 from ..geometry.density.initial import random_velocity, shoot
 from ..geometry.path import Path
 from .evaluation import Evaluator, evaluate
-from .frames import Prompts, prompts_at
+from .frame_prompts import check_one_prompt, check_usable
+from .frames import prompts_at
 from .model_score import Asked, preview
-from .noised import NOISED, NoiseLevel, check_one_prompt, ends
+from .noised import NoiseLevel, check_channels, ends, is_flow, noised
 
 ON, BACK, RANDOM = "past the end", "back past the start", "random direction"
 DIRECTIONS = (ON, BACK, RANDOM)
@@ -57,8 +58,8 @@ class DensityPath:
         """Points [F, D] as the LATENT a sampler goes on from."""
         inside = points.reshape(-1, *self.shape) * self.level.to_sampler
         samples = self.latent_format.process_out(inside.to("cpu", torch.float32))
-        level = (self.level.share, self.level.sigma, samples)
-        return {"samples": samples, "batch_index": [0] * len(samples), NOISED: level}
+        index = {"batch_index": [0] * len(samples)}
+        return {"samples": samples} | index | noised(samples, self.level)
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,14 @@ def find(
     level, (start, end) = ends(model, *latents)
     check_one_prompt("negative", negative)
     both = [batch.conditioning for batch in prompts_at(prompts, [0.0, 1.0], 1)]
-    knots = 2**search.levels + 1
-    like = start.expand(knots - 2, *start.shape[1:])
+    for conditioning in both:
+        check_usable("path", conditioning)
 
     def work(evaluator: Evaluator) -> Found:
         asked = Asked(evaluator, model, level, search.score, search.seed)
-        away = [evaluator.prepared(Prompts(0, 1, negative))]
+        away = evaluator.negative(negative)
         score = asked.along(prompts, away)
-        a, b = (point.to(evaluator.device).flatten() for point in (start, end))
+        a, b = start.flatten(), end.flatten()
         solution = boundary.solve(
             a,
             b,
@@ -122,7 +123,7 @@ def find(
             for one in (solution.curve, arc)
         ]
         path = DensityPath(
-            replace(solution.curve, knots=solution.curve.knots.cpu()),
+            solution.curve,
             tuple(start.shape[1:]),
             level,
             model.get_model_object("latent_format"),
@@ -132,7 +133,7 @@ def find(
         )
         return Found(path, solution.history, densities[0], densities[1])
 
-    return evaluate(model, [*both, negative], like, work)
+    return evaluate(model, [*both, negative], start, level.sigma, work)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +168,9 @@ def extrapolate(
     if direction not in DIRECTIONS:
         raise ValueError(f"direction: expected one of {', '.join(DIRECTIONS)}, got '{direction}'.")
     check_one_prompt("negative", negative)
+    check_channels(model, "state", path.shape[0])
+    if is_flow(model) != path.level.flow:
+        raise ValueError("model: expected the model of the path, got one of another kind.")
     curve = path.curve.reversed() if direction == BACK else path.curve
     (prompt,) = prompts_at(path.prompts, [0.0 if direction == BACK else 1.0], 1)
     start, speed = curve.knots[-1], curve.speed()
@@ -179,13 +183,11 @@ def extrapolate(
     velocity = random_velocity(start, speed, seed) if direction == RANDOM else onwards
 
     def work(evaluator: Evaluator) -> Curve:
-        towards, away = (
-            [evaluator.prepared(Prompts(0, 1, one))] for one in (prompt.conditioning, negative)
-        )
+        towards, away = [evaluator.prepared(prompt)], evaluator.negative(negative)
         asked = Asked(evaluator, model, path.level, path.score, seed)
         return shoot(
-            start.to(evaluator.device),
-            velocity.to(evaluator.device),
+            start,
+            velocity,
             asked.of(lambda _: towards, away),
             strength=path.strength,
             duration=distance,
@@ -194,5 +196,6 @@ def extrapolate(
         )
 
     like = start.reshape(1, *path.shape)
-    found = evaluate(model, [prompt.conditioning, negative], like, work)
-    return Beyond(path, replace(found, knots=found.knots.cpu()), prompt.conditioning)
+    conditionings = [prompt.conditioning, negative]
+    found = evaluate(model, conditionings, like, path.level.sigma, work)
+    return Beyond(path, found, prompt.conditioning)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import comfy.model_management as management
@@ -24,6 +25,19 @@ T = TypeVar("T")
 MEMORY_MARGIN = 1.5
 
 
+# Images that room is asked for when a model is loaded; larger batches take what is left then.
+ROOM = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The prompts of frames start … stop − 1, as ComfyUI's sampling functions take them."""
+
+    start: int
+    stop: int
+    conditions: Any
+
+
 class Evaluator:
     """A loaded model: x_σ and prompts → what it takes for x_0.
 
@@ -35,7 +49,7 @@ class Evaluator:
         self.options = options
         self.like = like
         self.denoised: Tensor | None = None
-        self._known: dict[Any, list[Prompts]] = {}
+        self._known: dict[Any, list[Prepared]] = {}
 
     @property
     def device(self) -> torch.device:
@@ -52,7 +66,7 @@ class Evaluator:
             size = math.ceil(size / 2)
         return size
 
-    def along(self, paths: Sequence[Path], times: Sequence[float]) -> list[Prompts]:
+    def along(self, paths: Sequence[Path], times: Sequence[float]) -> list[Prepared]:
         """The prompts of these times on a path, as the model takes them; made once."""
         key = (id(paths), tuple(times))
         if key not in self._known:
@@ -60,18 +74,27 @@ class Evaluator:
             self._known[key] = [self.prepared(batch) for batch in batches]
         return self._known[key]
 
-    def prepared(self, batch: Prompts) -> Prompts:
-        """A CONDITIONING as ComfyUI's sampling functions take it."""
-        count = batch.stop - batch.start
-        like = self.like[:1].expand(count, *self.like.shape[1:])
-        conditions = {"positive": convert_cond(batch.conditioning)}
+    def prepared(self, batch: Prompts, kind: str = "positive") -> Prepared:
+        """A CONDITIONING, "positive" or "negative", for this model."""
+        like = self.like[:1].expand(batch.stop - batch.start, *self.like.shape[1:])
         found = comfy.samplers.process_conds(
-            self.model, like, conditions, self.device, like, None, None, latent_shapes=[like.shape]
+            self.model,
+            like,
+            {kind: convert_cond(batch.conditioning)},
+            self.device,
+            like,
+            None,
+            0,  # the seed of models that noise what a prompt brings
+            latent_shapes=[like.shape],
         )
-        return Prompts(batch.start, batch.stop, found["positive"])
+        return Prepared(batch.start, batch.stop, found[kind])
+
+    def negative(self, conditioning: Any) -> list[Prepared]:
+        """One negative prompt for all frames."""
+        return [self.prepared(Prompts(0, 1, conditioning), "negative")]
 
     def __call__(
-        self, x: Tensor, sigma: Tensor, conditions: Sequence[Sequence[Prompts]]
+        self, x: Tensor, sigma: Tensor, conditions: Sequence[Sequence[Prepared]]
     ) -> list[Tensor]:
         """`geometry.density.score.Denoiser`: D [F, ...] for each condition.
 
@@ -82,13 +105,13 @@ class Evaluator:
         out = [torch.empty_like(x) for _ in conditions]
         for batch in first:
             part = slice(batch.start, batch.stop)
-            wanted = [batch.conditioning, *(other[0].conditioning for other in others)]
+            wanted = [batch.conditions, *(other[0].conditions for other in others)]
             found = comfy.samplers.calc_cond_batch(
                 self.model, wanted, x[part], sigma[part].to(x), self.options
             )
             for whole, denoised in zip(out, found, strict=True):
                 whole[part] = denoised
-        self.denoised = out[0]
+        self.denoised = out[0].detach()
         return out
 
 
@@ -116,17 +139,26 @@ class _Work(comfy.samplers.Sampler):
 
 
 def evaluate(
-    model: Any, conditionings: Sequence[Any], like: Tensor, work: Callable[[Evaluator], T]
+    model: Any,
+    conditionings: Sequence[Any],
+    like: Tensor,
+    sigma: float,
+    work: Callable[[Evaluator], T],
+    room: int = ROOM,
 ) -> T:
-    """What `work` makes of a loaded model.
+    """What `work` makes of a loaded model, asked at noise level σ.
 
-    conditionings: those it will be asked with, for what they bring (ControlNets, hooks). like
-    [B, ...]: latents as large as its largest batch.
+    conditionings: those it will be asked with, for what they bring. like [1, ...]: a latent. Raises
+    ValueError for models that need a sampler's steps around them.
     """
+    if model.model_options.get("context_handler") is not None:
+        raise ValueError(
+            "model: expected a model that sees all of a latent, got one with context windows. "
+            "Remove the node that sets them."
+        )
     guider = comfy.samplers.CFGGuider(model)
     guider.inner_set_conds({f"prompt {k}": one for k, one in enumerate(conditionings)})
     sampler = _Work(work)
-    sigmas = torch.ones(2)  # not looked at, but none at all would end the sampling before it began
-    zeros = torch.zeros_like(like)
-    guider.sample(zeros, zeros, sampler, sigmas, disable_pbar=True, seed=0)
+    zeros = torch.zeros(room, *like.shape[1:])
+    guider.sample(zeros, zeros, sampler, torch.tensor([sigma, 0.0]), disable_pbar=True, seed=0)
     return sampler.result

@@ -22,7 +22,7 @@ import latent_preview
 import torch
 from torch import Tensor
 
-from .noise_path import NOISE_LEVEL, SIGMA, norm_ratios
+from .noise_path import NOISE_LEVEL, NOISED, SIGMA, norm_ratios
 
 # Equal steps of the model's own time, as DDIM takes them.
 SCHEDULER = "normal"
@@ -120,6 +120,7 @@ def invert(
     steps: int,
     noise_level: float,
     refinements: int,
+    names: tuple[str, str] = ("latent", "conditioning"),
 ) -> Inversion:
     """The noise of every image of a LATENT, of unit variance, at guidance 1.
 
@@ -127,7 +128,7 @@ def invert(
     x_σ). Shows progress and can be cancelled. Raises ValueError for latents that hold no image, are
     not finite, or do not fit the model or the conditioning; and for a model that breaks down.
     """
-    samples = check_images(model, conditioning, latent)
+    samples = check_images(model, conditioning, latent, names)
     sigmas = ascending_sigmas(model, steps, noise_level)
     guider = comfy.samplers.CFGGuider(model)
     guider.inner_set_conds({"positive": conditioning})  # as BasicGuider: no negative, guidance 1
@@ -149,36 +150,46 @@ def invert(
             "file, or run it in a higher precision."
         )
     reached = {NOISE_LEVEL: noise_level, SIGMA: float(sigmas[-1])}
-    return Inversion({**latent, "samples": noise, **reached}, ratios)
+    kept = {key: value for key, value in latent.items() if key != NOISED}
+    return Inversion({**kept, "samples": noise, **reached}, ratios)
 
 
-def check_images(model: Any, conditioning: Any, latent: dict[str, Any]) -> Tensor:
-    """The samples [B, C, ...] of a LATENT that this model can invert, each with its prompt."""
+def check_images(
+    model: Any,
+    conditioning: Any,
+    latent: dict[str, Any],
+    names: tuple[str, str] = ("latent", "conditioning"),
+) -> Tensor:
+    """The samples [B, C, ...] of a LATENT that this model can invert, each with its prompt.
+
+    names: those of the inputs that latent and conditioning came by, for errors.
+    """
+    images, prompts = names
     samples = latent["samples"]
     if samples.is_nested:
         raise ValueError(
-            "latent: this model's latents are nested (picture and sound together), which can't be "
-            "inverted here."
+            f"{images}: this model's latents are nested (picture and sound together), which can't "
+            "be inverted here."
         )
     samples = comfy.sample.fix_empty_latent_channels(model, samples)
     channels = model.get_model_object("latent_format").latent_channels
     if samples.shape[1] != channels:
         raise ValueError(
-            f"latent: expected {channels} channels as this model has, got {samples.shape[1]}. "
+            f"{images}: expected {channels} channels as this model has, got {samples.shape[1]}. "
             "Encode the image with the VAE of the same checkpoint."
         )
     if not bool(torch.isfinite(samples).all()):
         raise ValueError("latent: expected finite numbers, got NaN or infinity. Check the VAE.")
     if not bool(samples.flatten(1).any(dim=1).all()):
         raise ValueError(
-            "latent: expected an encoded image, got an empty latent. Connect VAE Encode."
+            f"{images}: expected an encoded image, got an empty latent. Connect VAE Encode."
         )
     if not conditioning:
-        raise ValueError("conditioning: expected at least one entry, got none. Connect a prompt.")
+        raise ValueError(f"{prompts}: expected at least one entry, got none. Connect a prompt.")
     for rows, _ in conditioning:
         if isinstance(rows, Tensor) and len(rows) not in (1, len(samples)):
             raise ValueError(
-                f"conditioning: expected one prompt, or one for each of the {len(samples)} images, "
+                f"{prompts}: expected one prompt, or one for each of the {len(samples)} images, "
                 f"got {len(rows)}. Invert the images one by one, or with one prompt for all."
             )
     return samples.float()

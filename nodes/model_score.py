@@ -22,8 +22,7 @@ from ..geometry.density.score import (
     true_score,
 )
 from ..geometry.path import Path
-from .evaluation import Evaluator
-from .frames import Prompts
+from .evaluation import Evaluator, Prepared
 from .noised import NoiseLevel
 
 NOISE_DIFFERENCE, TRUE_SCORE = "noise difference", "true score"
@@ -32,7 +31,7 @@ SCORES = (NOISE_DIFFERENCE, TRUE_SCORE)
 JITTER, JITTER_LEVELS = 0.1, 64
 
 # From points [F, C, ...], their noise level and their prompts to a score [F, C, ...].
-Estimate = Callable[[Tensor, Level, list[Prompts]], Tensor]
+Estimate = Callable[[Tensor, Level, list[Prepared]], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +49,24 @@ class Asked:
     seed: int | None
     jittered: bool = False
 
-    def along(self, prompts: tuple[Path, ...], negative: list[Prompts]) -> Score:
+    def along(self, prompts: tuple[Path, ...], negative: list[Prepared]) -> Score:
         """The score of points on a path with these prompts beside it."""
         return self.of(lambda times: self.evaluator.along(prompts, times), negative)
 
     def of(
-        self, prompts: Callable[[Sequence[float]], list[Prompts]], negative: list[Prompts]
+        self, prompts: Callable[[Sequence[float]], list[Prepared]], negative: list[Prepared]
     ) -> Score:
-        """∇ log p of unit-variance points [n, D] as `geometry.density` takes it."""
-        shape = self.evaluator.like.shape[1:]
+        """∇ log p of unit-variance points [n, D] as `geometry.density` takes it.
+
+        Points and scores stay where the path is, on the CPU; only the model works on its device.
+        """
+        shape, device = self.evaluator.like.shape[1:], self.evaluator.device
         estimate = self._true() if self.score == TRUE_SCORE else self._difference(negative)
 
         def score(points: Tensor, times: Sequence[float]) -> Tensor:
-            z = points.reshape(-1, *shape)
-            level = self.level.of(len(z), z.device)
-            return estimate(z, level, prompts(times)).reshape(points.shape)
+            z = points.reshape(-1, *shape).to(device)
+            found = estimate(z, self.level.of(len(z)), prompts(times))
+            return found.reshape(points.shape).to(points)
 
         return score
 
@@ -76,7 +78,7 @@ class Asked:
             self.evaluator, z, level, prompts, jitter
         )
 
-    def _difference(self, negative: list[Prompts]) -> Estimate:
+    def _difference(self, negative: list[Prepared]) -> Estimate:
         if self.seed is None:
             return lambda z, level, prompts: noise_difference(
                 self.evaluator, z, level, prompts, negative
@@ -101,7 +103,8 @@ def preview(model: Any, evaluator: Evaluator) -> Callable[[int, int], None]:
             shown.append(latent_preview.prepare_callback(model, most))
         if evaluator.denoised is not None:
             middle = len(evaluator.denoised) // 2
-            shown[0](done - 1, evaluator.denoised[middle : middle + 1], None, most)
+            with torch.no_grad():
+                shown[0](done - 1, evaluator.denoised[middle : middle + 1], None, most)
 
     return report
 

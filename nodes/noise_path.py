@@ -16,6 +16,9 @@ from ..geometry.legs import check_weight, knots
 
 # Set by Invert Image: how far up the noise goes, 1 for all the way, and that in the model's own σ.
 NOISE_LEVEL, SIGMA = "geodesic_noise_level", "geodesic_sigma"
+# Set on a density path's latents, from which a sampler goes on: level, σ, and the tensor it says
+# this of, weakly. Nodes that change the tensor keep the key; the tensor tells.
+NOISED = "geodesic_noised"
 # A latent whose norm is further from √D than this is no noise. That catches pictures' own latents
 # of SD1.5 and SDXL, but not those of models whose latents have unit variance themselves.
 NOISE_RATIOS = (0.4, 2.5)

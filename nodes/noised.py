@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,9 @@ import torch
 from torch import Tensor
 
 from ..geometry.density.score import Level
-from .noise_path import NOISE_LEVEL, SIGMA
+from .noise_path import NOISE_LEVEL, NOISED, SIGMA
 
-# Set on latents that a sampler goes on from: (noise level, σ, the tensor it says this of). Nodes
-# that change the tensor keep the key; the tensor in it tells.
-NOISED = "geodesic_noised"
+OPPOSITE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,15 @@ class NoiseLevel:
     sigma: float
     flow: bool
 
-    def of(self, count: int, device: torch.device) -> Level:
+    def of(self, count: int) -> Level:
         """The level of `count` points."""
-        sigma = torch.full((count,), self.sigma, dtype=torch.float64, device=device)
-        return Level(sigma, self.flow)
+        return Level(torch.full((count,), self.sigma, dtype=torch.float64), self.flow)
 
     @property
     def to_sampler(self) -> float:
         """The factor from unit-variance noise to a LATENT that a sampler starts from."""
         # With no noise added, flow models' samplers multiply the latent by 1 − σ.
-        level = self.of(1, torch.device("cpu"))
+        level = self.of(1)
         return float(level.scale / (level.signal if self.flow else 1))
 
 
@@ -60,23 +58,38 @@ def ends(
             f"{list(points[1].shape[1:])}. Scale both images alike before they are encoded."
         )
     levels = [(latent[NOISE_LEVEL], latent[SIGMA]) for latent in (latent_a, latent_b)]
-    if not math.isclose(levels[0][1], levels[1][1], rel_tol=1e-3):
+    if not same_level(levels[0][1], levels[1][1]):
         raise ValueError(
             f"latent_a and latent_b: expected one noise level, got {levels[0][0]:g} and "
             f"{levels[1][0]:g} (sigma {levels[0][1]:.4g} and {levels[1][1]:.4g}). Give both Invert "
             "Image nodes the same noise_level and steps."
         )
-    return level_of(model, *levels[0]), (points[0].float(), points[1].float())
+    a, b = points[0].float(), points[1].float()
+    if float((a / a.norm() + b / b.norm()).norm()) < OPPOSITE:
+        raise ValueError(
+            "latent_a and latent_b: expected images with one shortest arc between them, got exact "
+            "opposites. Change one of them a little."
+        )
+    return level_of(model, "latent_a and latent_b", *levels[0]), (a, b)
 
 
-def level_of(model: Any, share: float, sigma: float) -> NoiseLevel:
+def same_level(one: float, other: float) -> bool:
+    """Whether two σ are one noise level."""
+    return math.isclose(one, other, rel_tol=1e-3)
+
+
+def is_flow(model: Any) -> bool:
+    """Whether a model's x_σ is (1−σ) x_0 + σ ε."""
+    return isinstance(model.get_model_object("model_sampling"), comfy.model_sampling.CONST)
+
+
+def level_of(model: Any, name: str, share: float, sigma: float) -> NoiseLevel:
     """The noise level of latents for this model. Raises ValueError where no path can be there."""
-    space = model.get_model_object("model_sampling")
-    level = NoiseLevel(share, sigma, isinstance(space, comfy.model_sampling.CONST))
+    level = NoiseLevel(share, sigma, is_flow(model))
     if level.flow and sigma > 1 - 1e-4:
         raise ValueError(
-            "latent_a and latent_b: at noise_level 1 a flow model's latents are noise alone, and "
-            "no sampler can go on from them. Invert both images to a lower level, such as 0.6."
+            f"{name}: at noise_level 1 a flow model's latents are noise alone, and "
+            "no sampler can go on from them. Invert images to a lower level, such as 0.6."
         )
     return level
 
@@ -94,21 +107,40 @@ def check_noise(model: Any, name: str, latent: dict[str, Any]) -> Tensor:
             f"{name}: expected an inverted image, got a latent that Invert Image has not made. "
             "Connect VAE Encode → Invert Image, with noise_level 0.6."
         )
-    channels = model.get_model_object("latent_format").latent_channels
-    if samples.shape[1] != channels:
-        raise ValueError(
-            f"{name}: expected {channels} channels as this model has, got {samples.shape[1]}. "
-            "Encode and invert the image with the same checkpoint."
-        )
+    check_channels(model, name, samples.shape[1])
     if not bool(torch.isfinite(samples).all()):
         raise ValueError(f"{name}: expected finite numbers, got NaN or infinity. Check the model.")
-    return samples.detach().clone()
+    if not bool(samples.flatten(1).any(dim=1).all()):
+        raise ValueError(f"{name}: expected the noise of an image, got zeros. Check the model.")
+    return samples.detach().cpu()
 
 
-def check_one_prompt(name: str, conditioning: Any) -> None:
-    """Raise ValueError unless a CONDITIONING holds one prompt for all frames."""
-    if not conditioning:
-        raise ValueError(f"{name}: expected a prompt, got an empty conditioning. Connect one.")
-    for rows, _ in conditioning:
-        if isinstance(rows, Tensor) and len(rows) != 1:
-            raise ValueError(f"{name}: expected one prompt for all frames, got {len(rows)}.")
+def check_channels(model: Any, name: str, channels: int) -> None:
+    """Raise ValueError unless latents have as many channels as the model's."""
+    expected = model.get_model_object("latent_format").latent_channels
+    if channels != expected:
+        raise ValueError(
+            f"{name}: expected {expected} channels as this model has, got {channels}. Use one "
+            "checkpoint for all of a path."
+        )
+
+
+def noised(samples: Tensor, level: NoiseLevel) -> dict[str, Any]:
+    """What says of a LATENT that a sampler goes on from it, and from where."""
+    return {NOISED: (level.share, level.sigma, weakref.ref(samples))}
+
+
+def level_if_noised(latent: dict[str, Any]) -> tuple[float, float] | None:
+    """Share and σ of latents that a density path made; None for others.
+
+    Raises ValueError for latents that were one and have been changed since.
+    """
+    if NOISED not in latent:
+        return None
+    share, sigma, samples = latent[NOISED]
+    if samples() is not latent["samples"]:
+        raise ValueError(
+            "latents: these came from a density path and were changed since. Connect the path's "
+            "latents directly; for rendered frames, go through VAE Decode and VAE Encode."
+        )
+    return share, sigma

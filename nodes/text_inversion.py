@@ -10,25 +10,27 @@ import math
 from typing import Any
 
 import comfy.model_management as management
-import comfy.model_sampling
 import torch
 from torch import Tensor
 
-from ..geometry.density.score import Level
+from ..geometry.density.score import Level, each, predicted_noises
 from .evaluation import Evaluator, evaluate
+from .frame_prompts import check_one_prompt
 from .frames import Prompts
 from .inversion import check_images
 from .model_score import preview
-from .noised import check_one_prompt
+from .noise_path import NOISE_LEVEL, NOISED
+from .noised import is_flow
 
 BATCH = 2  # draws of noise and time a step, as in the paper
 # Times of the model, as shares; at the very ends nothing is noise, or nothing else.
 FIRST, LAST = 0.001, 0.999
 # Training holds what inference forgets: room is asked for as if so many images were sampled.
 MEMORY_BATCH = 8
+# So that gradients in half precision neither vanish nor overflow; AdamW needs no scale.
+LOSS_SCALE = 1024.0
 
 
-@torch.inference_mode(False)
 def bend(
     model: Any,
     conditioning: Any,
@@ -40,41 +42,57 @@ def bend(
     """The CONDITIONING whose rows tell this model most of one image; all else of it is kept.
 
     The model's weights are read, never written. Raises ValueError for anything but one prompt and
-    one image, and for steps that lead to no finite numbers; RuntimeError when memory runs out.
+    one image, and for steps that lead to no finite numbers; ComfyUI's out-of-memory error, with
+    what to do, when memory runs out.
     """
+    check_one_prompt("conditioning", conditioning)
+    image = check_picture(model, conditioning, latent)
+    management.free_memory(
+        model.model_size() + model.memory_required([MEMORY_BATCH, *image.shape[1:]]),
+        model.load_device,
+    )
+
+    def work(evaluator: Evaluator) -> list[Tensor]:
+        # Loading is ComfyUI's own, in inference mode; what is differentiated is made outside it.
+        with torch.inference_mode(False):
+            entries = [[rows.clone(), _copy(extras)] for rows, extras in conditioning]
+            learn = Learner(evaluator, model, image.clone(), entries, learning_rate, seed)
+            report = preview(model, evaluator)
+            for step in range(steps):
+                report(step, steps)
+                learn.step()
+            report(steps, steps)
+            return learn.result()
+
+    try:
+        found = evaluate(readable(model), [conditioning], image, 1.0, work, MEMORY_BATCH)
+    except management.OOM_EXCEPTION as error:
+        # Of the same kind, as ComfyUI then unloads all models.
+        raise management.OOM_EXCEPTION(
+            "latent: bending a prompt to an image of this size does not fit into memory, as it "
+            "needs a second copy of the model's weights and several times what sampling does. "
+            "Scale the image down; the prompt that comes out fits any size."
+        ) from error
+    return [
+        [new.to(rows.device, rows.dtype), extras]
+        for new, (rows, extras) in zip(found, conditioning, strict=True)
+    ]
+
+
+def check_picture(model: Any, conditioning: Any, latent: dict[str, Any]) -> Tensor:
+    """One picture [1, C, ...] in the model's own scale. Raises ValueError for anything else."""
     samples = check_images(model, conditioning, latent)
     if len(samples) != 1:
         raise ValueError(
             f"latent: expected one image, got a batch of {len(samples)}. Pick one with "
             "LatentFromBatch."
         )
-    check_one_prompt("conditioning", conditioning)
-    inside = model.get_model_object("process_latent_in")(samples.clone())
-    like = inside.expand(MEMORY_BATCH, *inside.shape[1:])
-
-    def work(evaluator: Evaluator) -> list[Tensor]:
-        entries = [[_copy(rows), _copy(extras)] for rows, extras in conditioning]
-        image = inside.to(evaluator.device)
-        learn = Learner(evaluator, model, image, entries, learning_rate, seed)
-        report = preview(model, evaluator)
-        for step in range(steps):
-            report(step, steps)
-            learn.step()
-        report(steps, steps)
-        return [rows.detach() for rows in learn.rows]
-
-    try:
-        found = evaluate(readable(model), [_copy(conditioning)], like, work)
-    except management.OOM_EXCEPTION as error:
-        raise RuntimeError(
-            "latent: bending a prompt to an image of this size does not fit into memory, as it "
-            "needs several times what sampling does. Scale the image down; the prompt that comes "
-            "out fits any size."
-        ) from error
-    return [
-        [new.to(rows.device, rows.dtype), extras]
-        for new, (rows, extras) in zip(found, conditioning, strict=True)
-    ]
+    if NOISE_LEVEL in latent or NOISED in latent:
+        raise ValueError(
+            "latent: expected a picture, got noise of Invert Image or a density path. Connect VAE "
+            "Encode; Invert Image comes after this node."
+        )
+    return model.get_model_object("process_latent_in")(samples)
 
 
 class Learner:
@@ -89,50 +107,53 @@ class Learner:
         learning_rate: float,
         seed: int,
     ) -> None:
-        self.evaluator, self.image, self.entries = evaluator, image, entries
+        self.evaluator, self.image = evaluator, image.to(evaluator.device)
+        self.extras = [extras for _, extras in entries]
         self.space = model.get_model_object("model_sampling")
+        self.flow = is_flow(model)
         self.rows = [
-            entry[0].to(image.device, torch.float32).requires_grad_(True) for entry in entries
+            rows.to(evaluator.device, torch.float32).requires_grad_(True) for rows, _ in entries
         ]
         self.optimizer = torch.optim.AdamW(self.rows, lr=learning_rate)
         self.generator = torch.Generator("cpu").manual_seed(seed)
 
     def step(self) -> float:
-        """One step of AdamW; the loss before it, the mean of (ε_θ − ε)²."""
+        """One step of AdamW; the loss before it, the mean of (ε_θ − ε)².
+
+        Raises ValueError where loss or gradients are not finite; the rows are then as they were.
+        """
         with torch.enable_grad():
             loss = self._loss()
             # Not `backward`: only these rows are to be differentiated.
-            gradients = torch.autograd.grad(loss, self.rows)
-        value = float(loss.detach()) / (BATCH * self.image.numel())
-        if not math.isfinite(value):
+            gradients = torch.autograd.grad(loss * LOSS_SCALE, self.rows)
+        finite = [bool(torch.isfinite(gradient).all()) for gradient in gradients]
+        if not (math.isfinite(float(loss.detach())) and all(finite)):
             raise ValueError(
-                "model: expected a finite loss, got NaN or infinity. Lower learning_rate, or run "
-                "the model in a higher precision."
+                "model: expected finite gradients, got NaN or infinity. Lower learning_rate, or "
+                "run the model in a higher precision (--fp32-unet, --bf16-unet)."
             )
         for rows, gradient in zip(self.rows, gradients, strict=True):
             rows.grad = gradient
         self.optimizer.step()
-        return value
+        return float(loss.detach())
+
+    def result(self) -> list[Tensor]:
+        """The rows. Raises ValueError for a last step that led to infinity."""
+        if not all(bool(torch.isfinite(rows).all()) for rows in self.rows):
+            raise ValueError("learning_rate: expected finite rows, got infinity. Lower it.")
+        return [rows.detach() for rows in self.rows]
 
     def _loss(self) -> Tensor:
-        """Σ (ε_θ − ε)²: a mean would underflow in half precision, and AdamW needs no scale."""
         shares = torch.rand(BATCH, generator=self.generator) * (LAST - FIRST) + FIRST
         noise = torch.randn((BATCH, *self.image.shape[1:]), generator=self.generator)
         sigma = torch.tensor([float(self.space.percent_to_sigma(float(u))) for u in shares])
-        level = Level(sigma, isinstance(self.space, comfy.model_sampling.CONST))
-        each = self._each
+        level = Level(sigma, self.flow)
         fresh = noise.to(self.image)
-        z = each(level.signal) * self.image + each(level.noise) * fresh
-        entries = [
-            [rows, extras] for rows, (_, extras) in zip(self.rows, self.entries, strict=True)
-        ]
+        z = each(level.signal, fresh) * self.image + each(level.noise, fresh) * fresh
+        entries = [[rows, extras] for rows, extras in zip(self.rows, self.extras, strict=True)]
         prompt = [self.evaluator.prepared(Prompts(0, BATCH, entries))]
-        (denoised,) = self.evaluator(each(level.scale) * z, sigma.to(z), [prompt])
-        predicted = (z - each(level.signal) * denoised) / each(level.noise)
-        return (predicted - fresh).square().sum()
-
-    def _each(self, values: Tensor) -> Tensor:
-        return values.to(self.image).reshape(-1, *[1] * (self.image.ndim - 1))
+        (predicted,) = predicted_noises(self.evaluator, z, level, [prompt])
+        return (predicted - fresh).square().mean()
 
 
 def readable(model: Any) -> Any:

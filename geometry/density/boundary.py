@@ -36,6 +36,7 @@ Progress = Callable[[int, int], None]
 
 BALANCED = 1e-4  # ‖G‖ beside its parts, where a level has arrived
 LONGEST_STEP = 0.5  # of a knot, in distances of two knots: they keep their order
+SLOWEST = 1e-3  # speed of a knot, as a share of the mean
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class Solution:
 def residual(curve: Curve, score: Tensor, strength: float) -> Residual:
     """G's two parts at the inner knots; score [n−1, D] is ∇ log p there."""
     v = curve.velocities()
-    speeds = v.norm(dim=1).clamp_min(torch.finfo(v.dtype).tiny)
+    # Where a path turns back on itself it has no direction; that must be large, not infinite.
+    least = max(SLOWEST * curve.speed(), torch.finfo(v.dtype).tiny)
+    speeds = v.norm(dim=1).clamp_min(least)
     pull = strength * without(curve.tangent(curve.inner, score), v)
     push = without(curve.accelerations(), v) / speeds.square()[:, None]
     return Residual(pull, push, speeds)
@@ -158,6 +161,8 @@ def _step(curve: Curve, found: Residual, strength: float, rate: float) -> Tensor
 
     B is minus the second derivative of the spline, by which γ'' answers to a move of the knots.
     """
+    if rate == 0:
+        return torch.zeros_like(found.total)
     bend = -torch.from_numpy(spline_derivatives(curve.legs, 2)[1:-1, 1:-1]).to(found.speeds.device)
     stiff = rate * bend / found.speeds.double().square()[:, None]
     system = strength * torch.eye(len(bend), dtype=stiff.dtype, device=stiff.device) + stiff

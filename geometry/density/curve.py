@@ -186,7 +186,7 @@ def _check_ends(start: Tensor, end: Tensor, spherical: bool) -> None:
         )
 
 
-@lru_cache
+@lru_cache(maxsize=16)
 def spline_derivatives(legs: int, order: int) -> np.ndarray:
     """[n+1, n+1]: from n+1 knots to the derivatives of this order of their spline, at the knots.
 

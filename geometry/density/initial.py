@@ -7,15 +7,11 @@ the path on it; what rounding leaves is put right after each step, position, tan
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from .boundary import Score, check_score
+from .boundary import Progress, Score, check_score
 from .curve import Curve, without
-
-Progress = Callable[[int, int], None]
 
 
 def shoot(

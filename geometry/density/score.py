@@ -52,15 +52,15 @@ class Level:
 
 def true_score(denoiser: Denoiser, z: Tensor, level: Level, condition: Any) -> Tensor:
     """∇_z log p(z | condition) [F, ...] = −ε/noise."""
-    (noise,) = _predicted_noises(denoiser, z, level, [condition])
-    return -noise / _each(level.noise, z)
+    (noise,) = predicted_noises(denoiser, z, level, [condition])
+    return -noise / each(level.noise, z)
 
 
 def noise_difference(
     denoiser: Denoiser, z: Tensor, level: Level, positive: Any, negative: Any
 ) -> Tensor:
     """(ε_negative − ε_positive)/2 [F, ...], the paper's estimate; no unit of a score's own."""
-    towards, away = _predicted_noises(denoiser, z, level, [positive, negative])
+    towards, away = predicted_noises(denoiser, z, level, [positive, negative])
     return (away - towards) / 2
 
 
@@ -70,7 +70,7 @@ def raised(z: Tensor, low: Level, high: Level, noise: Tensor) -> Tensor:
     The forward process: what has the density of the low level gets that of the high one.
     """
     share, fresh = _way_up(low, high)
-    return _each(share, z) * z + _each(fresh, z) * noise
+    return each(share, z) * z + each(fresh, z) * noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ def jittered_true_score(
     high, noise = jitter.draw(z, level)
     share, fresh = _way_up(level, high)
     found = true_score(denoiser, raised(z, level, high, noise), high, condition)
-    return _each(share, z) * (found + _each(fresh / high.noise.square(), z) * noise)
+    return each(share, z) * (found + each(fresh / high.noise.square(), z) * noise)
 
 
 def jittered_noise_difference(
@@ -121,14 +121,15 @@ def _way_up(low: Level, high: Level) -> tuple[Tensor, Tensor]:
     return share, (high.noise.square() - (share * low.noise).square()).clamp_min(0).sqrt()
 
 
-def _predicted_noises(
+def predicted_noises(
     denoiser: Denoiser, z: Tensor, level: Level, conditions: Sequence[Any]
 ) -> list[Tensor]:
-    denoised = denoiser(_each(level.scale, z) * z, level.sigma, conditions)
-    signal, noise = _each(level.signal, z), _each(level.noise, z)
+    """ε [F, ...] of points z [F, ...], for each condition."""
+    denoised = denoiser(each(level.scale, z) * z, level.sigma, conditions)
+    signal, noise = each(level.signal, z), each(level.noise, z)
     return [(z - signal * one) / noise for one in denoised]
 
 
-def _each(values: Tensor, like: Tensor) -> Tensor:
+def each(values: Tensor, like: Tensor) -> Tensor:
     """One number [F] for each of F points, ready to be multiplied with them."""
     return values.to(like).reshape(-1, *[1] * (like.ndim - 1))

@@ -148,6 +148,25 @@ def test_points_are_evaluated_in_batches_that_fit(
     assert max(sizes) == 4  # two images, two prompts
 
 
+def test_progress_shows_the_middle(
+    comfy: Comfy, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every step is told, with what the model takes the middle point for."""
+    import latent_preview
+
+    told: list[tuple[int, Any]] = []
+
+    def listen(_: Any, most: int) -> Callable[..., None]:
+        assert most == 2 * 3
+        return lambda step, x0, _x, _most: told.append((step, x0.clone()))
+
+    monkeypatch.setattr(latent_preview, "prepare_callback", listen)
+    found(comfy, comfy.model, *pair, levels=2, iterations=3)
+    assert [step for step, _ in told] == list(range(6))
+    assert all(x0.shape == (1, 4, 8, 8) for _, x0 in told)
+    assert float(told[0][1].std()) == pytest.approx(0.7, abs=0.6)
+
+
 def test_frames_come_in_batches(comfy: Comfy, pair: tuple[Any, Any]) -> None:
     """Prompts and latents match, cut where asked; all frames are those of one batch."""
     a, b = pair
@@ -316,6 +335,14 @@ def _cases() -> dict[str, tuple[Callable[[Comfy, Any, Any], dict[str, Any]], str
             lambda _, a, __: {"latent_b": a | {"samples": -a["samples"]}},
             "exact opposites",
         ),
+        "timestep range": (
+            lambda comfy, _, __: {"negative": [[comfy.encode("")[0][0], {"start_percent": 0.5}]]},
+            "negative: expected a prompt for all steps",
+        ),
+        "ControlNet": (
+            lambda comfy, _, __: {"negative": [[comfy.encode("")[0][0], {"control": object()}]]},
+            "negative: expected a plain prompt, got one with a ControlNet",
+        ),
         "strength": (lambda *_: {"strength": -1.0}, "strength: expected a number from 0 up"),
     }
 
@@ -342,6 +369,13 @@ def test_where_it_cannot_work_it_says_so(comfy: Comfy, pair: tuple[Any, Any]) ->
     nested = a | {"samples": NestedTensor([torch.ones(1, 4, 8, 8), torch.ones(1, 8, 4)])}
     with pytest.raises(ValueError, match="latent_a: this model's latents are nested"):
         found(comfy, comfy.model, nested, b)
+    state = found(comfy, comfy.model, a, b, iterations=0)[4]
+    with pytest.raises(ValueError, match="model: expected the model of the path"):
+        beyond(comfy, known(comfy, "flow"), state)
+    windows = comfy.model.clone()
+    windows.model_options["context_handler"] = object()
+    with pytest.raises(ValueError, match=r"model: .* context windows"):
+        found(comfy, windows, a, b)
     nan = comfy.model.clone()
     nan.set_model_unet_function_wrapper(lambda _, arguments: arguments["input"] * math.nan)
     with pytest.raises(ValueError, match="model: expected a finite score"):

@@ -162,6 +162,19 @@ def test_frames_that_stand_still(comfy: Comfy) -> None:
     assert bool(torch.isfinite(chart).all())
 
 
+def test_a_flickering_clip_is_no_geodesic(comfy: Comfy) -> None:
+    """A, B, A, B: it turns back at every frame, which gives large numbers and no NaN."""
+    model = known(comfy, "eps", spread())
+    a, b = both(comfy, model)
+    frames = torch.cat([a["samples"], b["samples"]]).repeat(2, 1, 1, 1)
+    chart, table, distance = analysed(comfy, model, [a | {"samples": frames}])
+    assert "No geodesic" in table
+    assert "nan" not in table
+    assert "inf" not in table
+    assert math.isfinite(distance)
+    assert bool(torch.isfinite(chart).all())
+
+
 def test_draws_average_to_the_same(comfy: Comfy) -> None:
     """Scores a little above the level: near those at it, equal for one seed."""
     model = known(comfy, "eps", spread())
@@ -173,7 +186,9 @@ def test_draws_average_to_the_same(comfy: Comfy) -> None:
     )
     assert one == again
     assert one != other
+    # Along a path through noise a little higher up, which is smoother: nearer than that is chance.
     assert one == pytest.approx(exact, abs=0.3)
+    assert one == pytest.approx(other, abs=0.1)
 
 
 def test_each_frame_has_its_own_prompt(comfy: Comfy, pair: tuple[Any, Any]) -> None:
@@ -206,3 +221,35 @@ def test_bad_input_is_named(comfy: Comfy, pair: tuple[Any, Any]) -> None:
     changed = latents[0] | {"samples": latents[0]["samples"].clone()}
     with pytest.raises(ValueError, match="came from a density path and were changed since"):
         analysed(comfy, comfy.model, [changed])
+    from comfy.nested_tensor import NestedTensor
+
+    nested = {"samples": NestedTensor([torch.ones(1, 4, 8, 8), torch.ones(1, 8, 4)])}
+    with pytest.raises(ValueError, match="latents: this model's latents are nested"):
+        analysed(comfy, comfy.model, [nested])
+    with pytest.raises(ValueError, match="latents: expected an encoded image"):
+        analysed(comfy, comfy.model, [comfy.latent(count=2)])
+    wide = {"samples": torch.ones(2, 16, 8, 8)}
+    with pytest.raises(ValueError, match="latents: expected 4 channels"):
+        analysed(comfy, comfy.model, [wide])
+
+
+def test_what_was_rendered_from_a_path_can_be_inverted_again(
+    comfy: Comfy, pair: tuple[Any, Any]
+) -> None:
+    """A sampler keeps the path's key in its latents; Invert Image takes it off."""
+    _, latents, *_ = found(comfy, comfy.model, *pair, iterations=0, frames=3)
+    rendered = latents[0] | {"samples": latents[0]["samples"] * 0.5}
+    noise = inverted(comfy, comfy.model, rendered, comfy.encode(""))
+    _, table, _ = analysed(comfy, comfy.model, [noise], iterations=0)
+    assert "3 frames at noise level 0.6" in table
+
+
+def test_a_long_clip_is_inverted_in_parts(comfy: Comfy) -> None:
+    """More frames than one batch holds, each with its own prompt: those of one inversion."""
+    clips = torch.cat([clean(comfy, k)["samples"] for k in range(9)])
+    rows = torch.cat([comfy.encode(t)[0][0] for t in (PROMPT_A, PROMPT_B, "") * 3])
+    model = known(comfy, "eps", spread())
+    _, _, plain = analysed(comfy, model, [{"samples": clips}], positive=[[rows, {}]])
+    noise = inverted(comfy, model, {"samples": clips}, [[rows, {}]])
+    _, _, same = analysed(comfy, model, [noise], positive=[[rows, {}]])
+    assert plain == pytest.approx(same, abs=1e-4)

@@ -51,14 +51,13 @@ def error(comfy: Comfy, model: Any, prompt: Any, latent: Any) -> float:
 
     space = model.get_model_object("model_sampling")
     inside = comfy.model.model.process_latent_in(latent["samples"])
-    flow = bool(float(space.sigma_max) <= 1)
     wrong = []
     for k in range(24):
         generator = torch.Generator().manual_seed(100 + k)
         noise = torch.randn(inside.shape, generator=generator)
         sigma = float(space.percent_to_sigma((k + 0.5) / 24))
-        x = (1 - sigma if flow else 1) * inside + sigma * noise
-        start = {"samples": comfy.model.model.process_latent_out(x / (1 - sigma if flow else 1))}
+        x = inside + sigma * noise
+        start = {"samples": comfy.model.model.process_latent_out(x)}
         # One Euler step to 0 is what the model takes for the image.
         sigmas = torch.tensor([sigma, 0.0])
         guider = custom.BasicGuider.execute(model, prompt)[0]
@@ -67,8 +66,7 @@ def error(comfy: Comfy, model: Any, prompt: Any, latent: Any) -> float:
         run = custom.SamplerCustomAdvanced.execute
         denoised = run(none, guider, sampler, sigmas, start)[0]["samples"]
         taken = comfy.model.model.process_latent_in(denoised)
-        share = 1 - sigma if flow else 1
-        wrong.append(float(((x - share * taken) / sigma - noise).square().mean()))
+        wrong.append(float(((x - taken) / sigma - noise).square().mean()))
     return sum(wrong) / len(wrong)
 
 
@@ -92,14 +90,16 @@ def test_the_prompt_tells_more_of_the_image(comfy: Comfy) -> None:
 
 
 def test_no_weight_of_the_model_changes(comfy: Comfy) -> None:
-    """Nor does what it draws, nor do its parameters keep gradients."""
+    """Nor does what it draws, nor do its layers keep the copies they worked on."""
     latent, caption = image(comfy)
     prompt = comfy.encode(caption)
     before, drawn = state_of(comfy.model), comfy.sample(prompt, comfy.latent())
     bent(comfy, comfy.model, prompt, latent, 2)
     assert state_of(comfy.model) == before
     assert torch.equal(comfy.sample(prompt, comfy.latent()), drawn)
-    assert all(p.grad is None for p in comfy.model.model.parameters())
+    layers = [m for m in comfy.model.model.modules() if hasattr(m, "weight_function")]
+    assert len(layers) > 50
+    assert all(len(layer.weight_function) == 0 for layer in layers)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -146,12 +146,51 @@ def test_without_a_learning_rate_nothing_moves(comfy: Comfy) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("extras", "message"),
+    [
+        ({"end_percent": 0.5}, "timestep range"),
+        ({"control": object()}, "a ControlNet"),
+        ({"hooks": object()}, "hooks"),
+    ],
+)
+def test_prompts_it_cannot_follow_are_named(
+    comfy: Comfy, extras: dict[str, Any], message: str
+) -> None:
+    latent, caption = image(comfy)
+    rows = comfy.encode(caption)[0][0]
+    with pytest.raises(ValueError, match=f"conditioning: expected .*{message}"):
+        bent(comfy, comfy.model, [[rows, extras]], latent, 1)
+
+
+def test_previews_can_be_on(comfy: Comfy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ComfyUI draws what the model takes the image for, at every step."""
+    import latent_preview
+    from comfy.cli_args import args
+
+    drawn = []
+    monkeypatch.setattr(args, "preview_method", latent_preview.LatentPreviewMethod.Latent2RGB)
+    own = latent_preview.Latent2RGBPreviewer.decode_latent_to_preview
+
+    def watch(self: Any, x0: Tensor) -> Any:
+        drawn.append(own(self, x0))
+        return drawn[-1]
+
+    monkeypatch.setattr(latent_preview.Latent2RGBPreviewer, "decode_latent_to_preview", watch)
+    latent, caption = image(comfy)
+    bent(comfy, comfy.model, comfy.encode(caption), latent, 3)
+    assert [picture.size for picture in drawn] == [(8, 8)] * 3
+
+
 def test_bad_input_is_named(comfy: Comfy) -> None:
     latent, caption = image(comfy)
     prompt = comfy.encode(caption)
     two = {"samples": latent["samples"].repeat(2, 1, 1, 1)}
     with pytest.raises(ValueError, match="latent: expected one image, got a batch of 2"):
         bent(comfy, comfy.model, prompt, two, 1)
+    noise = comfy.noise.GeodesicInvert.execute(comfy.model, prompt, latent, 2, 0.6)[0]
+    with pytest.raises(ValueError, match="latent: expected a picture, got noise"):
+        bent(comfy, comfy.model, prompt, noise, 1)
     with pytest.raises(ValueError, match="latent: expected an encoded image"):
         bent(comfy, comfy.model, prompt, comfy.latent(), 1)
     rows: Tensor = prompt[0][0].repeat(2, 1, 1)
@@ -161,7 +200,7 @@ def test_bad_input_is_named(comfy: Comfy) -> None:
     nan.set_model_unet_function_wrapper(
         lambda apply, a: apply(a["input"], a["timestep"], **a["c"]) * math.nan
     )
-    with pytest.raises(ValueError, match="model: expected a finite loss"):
+    with pytest.raises(ValueError, match="model: expected finite gradients"):
         bent(comfy, nan, prompt, latent, 1)
 
 
@@ -175,5 +214,7 @@ def test_running_out_of_memory_says_what_to_do(comfy: Comfy) -> None:
         raise management.OOM_EXCEPTION("no room")
 
     model.set_model_unet_function_wrapper(full)
-    with pytest.raises(RuntimeError, match=r"latent: bending a prompt .* Scale the image down"):
+    with pytest.raises(
+        management.OOM_EXCEPTION, match=r"latent: bending a prompt .* Scale the image down"
+    ):
         bent(comfy, model, comfy.encode(caption), latent, 1)

@@ -194,6 +194,26 @@ def test_a_strong_bulge_does_not_fold() -> None:
     assert length(found, ridge, 1.0) < 0.5 * length(line(start, end, False), ridge, 1.0)
 
 
+def test_a_path_that_turns_back_has_a_large_finite_residual() -> None:
+    """There and back: at the turn there is no direction."""
+    density = shell(16)
+    a, b = density.means[0], density.means[1]
+    arc = line(a, b).at([0.0, 0.25, 0.5, 0.75, 1.0])
+    curve = Curve(torch.cat([arc, arc[:-1].flip(0)]))
+    found = residual(curve, density.score(curve.inner), 0.1)
+    there = residual(Curve(arc), density.score(arc[1:-1]), 0.1)
+    assert math.isfinite(found.mean_norm)
+    assert found.mean_norm > 100 * there.mean_norm
+
+
+def test_a_rate_of_nothing_moves_nothing() -> None:
+    density = shell(16)
+    a, b = density.means[0], density.means[1]
+    for strength in (0.0, 0.1):
+        found = solve(a, b, density.score, strength=strength, learning_rate=0.0).curve
+        torch.testing.assert_close(found.knots, line(a, b).at(found.times))
+
+
 @pytest.mark.parametrize("spherical", [True, False])
 def test_evenly_spaced_knots_stay_on_their_way(spherical: bool) -> None:
     """A crowded arc is spread out; norms keep their even run from end to end."""
