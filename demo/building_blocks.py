@@ -61,21 +61,29 @@ def render(
         latent=common.latent,
         frames_per_batch=s.frames_per_batch,
     )
-    sampler = graph.add(
+    sampled = ksampler(graph, s, common, f"Render{label}", schedule[0], schedule[1])
+    return graph.add("VAEDecode", f"Decode{label}", samples=sampled, vae=common.vae)
+
+
+def ksampler(
+    graph: Graph, s: Settings, common: Common, title: str, positive: Link, latents: Link
+) -> Link:
+    """ComfyUI's own KSampler, with guidance; returns the latents."""
+    sampled = graph.add(
         "KSampler",
-        f"Render{label}",
+        title,
         model=common.model,
         seed=s.seed,
         steps=s.steps,
         cfg=s.cfg,
         sampler_name="dpmpp_2m",
         scheduler="karras",
-        positive=schedule[0],
+        positive=positive,
         negative=common.negative,
-        latent_image=schedule[1],
+        latent_image=latents,
         denoise=1.0,
     )
-    return graph.add("VAEDecode", f"Decode{label}", samples=sampler[0], vae=common.vae)
+    return sampled[0]
 
 
 def render_noise(

@@ -14,6 +14,7 @@ from .building_blocks import (
     cloud,
     couple,
     encoded_photo,
+    ksampler,
     path_length,
     prompt_path,
     sample_custom,
@@ -157,23 +158,10 @@ def image_to_image_geodesic(s: Settings) -> Graph:
 
 def drawn_image(graph: Graph, s: Settings, common: Common, prompt: Link, letter: str) -> Link:
     """An image of a prompt, as a latent."""
-    sampled = graph.add(
-        "KSampler",
-        f"Image {letter}",
-        model=common.model,
-        seed=s.seed,
-        steps=s.steps,
-        cfg=s.cfg,
-        sampler_name="dpmpp_2m",
-        scheduler="karras",
-        positive=prompt,
-        negative=common.negative,
-        latent_image=common.latent,
-        denoise=1.0,
-    )
-    image = graph.add("VAEDecode", f"Decode {letter}", samples=sampled[0], vae=common.vae)
+    sampled = ksampler(graph, s, common, f"Image {letter}", prompt, common.latent)
+    image = graph.add("VAEDecode", f"Decode {letter}", samples=sampled, vae=common.vae)
     graph.add("PreviewImage", f"Look at {letter}", 200, images=image[0])
-    return sampled[0]
+    return sampled
 
 
 def extrapolate(s: Settings) -> Graph:
@@ -226,21 +214,8 @@ def is_this_clip_a_geodesic(s: Settings) -> Graph:
     graph.begin_group("2. From prompt to prompt", GEOMETRY)
     positive, latents = prompt_path(graph, s, common, times(graph, 9))
     graph.begin_group("3. A clip; instead: Load Video", RENDER)
-    sampled = graph.add(
-        "KSampler",
-        "Render",
-        model=common.model,
-        seed=s.seed,
-        steps=s.steps,
-        cfg=s.cfg,
-        sampler_name="dpmpp_2m",
-        scheduler="karras",
-        positive=positive,
-        negative=common.negative,
-        latent_image=latents,
-        denoise=1.0,
-    )
-    images = graph.add("VAEDecode", "Decode", samples=sampled[0], vae=common.vae)
+    sampled = ksampler(graph, s, common, "Render", positive, latents)
+    images = graph.add("VAEDecode", "Decode", samples=sampled, vae=common.vae)
     graph.add("PreviewImage", "The clip", 200, images=images[0])
     graph.begin_group("4. Its frames as latents", GEOMETRY)
     encoded = graph.add("VAEEncode", "Encode", pixels=images[0], vae=common.vae)

@@ -71,3 +71,9 @@ def rendered(model: Any, positives: Any, latents: Any, level: float = LEVEL) -> 
         run = custom.SamplerCustomAdvanced.execute
         frames.append(run(noise, guider, sampler, sigmas, latent)[0]["samples"])
     return torch.cat(frames)
+
+
+def beyond(comfy: Comfy, model: Any, state: Any, **changes: Any) -> Any:
+    chosen = {"frames": 4, "distance": 0.5, "steps": 8, "seed": 0} | changes
+    execute = comfy.density.GeodesicDensityExtrapolate.execute
+    return execute(model, state, comfy.encode(""), **chosen)

@@ -14,10 +14,11 @@ from geometry.density.boundary import solve
 from geometry.density.curve import line
 from geometry.density.score import Level
 
-from .conftest import PROMPT_A, Comfy
+from .conftest import Comfy
 from .densities import (
     DIFFERENCE,
     TRUE,
+    beyond,
     both,
     clean,
     found,
@@ -235,69 +236,6 @@ def test_odd_settings_give_finite_paths(
     if changes in ({"iterations": 0}, {"strength": 0.0}):
         arc = line(a["samples"].flatten(), b["samples"].flatten()).at(state.curve.times)
         torch.testing.assert_close(state.curve.knots, arc, rtol=1e-4, atol=1e-4)
-
-
-def beyond(comfy: Comfy, model: Any, state: Any, **changes: Any) -> Any:
-    chosen = {"frames": 4, "distance": 0.5, "steps": 8, "seed": 0} | changes
-    execute = comfy.density.GeodesicDensityExtrapolate.execute
-    return execute(model, state, comfy.encode(""), **chosen)
-
-
-def points(comfy: Comfy, latents: Any, a: Any) -> Tensor:
-    """Frames for a sampler as the unit-variance noise they are, [F, D]."""
-    inside = comfy.model.model.process_latent_in(torch.cat([x["samples"] for x in latents]))
-    return (inside / math.sqrt(1 + a["geodesic_sigma"] ** 2)).flatten(1)
-
-
-def test_extrapolation_goes_on_with_the_same_speed(comfy: Comfy) -> None:
-    """At strength 0 round the sphere; past the end, back past the start, in equal steps."""
-    model = known(comfy, "eps", spread())
-    a, b = both(comfy, model)
-    state = found(comfy, model, a, b, strength=0.0, frames=5)[4]
-    between = torch.cosine_similarity(a["samples"].flatten(), b["samples"].flatten(), dim=0)
-    theta = math.acos(float(between))
-    for direction, end, other in (
-        ("past the end", b, a),
-        ("back past the start", a, b),
-    ):
-        positives, latents = beyond(comfy, model, state, direction=direction, distance=0.4)
-        frames = points(comfy, latents, a)
-        start, away = (x["samples"].flatten() for x in (end, other))
-        steps = torch.cat([start[None], frames]).diff(dim=0).norm(dim=1)
-        assert float(steps.max() / steps.min()) < 1.01
-        cosine = torch.cosine_similarity(frames[-1], away, dim=0)
-        further = 0.4 * state.curve.speed() / float(start.norm())
-        assert float(cosine) == pytest.approx(math.cos(theta + further), abs=0.02)
-        torch.testing.assert_close(frames.norm(dim=1), start.norm().expand(4), rtol=1e-4, atol=0)
-    assert torch.equal(positives[0][0][0], comfy.encode(PROMPT_A)[0][0])
-
-
-def test_extrapolation_continues_a_geodesic(comfy: Comfy) -> None:
-    """With a known density: no kink at the end, and random directions leave elsewhere by seed."""
-    model = known(comfy, "eps", spread())
-    a, b = both(comfy, model)
-    state = found(comfy, model, a, b, levels=5, iterations=60, frames=9)[4]
-    _, latents = beyond(comfy, model, state, distance=0.25, steps=16)
-    frames = points(comfy, latents, a)
-    before = state.curve.knots[-1] - state.curve.knots[-2]
-    after = frames[0] - state.curve.knots[-1]
-    assert float(torch.cosine_similarity(before, after, dim=0)) > 0.99
-    one, again, other = (
-        points(comfy, beyond(comfy, model, state, direction="random direction", seed=s)[1], a)
-        for s in (1, 1, 2)
-    )
-    assert torch.equal(one, again)
-    assert float(torch.cosine_similarity(one[-1] - one[0], other[-1] - other[0], dim=0)) < 0.5
-    with pytest.raises(ValueError, match="direction: expected one of past the end"):
-        beyond(comfy, model, state, direction="sideways")
-
-
-def test_extrapolated_frames_come_in_batches(comfy: Comfy, pair: tuple[Any, Any]) -> None:
-    a, b = pair
-    state = found(comfy, comfy.model, a, b, iterations=1, levels=1)[4]
-    positives, latents = beyond(comfy, comfy.model, state, frames=5, steps=1, frames_per_batch=2)
-    assert [len(latent["samples"]) for latent in latents] == [2, 2, 1]
-    assert len(positives) == 3
 
 
 def _cases() -> dict[str, tuple[Callable[[Comfy, Any, Any], dict[str, Any]], str]]:
