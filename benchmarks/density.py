@@ -65,8 +65,8 @@ def _levels(model: Any, search: Any) -> list[Row]:
         expected = 2 * points * ITERATIONS
         found.append(
             Row(
-                f"density path, level {level}: {points} points, {ITERATIONS} iterations; "
-                f"evaluations (left), 2 · points · iterations (right); {readable(time - spent)}",
+                f"density path, level {level}, {ITERATIONS} iterations of {points}: evaluations "
+                f"(left), 2 · points · iterations (right); it took {readable(time - spent)}",
                 str(asked - before),
                 str(expected),
                 f"{(asked - before) / expected:.2f}",

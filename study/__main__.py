@@ -39,7 +39,9 @@ def density(arguments: argparse.Namespace) -> None:
 
     from . import density
 
-    plan = density.Plan(arguments.pairs, arguments.steps, iterations=arguments.iterations)
+    plan = density.Plan(
+        arguments.pairs, arguments.steps, arguments.frames, iterations=arguments.iterations
+    )
     found = density.run(plan, cpu=arguments.cpu)
     arguments.output.mkdir(parents=True, exist_ok=True)
     page = density.report(found)
@@ -79,6 +81,7 @@ def main() -> None:
     command.set_defaults(run=density)
     command.add_argument("--pairs", type=int, default=12, help="of images (default 12)")
     command.add_argument("--steps", type=int, default=30, help="up and down again (default 30)")
+    command.add_argument("--frames", type=int, default=17, help="of a path (default 17)")
     command.add_argument("--iterations", type=int, default=30, help="of each level (default 30)")
     _common(command)
     arguments = parser.parse_args()

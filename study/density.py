@@ -32,7 +32,7 @@ DIFFERENCE, TRUE = "density, noise difference", "density, true score"
 # a of each score: about the same bend. SD1.5 has 64 times as many latent values.
 STRENGTHS = {DIFFERENCE: 0.1, TRUE: 0.005}
 METHODS = (DIFFERENCE, TRUE, ARC, PROMPT)
-LEVEL, FRAMES = 0.6, 17
+LEVEL = 0.6
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Plan:
 
     pairs: int = 12
     steps: int = 30
+    frames: int = 17
     levels: int = 4
     iterations: int = 30
     # Three times the paper's, which the implicit steps allow, for a third of its iterations.
@@ -156,7 +157,7 @@ class Studio:
             path,
             self._negative(),
             *noises,
-            FRAMES,
+            self.plan.frames,
             STRENGTHS.get(method, 0.0),
             self.plan.levels,
             0 if arc else self.plan.iterations,
@@ -168,7 +169,7 @@ class Studio:
 
     def _prompt_path(self, path: Any, k: int) -> tuple[Any, Any]:
         """One seed for all frames, brought down from noise alone to the level."""
-        times = self.pack.paths.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
+        times = self.pack.paths.GeodesicTimes.execute(self.plan.frames, "linear", "stop", "")[0]
         empty = {"samples": torch.zeros(1, 4, 8, 8)}
         schedule = self.pack.paths.GeodesicSchedule.execute
         positives, latents, _ = schedule(path, times, empty, 0)
@@ -228,7 +229,7 @@ def report(found: Found) -> str:
 
 Written by `python -m study density`, on a {found.device}: {plan.pairs} pairs of held-out scenes on
 the small checkpoint, inverted with their captions to noise level {LEVEL:g} in {plan.steps} steps
-with one refinement, {FRAMES} frames a path, rendered without guidance. Density paths:
+with one refinement, {plan.frames} frames a path, rendered without guidance. Density paths:
 {plan.levels} levels of {plan.iterations} iterations, learning rate {plan.learning_rate:g}, strength
 {STRENGTHS[DIFFERENCE]:g} (noise difference) and {STRENGTHS[TRUE]:g} (true score).
 

@@ -83,7 +83,7 @@ def test_its_ends_are_the_images(comfy: Comfy) -> None:
         for latent, caption in zip(encoded, captions, strict=True)
     )
     path = prompts(comfy, *captions)
-    changes = {"path": path, "score": DIFFERENCE, "strength": 0.1, "iterations": 5}
+    changes = {"path": path, "score": DIFFERENCE, "strength": 0.1, "iterations": 3, "frames": 2}
     positives, latents, *_ = found(comfy, comfy.model, a, b, **changes)
     back = comfy.vae.decode(rendered(comfy.model, positives, latents))
     for frame, latent, caption, noise in zip(
@@ -129,7 +129,7 @@ def test_points_are_evaluated_in_batches_that_fit(
     import comfy.model_management as management
 
     a, b = pair
-    whole = found(comfy, comfy.model, a, b, iterations=3, score=DIFFERENCE)[4].curve.knots
+    whole = found(comfy, comfy.model, a, b, levels=2, iterations=2, score=DIFFERENCE)[4].curve.knots
     model = comfy.model.clone()
     sizes = []
 
@@ -144,7 +144,7 @@ def test_points_are_evaluated_in_batches_that_fit(
         return (needed * 1.6, 0) if torch_free_too else needed * 1.6
 
     monkeypatch.setattr(management, "get_free_memory", free)
-    parts = found(comfy, model, a, b, iterations=3, score=DIFFERENCE)[4].curve.knots
+    parts = found(comfy, model, a, b, levels=2, iterations=2, score=DIFFERENCE)[4].curve.knots
     torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-3)
     assert max(sizes) == 4  # two images, two prompts
 

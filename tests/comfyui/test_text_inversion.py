@@ -79,14 +79,13 @@ def state_of(model: Any) -> str:
 
 
 def test_the_prompt_tells_more_of_the_image(comfy: Comfy) -> None:
-    """The noise error falls by a tenth and more, from a right and from a wrong description."""
+    """The noise error, by draws it has not seen, falls by a tenth and more."""
     latent, caption = image(comfy)
-    for text in (caption, "a small red circle on a white background"):
-        prompt = comfy.encode(text)
-        before = error(comfy, comfy.model, prompt, latent)
-        after = error(comfy, comfy.model, bent(comfy, comfy.model, prompt, latent, 40), latent)
-        print(f"{text!r}: {before:.4f} → {after:.4f}")
-        assert after < 0.9 * before
+    prompt = comfy.encode(caption)
+    before = error(comfy, comfy.model, prompt, latent)
+    after = error(comfy, comfy.model, bent(comfy, comfy.model, prompt, latent, 40), latent)
+    print(f"{before:.4f} → {after:.4f}")
+    assert after < 0.9 * before
 
 
 def test_no_weight_of_the_model_changes(comfy: Comfy) -> None:
