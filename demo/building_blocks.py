@@ -9,6 +9,8 @@ from .settings import Settings
 
 COUPLINGS = ("optimal transport", "row order", "random")
 PROMPTS, GEOMETRY, RENDER, RESULT = "#3f789e", "#8a5aa5", "#88a05a", "#a1723f"
+# Batches as large as a path can be: all frames at once.
+ALL = 4096
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,7 @@ def sample_custom(
 
 def save_video(graph: Graph, s: Settings, images: Link, name: str) -> None:
     """Batches of any size → one video."""
-    # Batches as large as a schedule can be: all frames end up in one.
-    joined = graph.add("RebatchImages", "Join the frames", images=images, batch_size=4096)
+    joined = graph.add("RebatchImages", "Join the frames", images=images, batch_size=ALL)
     video = graph.add("CreateVideo", "Video", images=joined[0], fps=s.fps)
     graph.add(
         "SaveVideo",

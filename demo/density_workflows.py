@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .building_blocks import (
+    ALL,
     COUPLINGS,
     GEOMETRY,
     PROMPTS,
@@ -25,9 +26,6 @@ from .building_blocks import (
 )
 from .graph import Graph, Link, Node
 from .settings import Settings
-
-# Batches as large as a path can be: all frames at once.
-ALL = 4096
 
 
 def invert(

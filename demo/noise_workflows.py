@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .building_blocks import (
+    ALL,
     GEOMETRY,
     PROMPTS,
     RENDER,
@@ -20,9 +21,6 @@ from .building_blocks import (
 )
 from .graph import Graph, Link
 from .settings import Settings
-
-# Batches as large as a path can be: all frames at once.
-ALL = 4096
 
 
 def keyframes(graph: Graph, seeds: list[int], latents: list[Link] | None = None) -> Link:
