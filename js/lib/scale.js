@@ -1,0 +1,34 @@
+/** Axes: where a value stands on the screen, and which values are worth a label. */
+
+/**
+ * A linear scale from [from0, from1] to [to0, to1]; `scale.back` inverts it.
+ * An empty domain stands at the middle.
+ */
+export function linear([from0, from1], [to0, to1]) {
+  const span = from1 - from0;
+  const scale = (value) =>
+    span === 0 ? (to0 + to1) / 2 : to0 + ((value - from0) / span) * (to1 - to0);
+  scale.back = (place) => from0 + ((place - to0) / (to1 - to0)) * span;
+  return scale;
+}
+
+/** Round numbers from 0 to at least `most`, about `count` of them, 1, 2 or 5 times a power of ten apart. */
+export function ticks(most, count = 4) {
+  if (!(most > 0) || !Number.isFinite(most)) return [0, 1];
+  const rough = most / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((k) => k * power).find((k) => k >= rough * (1 - 1e-9));
+  const found = [];
+  for (let k = 0; (k - 1) * step < most * (1 - 1e-9); k++)
+    found.push(Number((k * step).toPrecision(12)));
+  return found;
+}
+
+/** A number with three or four significant digits, as people read it. */
+export function short(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  return size >= 0.001 && size < 1e5
+    ? String(Number(value.toPrecision(4)))
+    : value.toExponential(2);
+}

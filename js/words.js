@@ -1,0 +1,25 @@
+/** What our panels say, in the language of the interface: locales/LANGUAGE/main.json. */
+
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+
+let words = {};
+
+app.registerExtension({
+  name: "geodesic.words",
+  /** ComfyUI waits for this before it makes a node. */
+  async init() {
+    const found = await api.getCustomNodesI18n();
+    const language = app.extensionManager?.setting?.get("Comfy.Locale") ?? "en";
+    words = { ...found.en?.geodesicMorph, ...found[language]?.geodesicMorph };
+  },
+});
+
+/**
+ * The text of a key, with {name} replaced by `values.name`. An unknown key is shown as it is.
+ * @param {string} key
+ * @param {Record<string, string | number>} values
+ */
+export function say(key, values = {}) {
+  return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}

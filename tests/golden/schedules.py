@@ -1,0 +1,55 @@
+"""`python -m tests.golden.schedules`: write the numbers that Python and the browser must share.
+
+tests/geometry/test_golden_times.py holds Python to times.json, tests/js/times.test.js JavaScript.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from geodesic_morph.geometry.times import CURVE, EASINGS, ENDINGS, easing_function, times
+
+FILE = Path(__file__).with_name("times.json")
+CURVES = (
+    "[[0, 0], [1, 1]]",
+    "[[0, 0.2], [1, 0.7]]",
+    "[[0, 0], [0.4, 0.5], [0.6, 0.5], [1, 1]]",
+    "[[0, 0], [0.1, 0.02], [0.5, 0.9], [0.7, 0.9], [1, 1]]",
+    "[[0, 1], [0.3, 0], [0.31, 0.95], [0.8, 0.1], [1, 0]]",
+    "[[0, 0], [0.001, 1], [0.999, 0], [1, 1]]",
+)
+SHARES = tuple(k / 64 for k in range(65)) + (0.0005, 0.3051, 0.9995, 1 / 3)
+
+
+def curves() -> list[dict[str, Any]]:
+    """Every curve, and its t at many u."""
+    return [
+        {
+            "curve": curve,
+            "u": SHARES,
+            "t": [float(easing_function(CURVE, curve)(u)) for u in SHARES],
+        }
+        for curve in CURVES
+    ]
+
+
+def schedules() -> list[dict[str, Any]]:
+    """Every easing with every ending, for odd, even and least numbers of frames."""
+    return [
+        {
+            "frames": frames,
+            "easing": easing,
+            "ending": ending,
+            "curve": CURVES[2],
+            "times": times(frames, easing, ending, CURVES[2]).values,
+        }
+        for easing in EASINGS
+        for ending in ENDINGS
+        for frames in (3, 4, 15, 16)
+    ]
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps({"curves": curves(), "schedules": schedules()}, indent=1) + "\n")
