@@ -1,4 +1,4 @@
-"""`make lint`: oxlint and oxfmt over our JavaScript; both are programs in a wheel, no Node needed."""
+"""`make lint`: oxlint and oxfmt over our JavaScript; both come as programs in a wheel."""
 
 from __future__ import annotations
 

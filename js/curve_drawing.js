@@ -84,11 +84,14 @@ export class CurveDrawing {
     );
   }
 
-  /** Draw the state of the node's widgets at this size. */
+  /** Draw the state of the node's widgets at this size, if any of it has changed. */
   draw({ width, height }) {
     this.size = { width, height };
     const state = this.actions.state();
     this.state = state;
+    const now = JSON.stringify([state, this.size, this.actions.snapping()]);
+    if (now === this.drawn) return;
+    this.drawn = now;
     for (const [easing, button] of this.presets)
       button.setAttribute("aria-pressed", String(easing === state.easing));
     this.magnet.setAttribute("aria-pressed", String(this.actions.snapping()));

@@ -8,9 +8,9 @@
 import { app } from "../../scripts/app.js";
 import * as points from "./lib/curve.js";
 import { CurveDrawing } from "./curve_drawing.js";
-import { linked, numberOf, widgetNamed } from "./lib/inputs.js";
+import { linkInto, placeOf, slotNamed, valueOf } from "./lib/graph.js";
 import { CURVE, LOOP, PING_PONG, PRESETS, STOP, easingFunction, uniform } from "./lib/times.js";
-import { addPanel, chain, grow, onGraphChange, undoStep } from "./panel.js";
+import { addPanel, chain, grow, undoStep, watch } from "./panel.js";
 import { say } from "./words.js";
 
 const HEIGHT = 236;
@@ -26,12 +26,12 @@ app.registerExtension({
 });
 
 function addEditor(node) {
-  const [frames, easing, ending, curve] = ["frames", "easing", "ending", "curve"].map((name) =>
-    widgetNamed(node, name),
+  const widgets = [...node.widgets];
+  const [easing, curve] = ["easing", "curve"].map((name) =>
+    widgets.find((widget) => widget.name === name),
   );
-  if (!curve || !easing) return;
   hideText(node, curve);
-  const state = () => read(node, { frames, easing, ending, curve });
+  const state = () => read(node);
   const step = undoStep(node);
   const actions = {
     state,
@@ -65,39 +65,50 @@ function addEditor(node) {
   let drawing = null;
   const panel = addPanel(node, "curve_editor", {
     height: () => HEIGHT,
-    draw: (size) => drawing?.draw(size),
     className: "geodesic-curve",
+    draw(size) {
+      watching.start(); // the number of frames may come from another node
+      drawing.draw(size);
+    },
+  });
+  const watching = watch(panel.root, () => {
+    hideText(node, curve);
+    panel.redraw();
   });
   drawing = new CurveDrawing(panel.root, actions, [...PRESETS, CURVE]);
-  for (const widget of [frames, easing, ending, curve]) chain(widget, "callback", panel.redraw);
-  for (const moment of ["onConfigure", "onConnectionsChange"])
-    chain(node, moment, () => {
-      hideText(node, curve);
-      panel.redraw();
-    });
-  onGraphChange(node, panel.redraw); // the number of frames may come from another node
+  for (const widget of widgets) chain(widget, "callback", watching.look);
+  for (const moment of ["onConfigure", "onConnectionsChange"]) chain(node, moment, watching.look);
+  chain(node, "onRemoved", watching.stop);
   if (node.size[0] < MIN_WIDTH) node.setSize([MIN_WIDTH, node.size[1]]);
   grow(node);
 }
+
+/** A node that is not in the workflow yet has no links to ask for. */
+const linked = (node, name) =>
+  Boolean(node.graph) && linkInto(node, slotNamed(node, name)) !== null;
 
 /**
  * What the node's widgets and links say: `points` to handle, `ease` to draw (null when the curve
  * can't be read), `problem` in words, and whether it is `locked` because another node decides.
  */
-function read(node, { frames, easing, ending, curve }) {
-  const own = easing.value === CURVE;
-  const stored = points.parse(curve.value);
+function read(node) {
+  const place = placeOf(node);
+  const given = (name) =>
+    valueOf(place, name) ?? node.widgets.find((widget) => widget.name === name).value;
+  const easing = given("easing");
+  const own = easing === CURVE;
+  const stored = points.parse(given("curve"));
   const locked = linked(node, "curve") || linked(node, "easing");
-  const count = Math.max(1, numberOf(node, "frames") ?? frames.value);
+  const frames = Math.max(1, Number(given("frames")) || 1);
   // Python refuses a ping-pong of two frames; there is nothing to draw of it but the way there.
-  const way = ending.value === PING_PONG && count < 3 ? STOP : ending.value;
+  const ending = given("ending") === PING_PONG && frames < 3 ? STOP : given("ending");
   return {
-    frames: count,
-    ending: way,
-    easing: easing.value,
-    points: own ? stored : points.sample(easingFunction(easing.value)),
-    ease: own && !stored ? null : easingFunction(easing.value, stored),
-    problem: problem(locked, own, stored, way),
+    frames,
+    ending,
+    easing,
+    points: own ? stored : points.sample(easingFunction(easing)),
+    ease: own && !stored ? null : easingFunction(easing, stored),
+    problem: problem(locked, own, stored, ending),
     locked,
   };
 }

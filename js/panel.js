@@ -15,11 +15,11 @@ const passes = (event) => event.ctrlKey || event.metaKey || event.key === "Escap
 /** Load a style sheet of this folder, once. */
 export function addStyles(file) {
   const { href } = new URL(`./${file}`, import.meta.url);
-  if (!asked.has(href)) document.head.append(element("link", { rel: "stylesheet", href }));
-  asked.add(href);
+  if (!loaded.has(href)) document.head.append(element("link", { rel: "stylesheet", href }));
+  loaded.add(href);
 }
 
-const asked = new Set();
+const loaded = new Set();
 
 /** What the classic canvas leaves free around a panel, in pixels. */
 const MARGIN = 8;
@@ -125,10 +125,41 @@ export function chain(node, name, after) {
   };
 }
 
-/** Call `listener` whenever the workflow has changed, for as long as the node lives. */
-export function onGraphChange(node, listener) {
-  api.addEventListener("graphChanged", listener);
-  chain(node, "onRemoved", () => api.removeEventListener("graphChanged", listener));
+/**
+ * ComfyUI itself tells of no change while somebody types, and of those by a menu only at the next
+ * click: it looks when the mouse button goes up, a moment before the menu's entry acts.
+ */
+const HINTS = ["input", "change", "keyup", "click"];
+
+/**
+ * Call `update` once per frame after changes anywhere in the workflow, while `root` is in the page.
+ *
+ * A node may vanish without a word (a copy made for the clipboard, a subgraph's nodes when another
+ * workflow opens), so listening starts when its panel is drawn and ends when that is gone.
+ */
+export function watch(root, update) {
+  let listening = null;
+  let asked = 0;
+  const stop = () => {
+    listening?.abort();
+    listening = null;
+  };
+  const look = () => {
+    asked ||= requestAnimationFrame(() => {
+      asked = 0;
+      if (root.isConnected) update();
+      else stop();
+    });
+  };
+  const start = () => {
+    if (listening) return;
+    listening = new AbortController();
+    const { signal } = listening;
+    api.addEventListener("graphChanged", look, { signal });
+    for (const type of HINTS)
+      document.addEventListener(type, look, { signal, capture: true, passive: true });
+  };
+  return { start, stop, look };
 }
 
 /**

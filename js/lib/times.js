@@ -92,6 +92,6 @@ export function uniform(frames, ending) {
  */
 export function times(frames, ending, ease) {
   const forward = uniform(frames, ending).map(ease);
-  const back = ending === PING_PONG ? [...forward].reverse().slice(frames % 2) : [];
+  const back = ending === PING_PONG ? forward.toReversed().slice(frames % 2) : [];
   return [...forward, ...back];
 }

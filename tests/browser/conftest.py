@@ -167,21 +167,27 @@ class Interface:
 
     def screenshot(self, name: str) -> Path:
         """The whole workflow in view, as a picture to look at."""
-        SCREENSHOTS.mkdir(exist_ok=True)
         self.page.locator("#graph-canvas").press(".")
         self.page.wait_for_timeout(1000)  # the view glides there; nothing tells when it arrived
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
-        return SCREENSHOTS / f"{name}.png"
+        self.page.screenshot(path=self.screenshots() / f"{name}.png")
+        return self.screenshots() / f"{name}.png"
+
+    @staticmethod
+    def screenshots() -> Path:
+        """The folder of pictures to look at."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        return SCREENSHOTS
 
 
-def open_interface(browser: Browser, server: Server) -> Interface:
+def open_interface(browser: Browser, server: Server, run: str = "Run") -> Interface:
+    """A new page, once it is ready to work. run: what its Run button says."""
     page = browser.new_page(viewport={"width": 2880, "height": 1620})
     interface = Interface(page, server)
     page.on("console", interface.on_console)
     page.on("pageerror", lambda error: interface.errors.append(str(error)))
     page.goto(server.url)
     page.wait_for_function("() => window.app?.graph && window.app.extensionManager")
-    page.get_by_role("button", name="Run", exact=True).wait_for()
+    page.get_by_role("button", name=run, exact=True).wait_for()
     return interface
 
 

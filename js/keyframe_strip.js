@@ -1,0 +1,115 @@
+/**
+ * A strip below each keyframe that shows the path up to it: prompts or noises, legs and weights.
+ *
+ * It is drawn from what stands in the graph anyway and keeps nothing. The graph is looked through
+ * again after whatever could have changed it, and drawn anew only when something here has.
+ */
+
+import { app } from "../../scripts/app.js";
+import { element } from "./lib/dom.js";
+import { keyframesUpTo } from "./lib/graph.js";
+import { describe, layout } from "./lib/keyframes.js";
+import { addPanel, addStyles, chain, grow, watch } from "./panel.js";
+import { say } from "./words.js";
+
+const HEIGHTS = { GeodesicKeyframe: 84, GeodesicNoiseKeyframe: 64 };
+const MIN_WIDTH = 340;
+
+app.registerExtension({
+  name: "geodesic.keyframe_strip",
+  nodeCreated(node) {
+    if (Object.hasOwn(HEIGHTS, node.comfyClass)) addStrip(node);
+  },
+});
+
+function addStrip(node) {
+  addStyles("keyframe_strip.css");
+  const noise = node.comfyClass === "GeodesicNoiseKeyframe";
+  const widgets = [...node.widgets];
+  const svg = element("svg", { role: "img" });
+  let shown = "";
+  let size = null;
+
+  function update() {
+    if (!node.graph || !size) return;
+    const description = describe(keyframesUpTo(node), noise, say);
+    const now = JSON.stringify([description, size]);
+    if (now !== shown) paint(svg, description, size);
+    shown = now;
+  }
+
+  const panel = addPanel(node, "keyframe_strip", {
+    height: () => HEIGHTS[node.comfyClass],
+    className: "geodesic-strip",
+    draw(given) {
+      size = given;
+      watching.start();
+      update();
+    },
+  });
+  const watching = watch(panel.root, update);
+  panel.root.append(svg);
+
+  for (const widget of widgets) chain(widget, "callback", watching.look);
+  for (const moment of ["onConfigure", "onConnectionsChange"]) chain(node, moment, watching.look);
+  chain(node, "onRemoved", watching.stop);
+  if (node.size[0] < MIN_WIDTH) node.setSize([MIN_WIDTH, node.size[1]]);
+  grow(node);
+}
+
+/** Draw a description anew, at this size. */
+function paint(svg, description, { width, height }) {
+  const { y, stations, legs, labels } = layout(description, { width, height }, measurer(svg));
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("aria-label", description.words);
+  svg.replaceChildren(
+    ...legs.map((leg, k) => drawnLeg(leg, description.legs[k], y)),
+    ...labels.map((label) => drawnLabel(label, description.stations[label.station], stations, y)),
+    ...stations.map(({ x }, k) => drawnStation(x, y, description.stations[k])),
+  );
+}
+
+function drawnLeg({ x1, x2, label }, { style, full }, y) {
+  const parts = [
+    element("title", {}, full),
+    element("line", { class: "geodesic-touch", x1, x2, y1: y, y2: y }),
+    element("line", { class: `geodesic-leg geodesic-${style}`, x1, x2, y1: y, y2: y }),
+  ];
+  if (label)
+    parts.push(element("text", { class: "geodesic-share", x: (x1 + x2) / 2, y: y + 3.5 }, label));
+  return element("g", {}, ...parts);
+}
+
+function drawnStation(x, y, { full, own }) {
+  const r = own ? 5 : 3.5;
+  return element(
+    "g",
+    { class: own ? "geodesic-station geodesic-own" : "geodesic-station" },
+    element("title", {}, full),
+    element("circle", { class: "geodesic-touch", cx: x, cy: y, r: 9 }),
+    element("circle", { cx: x, cy: y, r }),
+  );
+}
+
+function drawnLabel({ station, anchor, x, lines, leader }, { full, own }, stations, y) {
+  const from = stations[station].x;
+  return element(
+    "g",
+    { class: own ? "geodesic-caption geodesic-own" : "geodesic-caption", "text-anchor": anchor },
+    element("title", {}, full),
+    element("line", { class: "geodesic-leader", x1: from, y1: y, x2: leader.x, y2: leader.y }),
+    ...lines.map((line) => element("text", { x, y: line.y }, line.text)),
+  );
+}
+
+let canvas = null;
+
+/** Widths of texts in the panel's font, which SVG itself tells only once they are drawn. */
+function measurer(svg) {
+  canvas ??= document.createElement("canvas").getContext("2d");
+  const { fontFamily } = getComputedStyle(svg);
+  return (text, strong) => {
+    canvas.font = `${strong ? 600 : 400} 10px ${fontFamily}`;
+    return canvas.measureText(text).width;
+  };
+}

@@ -1,0 +1,40 @@
+"""The strip below a keyframe, which shows the path up to it."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, expect
+
+from demo.environment import ROOT
+
+from .conftest import Interface, ours
+
+WORKFLOW = ROOT / "example_workflows" / "keyframes_constant_speed.json"
+STRIPS = ".geodesic-strip svg[role=img]"
+
+
+def words(strip: Locator) -> str:
+    """What the strip says of its path to those who can't see it."""
+    return strip.get_attribute("aria-label") or ""
+
+
+def test_a_strip_follows_what_is_typed(interface: Interface, native_errors: set[str]) -> None:
+    """Three keyframes, three growing paths; another prompt's text is in them at once."""
+    interface.open_file(WORKFLOW)
+    interface.look_at("GeodesicKeyframe")
+    strips = interface.page.locator(STRIPS)
+    expect(strips).to_have_count(3)
+    (last,) = [one for one in strips.all() if "sunflowers" in words(one)]
+    assert sorted(words(one).count("“") for one in strips.all()) == [1, 2, 3]
+    assert words(last).count("50 %") == 2
+    captions = last.locator(".geodesic-caption")
+    assert captions.locator("title").all_text_contents()[-1].endswith("noon light, watercolour")
+
+    boxes = interface.page.locator("textarea")
+    (box,) = [one for one in boxes.all() if "lighthouse" in one.input_value()]
+    before = words(last)
+    box.fill("a blue whale")
+    expect(captions.filter(has_text="a blue whale")).to_have_count(1)
+    assert words(last) == before.replace(
+        "an old lighthouse above a stormy sea, soft evening light, watercolour", "a blue whale"
+    )
+    assert ours(interface.errors, native_errors) == []
