@@ -200,9 +200,11 @@ def ours(errors: list[str], native: set[str]) -> list[str]:
     """Errors that ComfyUI does not show by itself.
 
     It asks its registry about every pack named in a workflow, which its own content policy then
-    forbids; that is not ours either. An error that names a file of ours is.
+    forbids, and for templates of its own that an older ComfyUI does not have; that is not ours
+    either. An error that names a file of ours is.
     """
-    foreign = [e for e in errors if "api.comfy.org" in e or anonymous(e) in native]
+    known = ("api.comfy.org", "/templates/index")
+    foreign = [e for e in errors if any(x in e for x in known) or anonymous(e) in native]
     return [e for e in errors if "geodesic_morph" in e or e not in foreign]
 
 

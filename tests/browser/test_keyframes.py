@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, expect
 
 from demo.environment import ROOT
 
-from .conftest import Interface, ours
+from .conftest import Interface
 
 WORKFLOW = ROOT / "example_workflows" / "keyframes_constant_speed.json"
 STRIPS = ".geodesic-strip svg[role=img]"
@@ -17,11 +17,11 @@ def words(strip: Locator) -> str:
     return strip.get_attribute("aria-label") or ""
 
 
-def test_a_strip_follows_what_is_typed(interface: Interface, native_errors: set[str]) -> None:
+def test_a_strip_follows_what_is_typed(studio: Interface) -> None:
     """Three keyframes, three growing paths; another prompt's text is in them at once."""
-    interface.open_file(WORKFLOW)
-    interface.look_at("GeodesicKeyframe")
-    strips = interface.page.locator(STRIPS)
+    studio.open_file(WORKFLOW)
+    studio.look_at("GeodesicKeyframe")
+    strips = studio.page.locator(STRIPS)
     expect(strips).to_have_count(3)
     (last,) = [one for one in strips.all() if "sunflowers" in words(one)]
     assert sorted(words(one).count("“") for one in strips.all()) == [1, 2, 3]
@@ -29,7 +29,7 @@ def test_a_strip_follows_what_is_typed(interface: Interface, native_errors: set[
     captions = last.locator(".geodesic-caption")
     assert captions.locator("title").all_text_contents()[-1].endswith("noon light, watercolour")
 
-    boxes = interface.page.locator("textarea")
+    boxes = studio.page.locator("textarea")
     (box,) = [one for one in boxes.all() if "lighthouse" in one.input_value()]
     before = words(last)
     box.fill("a blue whale")
@@ -37,4 +37,3 @@ def test_a_strip_follows_what_is_typed(interface: Interface, native_errors: set[
     assert words(last) == before.replace(
         "an old lighthouse above a stormy sea, soft evening light, watercolour", "a blue whale"
     )
-    assert ours(interface.errors, native_errors) == []

@@ -15,7 +15,7 @@ from demo.settings import SMALL, SMALL_SETTINGS, Settings
 from demo.workflows import WORKFLOWS
 from tests.video import decode
 
-from .conftest import Interface, anonymous
+from .conftest import Interface, ours
 
 FRAMES, SIZE, COLUMNS = 6, 64, 3
 # What a person without a GPU and with the small checkpoint would choose.
@@ -65,6 +65,13 @@ VIDEO_FRAMES = {
     "image_to_image_geodesic": 2 * FRAMES,
     "extrapolate": FRAMES + 2,
 }
+# Under which key a node's numbers reach the page; nodes that show a picture instead.
+DRAWN = {
+    "Couple": "geodesic_coupling",
+    "PathLength": "geodesic_steps",
+    "Compare": "geodesic_compare",
+}
+PICTURES = {"DensityPath", "DensityAnalysis"}
 CHARTS = {
     "two_prompt_morph": 1,
     "compare_couplings": 7,
@@ -75,15 +82,6 @@ CHARTS = {
     "extrapolate": 2,
     "is_this_clip_a_geodesic": 2,
 }
-
-
-def ours(errors: list[str], native: set[str]) -> list[str]:
-    """Errors that ComfyUI does not show by itself.
-
-    It asks its registry about every pack named in a workflow, which its own content policy then
-    forbids; that is not ours either.
-    """
-    return [e for e in errors if anonymous(e) not in native and "api.comfy.org" not in e]
 
 
 @pytest.mark.parametrize("name", list(WORKFLOWS))
@@ -127,7 +125,7 @@ def test_a_workflow_runs_from_the_page(
     assert entry["status"]["status_str"] == "success", entry["status"]
     print("screenshot:", interface.screenshot(name))
     graph = WORKFLOWS[name](Settings())
-    check_charts(server, graph, entry["outputs"], CHARTS.get(name, 0))
+    check_panels(interface, check_charts(server, graph, entry["outputs"], CHARTS.get(name, 0)))
     if name in VIDEO_FRAMES:
         check_video(server, entry["outputs"][graph.find("Save")], VIDEO_FRAMES[name])
         check_player(interface)
@@ -140,19 +138,36 @@ def test_a_workflow_runs_from_the_page(
     assert ours(interface.errors, native_errors) == []
 
 
-def check_charts(server: Server, graph: Any, outputs: dict[str, Any], count: int) -> None:
-    """Every chart node shows one picture that is not blank."""
-    nodes = {"Couple", "PathLength", "Compare", "DensityPath", "DensityAnalysis"}
-    charts = [
-        outputs[str(node.id)]["images"]
+def check_charts(server: Server, graph: Any, outputs: dict[str, Any], count: int) -> int:
+    """Every chart node hands over what it shows; the number of those that the page draws.
+
+    The density nodes show one picture that is not blank; the others send numbers, no picture.
+    """
+    found = [
+        (node.type.removeprefix("Geodesic"), outputs[str(node.id)])
         for node in graph.nodes
-        if node.type.removeprefix("Geodesic") in nodes
+        if node.type.removeprefix("Geodesic") in {*DRAWN, *PICTURES}
     ]
-    assert len(charts) == count
-    for (file,) in charts:
-        picture = np.array(Image.open(io.BytesIO(server.fetch(file))))
-        assert min(picture.shape[:2]) > 300
-        assert picture.std() > 10
+    assert len(found) == count
+    for kind, output in found:
+        if kind in PICTURES:
+            (file,) = output["images"]
+            picture = np.array(Image.open(io.BytesIO(server.fetch(file))))
+            assert min(picture.shape[:2]) > 300
+            assert picture.std() > 10
+        else:
+            assert output[DRAWN[kind]]
+            assert "images" not in output
+    return sum(kind in DRAWN for kind, _ in found)
+
+
+def check_panels(interface: Interface, count: int) -> None:
+    """The page has drawn so many charts, each with something in it."""
+    interface.page.wait_for_function(
+        "(count) => [...document.querySelectorAll('.geodesic-chart-panel')].filter("
+        "panel => !panel.hidden && panel.querySelector('svg path')).length === count",
+        arg=count,
+    )
 
 
 def check_frames(server: Server, graph: Any, outputs: dict[str, Any]) -> None:

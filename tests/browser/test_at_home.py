@@ -1,0 +1,96 @@
+"""The pack where artists look for things: template browser, help panel, their own language."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from demo.environment import ROOT
+from demo.locales import LOCALES
+from demo.workflows import WORKFLOWS
+
+from .conftest import VARIANTS, Interface, open_interface
+
+# The classic canvas of the older interface, Nodes 2.0 of the newest: all code paths there are.
+BOTH = pytest.mark.parametrize("studio", [VARIANTS[0], VARIANTS[3]], ids=str, indirect=True)
+LOADED = "(image) => image.complete && image.naturalWidth > 0"
+
+
+@BOTH
+def test_templates_have_pictures_and_open(studio: Interface) -> None:
+    """All example workflows, each with its thumbnail; one click opens one, no node missing."""
+    page = studio.page
+    page.get_by_role("button", name="Templates").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text(re.compile("geodesic.?morph", re.I)).first.click()
+    for name in WORKFLOWS:
+        picture = dialog.get_by_test_id(f"template-workflow-{name}").locator("img").first
+        picture.scroll_into_view_if_needed()
+        picture.wait_for()
+        page.wait_for_function(LOADED, arg=picture.element_handle())
+    page.screenshot(path=studio.screenshots() / f"templates-{studio.name}.png")
+    dialog.get_by_test_id("template-workflow-two_prompt_morph").click()
+    page.wait_for_function("() => app.graph.nodes.some(n => n.type === 'GeodesicSchedule')")
+    missing = page.evaluate(
+        "() => app.graph.nodes.filter(n => !LiteGraph.registered_node_types[n.type]).length"
+    )
+    assert missing == 0
+
+
+@BOTH
+def test_the_help_panel_shows_the_page_and_its_picture(studio: Interface) -> None:
+    """Select a node, press its info button: title, inputs and a picture that is really there."""
+    studio.open_file(ROOT / "example_workflows" / "two_prompt_morph.json")
+    studio.look_at("GeodesicTimes")
+    page = studio.page
+    page.evaluate(
+        "() => app.canvas.selectNodes([app.graph.nodes.find(n => n.type === 'GeodesicTimes')])"
+    )
+    page.get_by_test_id("info-button").click()
+    page.get_by_text("How time runs from 0 to 1").first.wait_for()
+    picture = page.locator("img[src*='GeodesicTimes']").first
+    picture.wait_for()
+    page.wait_for_function(LOADED, arg=picture.element_handle())
+    page.screenshot(path=studio.screenshots() / f"help-{studio.name}.png")
+
+
+@pytest.fixture
+def chinese(studio: Interface) -> Iterator[Interface]:
+    """The same interface in Chinese."""
+    studio.server.post("settings", {"Comfy.Locale": "zh"})
+    browser = studio.page.context.browser
+    assert browser
+    opened = open_interface(browser, studio.server, run="运行")
+    opened.name = studio.name
+    yield opened
+    opened.page.close()
+    studio.server.post("settings", {"Comfy.Locale": "en"})
+
+
+@BOTH
+def test_names_and_panels_speak_chinese(chinese: Interface) -> None:
+    """A node's title, its inputs' names, and what our editor says.
+
+    Interface 1.32 drops every pack's names when it loads its own language files a moment later;
+    there only what our panels say, which they ask for themselves, is Chinese.
+    """
+    words = json.loads((LOCALES / "zh" / "main.json").read_text())["geodesicMorph"]
+    names = json.loads((LOCALES / "zh" / "nodeDefs.json").read_text())["GeodesicTimes"]
+    page = chinese.page
+    page.evaluate(
+        """() => {
+            app.graph.clear();
+            app.graph.add(LiteGraph.createNode('GeodesicTimes'));
+        }"""
+    )
+    chinese.look_at("GeodesicTimes")
+    node = "app.graph.nodes[0]"
+    if "newest" in chinese.name:
+        assert page.evaluate(f"() => {node}.title") == names["display_name"]
+        labels = page.evaluate(f"() => {node}.widgets.map(w => w.label)")
+        assert names["inputs"]["easing"]["name"] in labels
+    assert page.locator(".geodesic-status").inner_text() == words["curveHint"]
+    page.screenshot(path=chinese.screenshots() / f"chinese-{chinese.name}.png")

@@ -1,0 +1,204 @@
+"""Charts in the nodes, pointed at and walked through as a person does."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Locator, expect
+
+from demo.environment import ROOT
+
+from .conftest import Interface
+
+WORKFLOW = ROOT / "example_workflows" / "compare_couplings.json"
+LABELS = ["⟨start⟩", "red", "circle", "⟨end⟩", *[None] * 73]
+PANEL = ".geodesic-chart-panel"
+
+
+def coupling(target: list[int], labels: list[str | None] | None = LABELS) -> dict[str, Any]:
+    """What Couple Prompts returns for a coupling of as many rows; row k goes k units far."""
+    side = {"rows": len(target), "labels": labels}
+    pairs = [[k, row, float(k), 1] for k, row in enumerate(target)]
+    return {
+        "method": "optimal transport",
+        "cost": 101.5,
+        "relative_cost": 1.25,
+        "left_out": 0,
+        "source": side,
+        "target": side,
+        "pairs": pairs,
+    }
+
+
+def steps(interface: Interface, distances: list[float]) -> dict[str, Any]:
+    """What Perceptual Path Length returns; the frames' sheet is a picture of the server's."""
+    sheet = Image.new("RGB", (64 * (len(distances) + 1), 64), "red")
+    sheet.paste("blue", (64, 0, 128, 64))
+    file = io.BytesIO()
+    sheet.save(file, "PNG")
+    answer = interface.server.session.post(
+        f"{interface.server.url}/upload/image",
+        files={"image": ("sheet of frames & more.png", file.getvalue())},
+        data={"type": "temp"},
+        timeout=60,
+    ).json()
+    named = {"filename": answer["name"], "subfolder": answer["subfolder"], "type": answer["type"]}
+    shape = {"columns": len(distances) + 1, "width": 64, "height": 64}
+    return statistics(distances) | {
+        "sheet": named | shape | {"frames": len(distances) + 1},
+    }
+
+
+def statistics(distances: list[float]) -> dict[str, Any]:
+    total = sum(distances)
+    return {
+        "distances": distances,
+        "mean": total / len(distances),
+        "total": total,
+        "variance": 0.0625,
+        "largest": max(distances),
+        "smoothness": 0.5,
+        "metric": "LPIPS alex",
+    }
+
+
+def show(interface: Interface, node_type: str, key: str, data: list[dict[str, Any]]) -> Locator:
+    """Hand a node what a run would; its panel, in the middle of the view."""
+    interface.page.evaluate(
+        """([type, output]) => {
+            const {app} = window;
+            const node = app.graph.nodes.find(n => n.type === type);
+            app.nodeOutputs[node.id] = output; // as ComfyUI does before it tells the node
+            node.onExecuted(output);
+        }""",
+        [node_type, {key: data}],
+    )
+    interface.look_at(node_type)
+    panel = interface.page.locator(f"{PANEL}:not([hidden])")
+    expect(panel).to_have_count(1)
+    panel.wait_for()
+    return panel
+
+
+def point(interface: Interface, target: Locator, x: float, y: float) -> None:
+    """Move the mouse to a share of an element's width and height."""
+    box = target.bounding_box()
+    assert box
+    interface.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+
+def test_a_step_shows_its_frames_and_its_distance(studio: Interface) -> None:
+    """At first the largest step; then where the mouse is, then where arrow keys lead."""
+    studio.open_file(WORKFLOW)
+    expect(studio.page.locator(f"{PANEL}:not([hidden])")).to_have_count(0)
+    distances = [0.1, 0.5, 0.2, 0.4]
+    panel = show(studio, "GeodesicPathLength", "geodesic_steps", [steps(studio, distances)])
+    words, names = panel.locator(".geodesic-words"), panel.locator("figcaption")
+    expect(words).to_contain_text("step 2 of 4")
+    expect(words.locator("b")).to_have_text("0.5")
+    assert names.all_text_contents() == ["frame 2", "frame 3"]
+    expect(panel.locator(".geodesic-stats b")).to_have_text(["0.3", "1.2", "0.0625", "0.5"])
+
+    field = panel.locator(".geodesic-field")
+    point(studio, field, 0.97, 0.4)
+    expect(words).to_contain_text("step 4 of 4")
+    assert names.all_text_contents() == ["frame 4", "frame 5"]
+    field.focus()
+    for key in ("Home", "ArrowRight", "ArrowLeft", "ArrowLeft"):
+        studio.page.keyboard.press(key)
+    expect(words).to_contain_text("step 1 of 4")
+    assert studio.page.evaluate("() => window.app.graph.nodes.length") > 7
+
+    # The pictures are those of the sheet: frame 1 is red, frame 2 is blue.
+    studio.page.wait_for_timeout(300)
+    for frame, colour in zip(panel.locator(".geodesic-frame").all(), "rb", strict=True):
+        picture = Image.open(io.BytesIO(frame.screenshot())).convert("RGB")
+        red, _, blue = picture.getpixel((picture.width // 2, picture.height // 2))
+        assert (red > 200 > 50 > blue) if colour == "r" else (blue > 200 > 50 > red)
+    panel.screenshot(path=studio.screenshots() / f"steps, {studio.name}.png")
+
+
+def test_a_token_shows_its_partners(studio: Interface) -> None:
+    """Padding is one entry; pointing at a token and walking to one tell where it goes."""
+    studio.open_file(WORKFLOW)
+    order = [0, 2, 1, 4, 3, *range(5, 77)]
+    numbered = coupling(list(range(77)), None)
+    panel = show(studio, "GeodesicCouple", "geodesic_coupling", [coupling(order), numbered])
+    tokens = panel.locator(".geodesic-token, .geodesic-padding")
+    expected = ["⟨start⟩", "red", "circle", "⟨end⟩", "73 × padding"]
+    assert tokens.all_text_contents() == expected * 2
+    expect(panel.locator(".geodesic-stats b")).to_have_text(["101.5", "1.25", "optimal transport"])
+
+    status = panel.locator(".geodesic-status")
+    tokens.nth(1).hover()
+    expect(status).to_have_text("red → circle: distance 1")
+    expect(panel.locator("text.geodesic-lit:not(.geodesic-value)")).to_have_text(["red", "circle"])
+    expect(panel.locator(".geodesic-join.geodesic-lit")).to_have_count(1)
+    tokens.nth(9).hover()
+    expect(status).to_have_text("distances 3 to 76: ⟨end⟩, 72 × padding → 73 × padding")
+
+    scroller = panel.locator(".geodesic-scroller")
+    scroller.focus()
+    studio.page.mouse.move(5, 400)
+    for key in ("Home", "ArrowDown", "ArrowDown", "ArrowRight"):
+        studio.page.keyboard.press(key)
+    expect(status).to_have_text("circle → red: distance 2")
+    panel.screenshot(path=studio.screenshots() / f"coupling, {studio.name}.png")
+
+    panel.get_by_role("button", name="Next part").click()
+    expect(panel.locator(".geodesic-page")).to_have_text("part 2 of 2")
+    assert tokens.all_text_contents() == [str(row) for row in range(77)] * 2
+    scale = studio.page.evaluate("() => window.app.canvas.ds.scale")
+    scroller.click()
+    studio.page.mouse.wheel(0, 200)
+    studio.page.wait_for_function("e => e.scrollTop > 0", arg=scroller.element_handle())
+    assert studio.page.evaluate("() => window.app.canvas.ds.scale") == scale
+    studio.page.keyboard.press("End")
+    expect(status).to_have_text("row 76 → row 76: distance 76")
+    expect(tokens.nth(76)).to_be_in_viewport()
+
+
+def test_paths_are_compared_at_one_place(studio: Interface) -> None:
+    """Names and means in the legend; pointing reads all paths at that place."""
+    studio.open_file(WORKFLOW)
+    paths = [
+        {"label": "optimal transport"} | statistics([0.1, 0.2]),
+        {"label": "row order"} | statistics([0.4, 0.3, 0.2, 0.1]),
+    ]
+    panel = show(studio, "GeodesicCompare", "geodesic_compare", [{"paths": paths}])
+    expect(panel.locator(".geodesic-name")).to_have_text(["optimal transport", "row order"])
+    numbers = panel.locator(".geodesic-number")
+    expect(numbers).to_have_text(["0.1500", "", "0.2500", ""])
+    chart = panel.locator("> svg")
+    point(studio, chart, 0.9, 0.4)
+    expect(numbers).to_have_text(["0.1500", "0.2000", "0.2500", "0.1000"])
+    studio.page.mouse.move(5, 400)
+    expect(numbers).to_have_text(["0.1500", "", "0.2500", ""])
+    chart.focus()
+    studio.page.keyboard.press("ArrowRight")
+    expect(panel.locator(".geodesic-status")).to_have_text("at 0.13 of the path")
+    expect(panel.locator("[aria-live]")).to_contain_text("optimal transport 0.1000, row order 0.40")
+    panel.screenshot(path=studio.screenshots() / f"compare, {studio.name}.png")
+
+
+def test_charts_come_back(studio: Interface) -> None:
+    """After undo and in another tab and back, charts are drawn again from ComfyUI's outputs."""
+    studio.open_file(WORKFLOW)
+    panel = show(studio, "GeodesicCouple", "geodesic_coupling", [coupling(list(range(77)))])
+    canvas = studio.page.locator("#graph-canvas")
+    studio.page.evaluate(
+        """() => {
+            const {canvas, graph} = window.app;
+            canvas.emitBeforeChange();
+            graph.nodes.find(n => n.type === "GeodesicTimes").pos = [0, -900];
+            canvas.emitAfterChange();
+        }"""
+    )
+    canvas.press("Control+z")
+    studio.page.wait_for_function(
+        "() => window.app.graph.nodes.find(n => n.type === 'GeodesicTimes').pos[1] !== -900"
+    )
+    expect(panel.locator(".geodesic-join").first).to_be_attached()
+    expect(panel).to_have_count(1)
