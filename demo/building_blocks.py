@@ -157,7 +157,7 @@ def couple(graph: Graph, a: Link, b: Link, method: str) -> Node:
     return graph.add(
         "GeodesicCouple",
         f"Pair the rows: {method}",
-        260,
+        400,
         source=a,
         target=b,
         method=method,
@@ -182,7 +182,7 @@ def path_length(graph: Graph, s: Settings, images: Link, label: str = "") -> Nod
     return graph.add(
         "GeodesicPathLength",
         f"Measure{label}",
-        230,
+        314,
         images=images,
         backbone=s.backbone,
         frames_per_batch=16,

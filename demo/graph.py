@@ -6,21 +6,32 @@ with groups, titles and places. Nodes of one group stand under each other, group
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 NODE_WIDTH, GAP, GROUP_GAP, GROUP_TITLE = 340, 50, 60, 50
 TITLE_HEIGHT, ROW_HEIGHT = 30, 26
+# Height that our own panels (js/) add to a node from the start.
+PANELS = {"GeodesicTimes": 226, "GeodesicKeyframe": 100, "GeodesicNoiseKeyframe": 80}
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 OWN_PREFIX = "Geodesic"
+# A node and its schema → (name, description) of its inputs that have a slot.
+Slots = Callable[["Node", dict[str, Any]], list[tuple[str, dict[str, Any]]]]
+# Nodes, links and groups, as a workflow's file has them.
+Parts = tuple[list[dict[str, Any]], list[list[Any]], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Link:
-    """An output of a node, to be given as another node's input."""
+    """An output of a node, to be given as another node's input.
+
+    `value` is what a widget shows that is linked to the inputs of a subgraph (demo/blueprint.py).
+    """
 
     node: Node
     slot: int
+    value: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +43,7 @@ class Node:
     inputs: dict[str, Any]
     title: str
     group: str
-    room: int
+    room: int = 0
 
     def __getitem__(self, slot: int) -> Link:
         return Link(self, slot)
@@ -52,15 +63,19 @@ class Graph:
         self.colours[title] = colour
 
     def add(self, type: str, title: str = "", room: int = 0, **inputs: Any) -> Node:
-        """Add a node. Inputs are values or links; `room` is height left for a preview."""
+        """Add a node. Inputs are values or links; `room` is height left for what it shows after a run."""
         node = Node(len(self.nodes) + 1, type, inputs, title, self.group, room)
         self.nodes.append(node)
         return node
 
+    def titled(self, title: str) -> Node:
+        """The one node with this title."""
+        (node,) = (node for node in self.nodes if node.title == title)
+        return node
+
     def find(self, title: str) -> str:
         """The id, as the server writes it, of the one node with this title."""
-        (node,) = (node for node in self.nodes if node.title == title)
-        return str(node.id)
+        return str(self.titled(title).id)
 
     def to_api(self) -> dict[str, Any]:
         """The graph as `POST /prompt` takes it."""
@@ -75,15 +90,11 @@ class Graph:
 
     def to_workflow(self, schemas: dict[str, Any], version: str) -> dict[str, Any]:
         """The graph as the web interface opens it; `schemas` is what `GET /object_info` says."""
-        links = self._links(schemas)
-        places, groups = self._layout(schemas)
+        nodes, links, groups = self._parts(schemas, version, _sockets, self.nodes)
         return {
-            "last_node_id": len(self.nodes),
+            "last_node_id": len(nodes),
             "last_link_id": len(links),
-            "nodes": [
-                _workflow_node(node, order, schemas[node.type], links, places[node.id], version)
-                for order, node in enumerate(self.nodes)
-            ],
+            "nodes": nodes,
             "links": links,
             "groups": groups,
             "config": {},
@@ -91,11 +102,38 @@ class Graph:
             "version": 0.4,
         }
 
-    def _links(self, schemas: dict[str, Any]) -> list[list[Any]]:
+    def inside(self, schemas: dict[str, Any], version: str, end: Node) -> Parts:
+        """Nodes, links and groups as a subgraph holds them, with the links to its outputs, `end`.
+
+        Every widget is a slot here, after the sockets: where a subgraph is opened, the interface
+        does not repair the numbers of slots as it does in a workflow.
+        """
+        return self._parts(schemas, version, _slots, [*self.nodes, end])
+
+    def _parts(
+        self, schemas: dict[str, Any], version: str, slots: Slots, linked: list[Node]
+    ) -> Parts:
+        links = self._links(schemas, slots, linked)
+        places, groups = self._layout(schemas)
+        nodes = [
+            _workflow_node(
+                node,
+                order,
+                schemas[node.type],
+                slots(node, schemas[node.type]),
+                links,
+                places[node.id],
+                version,
+            )
+            for order, node in enumerate(self.nodes)
+        ]
+        return nodes, links, groups
+
+    def _links(self, schemas: dict[str, Any], slots: Slots, linked: list[Node]) -> list[list[Any]]:
         """[id, from node, from slot, to node, to slot, type], slots counted over the sockets."""
         links = []
-        for node in self.nodes:
-            for slot, (name, _) in enumerate(_sockets(node, schemas[node.type])):
+        for node in linked:
+            for slot, (name, _) in enumerate(slots(node, schemas[node.type])):
                 value = node.inputs.get(name)
                 if isinstance(value, Link):
                     kind = schemas[value.node.type]["output"][value.slot]
@@ -146,16 +184,24 @@ def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
     return (isinstance(kind, list) or kind in WIDGET_TYPES) and not options.get("forceInput")
 
 
+def _slot(name: str, kind: Any, options: dict[str, Any]) -> dict[str, Any]:
+    slot = {"name": name, "type": "COMBO" if isinstance(kind, list) else kind}
+    return {**slot, "widget": {"name": name}} if _is_widget(kind, options) else slot
+
+
 def _sockets(node: Node, schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """The inputs drawn as sockets: all that are no widgets, and widgets that have a link."""
-    sockets = []
-    for name, kind, options in _inputs(schema):
-        if not _is_widget(kind, options):
-            sockets.append((name, {"name": name, "type": kind}))
-        elif isinstance(node.inputs.get(name), Link):
-            socket_type = "COMBO" if isinstance(kind, list) else kind
-            sockets.append((name, {"name": name, "type": socket_type, "widget": {"name": name}}))
-    return sockets
+    return [
+        (name, _slot(name, kind, options))
+        for name, kind, options in _inputs(schema)
+        if not _is_widget(kind, options) or isinstance(node.inputs.get(name), Link)
+    ]
+
+
+def _slots(_: Node, schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """All inputs, in the order in which the interface numbers them: widgets come last."""
+    slots = [(name, _slot(name, kind, options)) for name, kind, options in _inputs(schema)]
+    return sorted(slots, key=lambda slot: "widget" in slot[1])
 
 
 def _widget_values(node: Node, schema: dict[str, Any]) -> list[Any]:
@@ -165,27 +211,30 @@ def _widget_values(node: Node, schema: dict[str, Any]) -> list[Any]:
         if not _is_widget(kind, options):
             continue
         value = node.inputs.get(name, options.get("default"))
-        values.append(options.get("default") if isinstance(value, Link) else value)
+        if isinstance(value, Link):
+            value = options.get("default") if value.value is None else value.value
+        values.append(value)
         if options.get("control_after_generate"):
             values.append("fixed")
     return values
 
 
 def _height(node: Node, schema: dict[str, Any]) -> int:
-    rows = max(len(_sockets(node, schema)), len(schema["output"]))
-    return ROW_HEIGHT * (rows + len(_widget_values(node, schema))) + 16 + node.room
+    sockets = max(len(_sockets(node, schema)), len(schema["output"]))
+    rows = sockets + len(_widget_values(node, schema))
+    return ROW_HEIGHT * rows + 16 + node.room + PANELS.get(node.type, 0)
 
 
 def _workflow_node(
     node: Node,
     order: int,
     schema: dict[str, Any],
+    sockets: list[tuple[str, dict[str, Any]]],
     links: list[list[Any]],
     place: tuple[int, int, int],
     version: str,
 ) -> dict[str, Any]:
     incoming = {(link[3], link[4]): link[0] for link in links}
-    sockets = _sockets(node, schema)
     x, y, height = place
     own = node.type.startswith(OWN_PREFIX)
     described = {

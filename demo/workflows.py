@@ -1,6 +1,6 @@
 """The example workflows, each written once: run by the demo and the tests, opened by artists.
 
-python -m demo.workflows     writes example_workflows/*.json from what is below
+python -m demo.workflows     writes example_workflows/*.json from what is below, and subgraphs/
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .noise_workflows import noise_grid, photo_to_photo, prompt_and_seed_travel,
 from .settings import Settings
 
 
-def two_prompt_morph(s: Settings) -> Graph:
+def two_prompt_morph(s: Settings, name: str = "two_prompt_morph") -> Graph:
     """Two prompts → couple → schedule → KSampler → VAE Decode → CreateVideo → SaveVideo."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
@@ -42,7 +42,7 @@ def two_prompt_morph(s: Settings) -> Graph:
     graph.begin_group("3. Render", RENDER)
     images = render(graph, s, common, coupling[0], when)
     graph.begin_group("4. Video", RESULT)
-    save_video(graph, s, images[0], "two_prompt_morph")
+    save_video(graph, s, images[0], name)
     return graph
 
 
@@ -140,10 +140,12 @@ def as_text(name: str, schemas: dict) -> str:
 
 
 def main() -> None:
+    from . import blueprint
     from .server import Server
 
     with Server() as server:
         schemas = server.get("object_info")
+    blueprint.write(schemas)
     for name in WORKFLOWS:
         path = ROOT / "example_workflows" / f"{name}.json"
         path.write_text(as_text(name, schemas))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
 from demo.blueprint import FILE_PREFIX, NAME, PROMOTED, RESULTS
-from demo.server import Server
 from demo.settings import SMALL, SMALL_SETTINGS, Settings
 from demo.workflows import two_prompt_morph
 
-from .conftest import Interface, ours
-from .test_workflows import SIZE, check_video
+from .conftest import VARIANTS, Interface
+from .test_workflows import SIZE, check_player, check_video
 
 FRAMES = 4
 CHOICES: dict[str, Any] = {
@@ -89,18 +90,18 @@ def test_the_node_is_the_two_prompt_workflow(studio: Interface) -> None:
     assert sent(studio) == chosen
 
 
-def test_the_node_alone_makes_a_video(
-    interface: Interface, server: Server, native_errors: set[str]
-) -> None:
-    """Nothing is connected to it; Run saves a video of the chosen size and length."""
-    put_down(interface)
-    interface.set_widgets({NAME: CHOICES})
-    with interface.page.expect_response("**/api/prompt") as answered:
-        interface.page.get_by_role("button", name="Run", exact=True).click()
+@pytest.mark.parametrize("studio", [VARIANTS[0], VARIANTS[3]], ids=str, indirect=True)
+def test_the_node_alone_makes_a_video(studio: Interface) -> None:
+    """Nothing is connected to it; Run saves a video, and the node plays it."""
+    put_down(studio)
+    studio.set_widgets({NAME: CHOICES | {"prompt A": f"a green star, {studio.name}"}})
+    with studio.page.expect_response("**/api/prompt") as answered:
+        studio.page.get_by_role("button", name="Run", exact=True).click()
     assert answered.value.status == 200, answered.value.text()
-    entry = server.wait(answered.value.json()["prompt_id"])
+    entry = studio.server.wait(answered.value.json()["prompt_id"])
     assert entry["status"]["status_str"] == "success", entry["status"]
     saved = f":{GRAPH.find('Save')}"
     (video,) = [output for id, output in entry["outputs"].items() if id.endswith(saved)]
-    check_video(server, video, FRAMES)
-    assert ours(interface.errors, native_errors) == []
+    check_video(studio.server, video, FRAMES)
+    check_player(studio)
+    print("screenshot:", studio.screenshot(f"blueprint-{studio.name}-run"))

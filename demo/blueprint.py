@@ -1,0 +1,210 @@
+"""The subgraph blueprint "Prompt morph": the two-prompt workflow as one node, for beginners.
+
+ComfyUI serves subgraphs/*.json of every pack, and its node library lists them by file name. Inside
+is `two_prompt_morph`. What a beginner changes are inputs of the subgraph, linked to widgets in it,
+so the outer node shows these widgets and holds their values. Web interface 1.58 writes them so
+itself, and 1.32 reads it. The list `proxyWidgets`, which 1.32 writes beside it, is left out: 1.58
+keeps the values that come with such a list, and puts them back each time the workflow is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from .environment import ROOT
+from .graph import Graph, Link, Node
+from .settings import Settings
+from .workflows import pack_version, two_prompt_morph
+
+NAME = "Prompt morph"
+PATH = ROOT / "subgraphs" / f"{NAME}.json"
+FILE_PREFIX = "prompt_morph"
+DESCRIPTION = (
+    "Two prompts in, a morph video out: every frame is drawn with a prompt on the shortest path "
+    "(optimal transport) from prompt A to prompt B. Choose a checkpoint, write two prompts, press "
+    "Run; the video is saved in output/geodesic. Open the node to see or change the workflow in it."
+)
+ALIASES = ["morph video", "prompt travel", "prompt interpolation", "prompt blending", "transition"]
+# Wide enough for a prompt's line, and high enough for three lines of each.
+WIDTH, HEIGHT = 420, 640
+# The two ends of a subgraph: ids that LiteGraph gives them, names by which schemas are found here.
+INPUTS_ID, OUTPUTS_ID = -10, -20
+INPUTS, OUTPUTS = "subgraph inputs", "subgraph outputs"
+END_WIDTH, END_ROW, END_MARGIN, END_GAP = 120, 20, 20, 160
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """An input of a node inside, which the outer node shows by another name."""
+
+    name: str
+    title: str
+    input: str
+
+
+PROMOTED = (
+    Promoted("checkpoint", "SD1.5 checkpoint", "ckpt_name"),
+    Promoted("prompt A", "Prompt A", "text"),
+    Promoted("prompt B", "Prompt B", "text"),
+    Promoted("negative", "Negative", "text"),
+    Promoted("frames", "When the morph is where", "frames"),
+    Promoted("ending", "When the morph is where", "ending"),
+    Promoted("width", "Size (one image)", "width"),
+    Promoted("height", "Size (one image)", "height"),
+    Promoted("seed", "Render", "seed"),
+    Promoted("steps", "Render", "steps"),
+    Promoted("cfg", "Render", "cfg"),
+    Promoted("pairing", "Pair the rows: optimal transport", "method"),
+    Promoted("fps", "Video", "fps"),
+)
+# Output → title of the node that gives it, and which of that node's outputs.
+RESULTS = {"video": ("Video", 0), "frames": ("Join the frames", 0)}
+
+
+@dataclass
+class Inside:
+    """The graph inside: its inputs' (type, value), and its outputs' types."""
+
+    graph: Graph
+    end: Node
+    inputs: list[tuple[str, Any]] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+
+
+def inside(schemas: dict[str, Any]) -> Inside:
+    """`two_prompt_morph`, with links to both ends of the subgraph."""
+    graph = two_prompt_morph(Settings(), FILE_PREFIX)
+    start = Node(INPUTS_ID, INPUTS, {}, "", "")
+    results = {name: graph.titled(title)[slot] for name, (title, slot) in RESULTS.items()}
+    found = Inside(graph, Node(OUTPUTS_ID, OUTPUTS, results, "", ""))
+    for slot, promoted in enumerate(PROMOTED):
+        node = graph.titled(promoted.title)
+        kind = schemas[node.type]["input"]["required"][promoted.input][0]
+        value = node.inputs[promoted.input]
+        found.inputs.append(("COMBO" if isinstance(kind, list) else kind, value))
+        node.inputs[promoted.input] = Link(start, slot, value)
+    found.outputs = [schemas[link.node.type]["output"][link.slot] for link in results.values()]
+    return found
+
+
+def as_blueprint(schemas: dict[str, Any], version: str) -> dict[str, Any]:
+    """The file: a workflow of one node, and the definition of that node."""
+    found = inside(schemas)
+    # An id that no node inside has, so that the first copy on a canvas keeps its ids.
+    outer_id = len(found.graph.nodes) + 1
+    return {
+        "id": _uuid("workflow"),
+        "revision": 0,
+        "last_node_id": outer_id,
+        "last_link_id": 0,
+        "nodes": [_outer(found, outer_id, version)],
+        "links": [],
+        "groups": [],
+        "definitions": {"subgraphs": [_definition(found, schemas, version)]},
+        "config": {},
+        "extra": {"BlueprintDescription": DESCRIPTION, "BlueprintSearchAliases": ALIASES},
+        "version": 0.4,
+    }
+
+
+def _outer(found: Inside, id: int, version: str) -> dict[str, Any]:
+    """The node on the canvas, as it is when it was just put there."""
+    return {
+        "id": id,
+        "type": _uuid("subgraph"),
+        "pos": [0, 0],
+        "size": [WIDTH, HEIGHT],
+        "flags": {},
+        "order": 0,
+        "mode": 0,
+        "inputs": [
+            {"name": p.name, "type": kind, "widget": {"name": p.name}, "link": None}
+            for p, (kind, _) in zip(PROMOTED, found.inputs, strict=True)
+        ],
+        "outputs": [
+            {"name": name, "type": kind, "links": None}
+            for name, kind in zip(RESULTS, found.outputs, strict=True)
+        ],
+        "title": NAME,
+        "properties": {"cnr_id": "geodesic-morph", "ver": version},
+        "widgets_values": [value for _, value in found.inputs],
+    }
+
+
+def _definition(found: Inside, schemas: dict[str, Any], version: str) -> dict[str, Any]:
+    """The subgraph: its ends, and all between them."""
+    ends = {
+        INPUTS: {"output": [kind for kind, _ in found.inputs]},
+        OUTPUTS: {
+            "input": {
+                "required": {k: [v] for k, v in zip(RESULTS, found.outputs, strict=True)},
+            },
+            "input_order": {"required": list(RESULTS)},
+        },
+    }
+    nodes, links, groups = found.graph.inside(schemas | ends, version, found.end)
+    right = max(x + width for x, _, width, _ in (group["bounding"] for group in groups))
+    slots_in = [(p.name, kind) for p, (kind, _) in zip(PROMOTED, found.inputs, strict=True)]
+    slots_out = list(zip(RESULTS, found.outputs, strict=True))
+    return {
+        "id": _uuid("subgraph"),
+        "version": 1,
+        "state": {
+            "lastGroupId": len(groups),
+            "lastNodeId": len(nodes),
+            "lastLinkId": len(links),
+            "lastRerouteId": 0,
+        },
+        "revision": 0,
+        "config": {},
+        "name": NAME,
+        "description": DESCRIPTION,
+        "category": "geodesic",
+        "inputNode": _end(INPUTS_ID, -END_GAP - END_WIDTH, len(slots_in)),
+        "outputNode": _end(OUTPUTS_ID, right + END_GAP, len(slots_out)),
+        "inputs": [
+            _slot("input", *slot, [link[0] for link in links if link[1:3] == [INPUTS_ID, number]])
+            for number, slot in enumerate(slots_in)
+        ],
+        "outputs": [
+            _slot("output", *slot, [link[0] for link in links if link[3:5] == [OUTPUTS_ID, number]])
+            for number, slot in enumerate(slots_out)
+        ],
+        "widgets": [],
+        "nodes": nodes,
+        "groups": groups,
+        "links": [_named(link) for link in links],
+        "extra": {},
+    }
+
+
+def _slot(side: str, name: str, kind: str, links: list[int]) -> dict[str, Any]:
+    return {"id": _uuid(f"{side} {name}"), "name": name, "type": kind, "linkIds": links}
+
+
+def _end(id: int, x: int, rows: int) -> dict[str, Any]:
+    return {"id": id, "bounding": [x, 0, END_WIDTH, 2 * END_MARGIN + END_ROW * rows]}
+
+
+def _named(link: list[Any]) -> dict[str, Any]:
+    names = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+    return dict(zip(names, link, strict=True))
+
+
+def _uuid(part: str) -> str:
+    """The same at every writing, so that the file changes only where its content does."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"geodesic-morph/{NAME}/{part}"))
+
+
+def as_text(schemas: dict[str, Any]) -> str:
+    """The file; in ASCII, because ComfyUI reads it in the encoding of whatever it runs on."""
+    return json.dumps(as_blueprint(schemas, pack_version()), indent=1) + "\n"
+
+
+def write(schemas: dict[str, Any]) -> None:
+    PATH.parent.mkdir(exist_ok=True)
+    PATH.write_text(as_text(schemas))
+    print(PATH.relative_to(ROOT))
