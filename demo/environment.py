@@ -110,10 +110,10 @@ def ensure(develop: bool = False, browser: bool = False) -> Environment:
         else:
             _ensure_packages(environment, RUN_TIME + (DEVELOPMENT if develop else ()))
         _ensure_base(environment)
-    if browser:
-        _ensure_front_end(environment)
-        if not os.environ.get("CHROMIUM"):
-            ensure_debian("chromium", program="chromium")
+        if browser:
+            _ensure_front_end(environment)
+    if browser and not os.environ.get("CHROMIUM"):
+        ensure_debian("chromium", program="chromium")
     return environment
 
 

@@ -63,7 +63,7 @@ class Graph:
         self.colours[title] = colour
 
     def add(self, type: str, title: str = "", room: int = 0, **inputs: Any) -> Node:
-        """Add a node. Inputs are values or links; `room` is height left for what it shows after a run."""
+        """Add a node. Inputs are values or links; `room` is height for what a run shows in it."""
         node = Node(len(self.nodes) + 1, type, inputs, title, self.group, room)
         self.nodes.append(node)
         return node

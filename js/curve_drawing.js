@@ -8,6 +8,8 @@ import { say } from "./words.js";
 
 /** Pixels around the mouse that count as "here". */
 const REACH = 8;
+/** Pixels that a hand may move in a click. */
+const STILL = 3;
 const ICON = { width: 26, height: 18 };
 
 export class CurveDrawing {
@@ -19,7 +21,7 @@ export class CurveDrawing {
   constructor(root, actions, easings) {
     this.actions = actions;
     this.size = { width: 0, height: 0 };
-    this.dragged = -1;
+    this.drag = null;
     this.presets = new Map(easings.map((easing) => [easing, this.presetButton(easing)]));
     this.magnet = element(
       "button",
@@ -41,8 +43,9 @@ export class CurveDrawing {
         "aria-label": say("curveLabel"),
         onpointerdown: (event) => this.press(event),
         onpointermove: (event) => this.hover(event),
-        onpointerup: (event) => this.release(event),
-        onpointercancel: (event) => this.release(event),
+        onpointerup: () => this.release(),
+        onpointercancel: () => this.release(),
+        onlostpointercapture: () => this.release(),
         onpointerleave: () => this.tell(),
         ondblclick: (event) => this.doubleClick(event),
         onkeydown: (event) => this.key(event),
@@ -50,7 +53,7 @@ export class CurveDrawing {
       this.back,
       this.handles,
     );
-    this.status = element("div", { class: "geodesic-status", "aria-live": "polite" });
+    this.status = element("div", { class: "geodesic-status" });
     const bar = element("div", { class: "geodesic-bar" }, ...this.presets.values(), this.magnet);
     root.append(bar, this.svg, this.status);
   }
@@ -66,7 +69,7 @@ export class CurveDrawing {
       viewBox: `0 0 ${w} ${h}`,
       width: w,
       height: h,
-      "aria-hidden": true,
+      "aria-hidden": "true",
     });
     icon.append(element("path", { d: drawn, class: "geodesic-line" }));
     if (!ease) icon.append(element("circle", { cx: 13, cy: 8, r: 2.4, class: "geodesic-handle" }));
@@ -92,8 +95,10 @@ export class CurveDrawing {
     const now = JSON.stringify([state, this.size, this.actions.snapping()]);
     if (now === this.drawn) return;
     this.drawn = now;
-    for (const [easing, button] of this.presets)
+    for (const [easing, button] of this.presets) {
       button.setAttribute("aria-pressed", String(easing === state.easing));
+      button.disabled = state.locked;
+    }
     this.magnet.setAttribute("aria-pressed", String(this.actions.snapping()));
     this.svg.classList.toggle("geodesic-locked", state.locked);
     const plotHeight = Math.max(80, height - 52);
@@ -208,37 +213,44 @@ export class CurveDrawing {
   }
 
   press(event) {
-    if (event.button !== 0 || !this.view || this.state.locked) return;
+    if (event.button !== 0 || this.drag || !this.view || this.state.locked) return;
     const [x, y] = this.mouse(event);
-    let index = this.handleAt(x, y);
-    if (index < 0 && this.onCurve(x, y)) index = this.addAt([x, y], event.altKey);
-    if (index < 0) return;
+    const index = this.handleAt(x, y);
+    if (index < 0 && !this.onCurve(x, y)) return;
     event.preventDefault();
     this.svg.setPointerCapture(event.pointerId);
-    this.dragged = index;
-    this.before = this.state;
-    this.handles.children[index]?.focus({ preventScroll: true });
+    const handle = this.handles.children[index];
+    const grip = handle ? [handle.getAttribute("cx") - x, handle.getAttribute("cy") - y] : [0, 0];
+    this.drag = { index, grip, from: [x, y], moves: false };
+    handle?.focus({ preventScroll: true });
   }
 
   hover(event) {
     if (!this.view) return;
     const [x, y] = this.mouse(event);
-    if (this.dragged < 0) {
+    if (!this.drag) {
       this.svg.classList.toggle("geodesic-near", this.handleAt(x, y) >= 0 || this.onCurve(x, y));
-      return this.tell(nearestDot(this.view.dots, x));
-    }
-    const [w, h] = [
-      Math.abs(this.view.x(1) - this.view.x(0)),
-      Math.abs(this.view.y(1) - this.view.y(0)),
-    ];
-    const place = this.actions.snap(this.value([x, y]), [REACH / w, REACH / h], event.altKey);
-    this.actions.edit(points.move(this.state.points, this.dragged, place));
-    this.tellPoint(this.dragged);
+      this.tell(nearestDot(this.view.dots, x));
+    } else if (event.buttons === 0) this.release();
+    else this.dragTo(x, y, event.altKey);
+  }
+
+  dragTo(x, y, inverted) {
+    const { drag } = this;
+    // A double click's hand is not quite still.
+    drag.moves ||= Math.hypot(x - drag.from[0], y - drag.from[1]) > STILL;
+    if (!drag.moves) return;
+    if (drag.index < 0) drag.index = this.addAt(drag.from, inverted);
+    if (drag.index < 0) return;
+    const place = this.snapped([x + drag.grip[0], y + drag.grip[1]], inverted);
+    this.actions.edit(points.move(this.state.points, drag.index, place));
+    this.handles.children[drag.index]?.focus({ preventScroll: true });
+    this.tellPoint(drag.index);
   }
 
   release() {
-    if (this.dragged < 0) return;
-    this.dragged = -1;
+    if (!this.drag) return;
+    this.drag = null;
     this.actions.finish();
   }
 
@@ -246,10 +258,16 @@ export class CurveDrawing {
     if (!this.view || this.state.locked) return;
     const [x, y] = this.mouse(event);
     const index = this.handleAt(x, y);
-    // The first press of a double click on the curve has already added its point.
-    if (index >= 0 && performance.now() - (this.addedAt ?? -1000) > 600) this.removeAt(index);
-    else if (index < 0) this.addAt([x, y], event.altKey);
+    if (index >= 0) this.removeAt(index);
+    else this.addAt([x, y], event.altKey);
     this.actions.finish();
+  }
+
+  /** u and t of a place, moved to a near frame and a near eighth. */
+  snapped(place, inverted) {
+    const span = ({ back }) => Math.abs(back(REACH) - back(0));
+    const reach = [span(this.view.x), span(this.view.y)];
+    return this.actions.snap(this.value(place), reach, inverted);
   }
 
   handleAt(x, y) {
@@ -266,13 +284,8 @@ export class CurveDrawing {
   }
 
   addAt(place, inverted) {
-    const reach = [REACH / this.size.width, REACH / this.size.height];
-    const snapped = this.actions.snap(this.value(place), reach, inverted);
-    const { points: next, index } = points.add(this.state.points, snapped);
-    if (index >= 0) {
-      this.addedAt = performance.now();
-      this.actions.edit(next);
-    }
+    const { points: next, index } = points.add(this.state.points, this.snapped(place, inverted));
+    if (index >= 0) this.actions.edit(next);
     return index;
   }
 
@@ -305,8 +318,9 @@ export class CurveDrawing {
         this.state.points,
         points.roomBeside(this.state.points, index, this.state.ease),
       );
-      if (added.index >= 0) this.actions.edit(added.points);
-      this.handles.children[Math.max(added.index, 0)]?.focus({ preventScroll: true });
+      if (added.index < 0) return;
+      this.actions.edit(added.points);
+      this.handles.children[added.index].focus({ preventScroll: true });
     } else return;
     event.preventDefault();
     this.actions.finish();
@@ -316,8 +330,9 @@ export class CurveDrawing {
   // Words
 
   tellPoint(index) {
-    const point = this.state.points[index];
-    if (point) this.status.textContent = say("curvePlace", { u: point[0], t: point[1] });
+    const point = this.state.points?.[index];
+    if (this.state.problem) this.tell();
+    else if (point) this.status.textContent = say("curvePlace", { u: point[0], t: point[1] });
   }
 
   /** One line below: what is wrong, the frame under the mouse, or how to edit. */
@@ -325,6 +340,8 @@ export class CurveDrawing {
     const { state, view } = this;
     const dot = view?.dots[frame];
     this.status.classList.toggle("geodesic-problem", Boolean(state.problem));
+    // Points say by themselves where they are; a problem has to be told.
+    this.status.setAttribute("aria-live", state.problem ? "polite" : "off");
     this.status.textContent =
       state.problem ||
       (dot

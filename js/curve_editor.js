@@ -9,12 +9,22 @@ import { app } from "../../scripts/app.js";
 import * as points from "./lib/curve.js";
 import { CurveDrawing } from "./curve_drawing.js";
 import { linkInto, placeOf, slotNamed, valueOf } from "./lib/graph.js";
-import { CURVE, LOOP, PING_PONG, PRESETS, STOP, easingFunction, uniform } from "./lib/times.js";
+import {
+  CURVE,
+  LOOP,
+  MAX_FRAMES,
+  PING_PONG,
+  PRESETS,
+  STOP,
+  easingFunction,
+  uniform,
+} from "./lib/times.js";
 import { addPanel, chain, grow, undoStep, watch } from "./panel.js";
 import { say } from "./words.js";
 
 const HEIGHT = 236;
 const MIN_WIDTH = 320;
+const NAMES = ["frames", "easing", "ending", "curve"];
 /** Whether points jump to frames and eighths; one choice for all editors of the page. */
 let snapping = true;
 
@@ -27,9 +37,7 @@ app.registerExtension({
 
 function addEditor(node) {
   const widgets = [...node.widgets];
-  const [easing, curve] = ["easing", "curve"].map((name) =>
-    widgets.find((widget) => widget.name === name),
-  );
+  const [easing, curve] = ["easing", "curve"].map((name) => widgetNamed(node, name));
   hideText(node, curve);
   const state = () => read(node);
   const step = undoStep(node);
@@ -37,16 +45,18 @@ function addEditor(node) {
     state,
     /** Show these points at once; all edits until `finish` are one step of undo. */
     edit(next) {
+      const text = points.format(next);
+      if (text === points.format(state().points)) return;
       step.begin();
-      set(curve, points.format(next));
+      set(curve, text);
       set(easing, CURVE);
       panel.redraw();
     },
     finish: step.finish,
     choose(preset) {
+      const start = points.parse(curve.value) ?? state().points ?? points.STRAIGHT;
       step.begin();
-      if (preset === CURVE && !points.parse(curve.value))
-        set(curve, points.format(state().points ?? points.sample(easingFunction(PRESETS[0]))));
+      if (preset === CURVE) set(curve, points.format(start));
       set(easing, preset);
       panel.redraw();
       step.finish();
@@ -67,6 +77,7 @@ function addEditor(node) {
     height: () => HEIGHT,
     className: "geodesic-curve",
     draw(size) {
+      if (!node.graph) return;
       watching.start(); // the number of frames may come from another node
       drawing.draw(size);
     },
@@ -83,42 +94,50 @@ function addEditor(node) {
   grow(node);
 }
 
+const widgetNamed = (node, name) => node.widgets.find((widget) => widget.name === name);
+
 /** A node that is not in the workflow yet has no links to ask for. */
 const linked = (node, name) =>
   Boolean(node.graph) && linkInto(node, slotNamed(node, name)) !== null;
 
 /**
- * What the node's widgets and links say: `points` to handle, `ease` to draw (null when the curve
- * can't be read), `problem` in words, and whether it is `locked` because another node decides.
+ * What the node's widgets and links say: `points` to handle and `ease` to draw (both null when the
+ * curve or the easing can't be read), `problem` in words, and whether it is `locked` because another
+ * node decides.
  */
 function read(node) {
   const place = placeOf(node);
-  const given = (name) =>
-    valueOf(place, name) ?? node.widgets.find((widget) => widget.name === name).value;
-  const easing = given("easing");
-  const own = easing === CURVE;
-  const stored = points.parse(given("curve"));
-  const locked = linked(node, "curve") || linked(node, "easing");
-  const frames = Math.max(1, Number(given("frames")) || 1);
+  const told = Object.fromEntries(NAMES.map((name) => [name, valueOf(place, name)]));
+  const unknown = NAMES.filter((name) => told[name] === undefined);
+  for (const name of unknown) told[name] = widgetNamed(node, name).value;
+  const count = Math.floor(Number(told.frames)) || 1;
+  const frames = Math.min(MAX_FRAMES, Math.max(1, count));
+  const own = told.easing === CURVE;
+  const stored = points.parse(told.curve);
+  const known = own ? stored !== null : PRESETS.includes(told.easing);
+  const ease = known ? easingFunction(told.easing, stored) : null;
   // Python refuses a ping-pong of two frames; there is nothing to draw of it but the way there.
-  const ending = given("ending") === PING_PONG && frames < 3 ? STOP : given("ending");
+  const short = told.ending === PING_PONG && frames < 3;
+  const locked = linked(node, "curve") || linked(node, "easing");
+  const open = own && stored && [stored[0][1], stored.at(-1)[1]].some((t) => t !== 0 && t !== 1);
+  const problems = {
+    curveUnreadable: !known,
+    curveFrames: count !== frames,
+    curvePingPong: short,
+    curveLoop: told.ending === LOOP && open,
+    curveUnknown: unknown.length > 0,
+    curveLinked: locked,
+  };
+  const problem = Object.keys(problems).find((key) => problems[key]);
   return {
     frames,
-    ending,
-    easing,
-    points: own ? stored : points.sample(easingFunction(easing)),
-    ease: own && !stored ? null : easingFunction(easing, stored),
-    problem: problem(locked, own, stored, ending),
+    ending: short ? STOP : told.ending,
+    easing: told.easing,
+    points: own ? stored : ease && points.sample(ease),
+    ease,
+    problem: problem ? say(problem) : "",
     locked,
   };
-}
-
-function problem(locked, own, stored, ending) {
-  if (locked) return say("curveLinked");
-  if (!own) return "";
-  if (!stored) return say("curveUnreadable");
-  const open = [stored[0][1], stored.at(-1)[1]].some((t) => t !== 0 && t !== 1);
-  return ending === LOOP && open ? say("curveLoop") : "";
 }
 
 /** Set a widget as typing into it does; Nodes 2.0 learns of it by the callback. */

@@ -63,7 +63,7 @@ export function addPanel(node, name, { height, draw, className = "" }) {
   });
   chain(node, "onRemoved", () => {
     watcher.disconnect();
-    left.set(`${node.id} ${name}`, new WeakRef(root.parentElement));
+    if (root.parentElement) left.set(`${node.id} ${name}`, new WeakRef(root.parentElement));
   });
   return { root, widget, redraw };
 }
@@ -141,6 +141,8 @@ export function watch(root, update) {
   let listening = null;
   let asked = 0;
   const stop = () => {
+    cancelAnimationFrame(asked);
+    asked = 0;
     listening?.abort();
     listening = null;
   };

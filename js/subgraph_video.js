@@ -29,6 +29,7 @@ function show(detail) {
   // Nodes 2.0 learns by this what it is; the classic canvas finds out by itself.
   node.previewMediaType = "video";
   host.previewMediaType = "video";
+  /* oxlint-disable no-underscore-dangle -- there is no public name for it */
   // Nodes 2.0 of 2026 shows what a node says it exposes, and of the sampler's pictures no more then.
   if (host._hydratePreviewExposures) {
     host.properties.previewExposures = [

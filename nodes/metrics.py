@@ -12,7 +12,7 @@ from comfy_api.latest import io, ui
 
 from ..geometry.perceptual import BACKBONES, Steps, check_images, lpips_network, measure
 from ..geometry.times import MAX_FRAMES, Times, retime
-from . import charts
+from . import chart_data, charts
 from .backbones import load_backbone
 from .sockets import METRICS, StepsSocket, TimesSocket
 from .text import show_text
@@ -111,14 +111,13 @@ class GeodesicPathLength(io.ComfyNode):
         download: Sequence[bool] = (False,),
     ) -> io.NodeOutput:
         steps = measure_on_device(images, backbone[0], frames_per_batch[0], download[0])
-        chart = charts.steps_chart(steps)
         return io.NodeOutput(
             steps.mean,
             steps.total,
             steps.variance,
             steps,
-            chart,
-            ui=ui.PreviewImage(chart, cls=cls),
+            charts.steps_chart(steps),
+            ui=chart_data.steps_chart(steps, images),
         )
 
 
@@ -195,12 +194,11 @@ class GeodesicCompare(io.ComfyNode):
             for x in letters
             if inputs.get(f"steps_{x}") is not None
         ]
-        chart = charts.compare_chart(paths)
-        preview = ui.PreviewImage(chart, cls=cls).as_dict()
         table = compare_table(paths)
         # A table does not fit under a node; one line per path does.
         show_text(cls, "\n".join(f"{label}: PPL {s.mean:.4f}" for label, s in paths))
-        return io.NodeOutput(chart, table, ui={**preview, **ui.PreviewText(table).as_dict()})
+        drawn = chart_data.compare_chart(paths) | ui.PreviewText(table).as_dict()
+        return io.NodeOutput(charts.compare_chart(paths), table, ui=drawn)
 
 
 def compare_table(paths: list[tuple[str, Steps]]) -> str:

@@ -11,7 +11,7 @@ from ..geometry.barycenter import barycenter, parse_weights
 from ..geometry.cloud import clouds_from_conditioning, conditioning_from_clouds, summary
 from ..geometry.coupling import couple, relative_cost, total_cost
 from ..geometry.path import blend
-from . import charts, invariance
+from . import chart_data, charts, invariance
 from .sockets import (
     MAX_SEED,
     PROMPT,
@@ -24,6 +24,7 @@ from .sockets import (
     seed_input,
 )
 from .text import show_text
+from .tokens import texts_of
 
 
 class GeodesicPointCloud(io.ComfyNode):
@@ -113,6 +114,8 @@ class GeodesicCouple(io.ComfyNode):
                 ),
                 io.Image.Output("heatmap", "heatmap", tooltip="Distances of rows, pairs marked."),
             ],
+            # The graph tells which words the rows came from.
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )
 
     @classmethod
@@ -123,13 +126,13 @@ class GeodesicCouple(io.ComfyNode):
         couplings = tuple(
             couple(x, y, method, seed, pin_first_row) for x, y in zip(source, target, strict=True)
         )
-        heatmap = charts.coupling_heatmap(couplings)
+        texts = texts_of(cls, ("source", "target"))
         return io.NodeOutput(
             couplings,
             total_cost(couplings),
             relative_cost(couplings),
-            heatmap,
-            ui=ui.PreviewImage(heatmap, cls=cls),
+            charts.coupling_heatmap(couplings),
+            ui=chart_data.coupling_charts(couplings, texts),
         )
 
 

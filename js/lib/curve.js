@@ -11,6 +11,12 @@ const DIGITS = 4;
 export const GAP = 0.001;
 export const MAX_POINTS = 64;
 
+/** The curve that changes nothing, and the widget's default. */
+export const STRAIGHT = [
+  [0, 0],
+  [1, 1],
+];
+
 const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 const round = (value) => Number(value.toFixed(DIGITS));
 
@@ -52,12 +58,17 @@ export function sample(ease, count = 5) {
   ]);
 }
 
-/** Move one point; its neighbours, and the ends' u, hold it in place. */
+/**
+ * Move one point; its neighbours, and the ends' u, hold it in place. Between neighbours that leave no
+ * room (a curve written by hand) it moves up and down alone.
+ */
 export function move(points, index, [u, t]) {
   const last = points.length - 1;
-  const left = index === 0 ? 0 : index === last ? 1 : points[index - 1][0] + GAP;
-  const right = index === 0 ? 0 : index === last ? 1 : points[index + 1][0] - GAP;
-  const moved = [round(clamp(u, left, right)), round(clamp(t, 0, 1))];
+  const held = points[index][0];
+  const inner = index > 0 && index < last;
+  const [left, right] = inner ? [points[index - 1][0] + GAP, points[index + 1][0] - GAP] : [0, 0];
+  const place = left < right ? round(clamp(u, left, right)) : held;
+  const moved = [place, round(clamp(t, 0, 1))];
   return points.map((point, k) => (k === index ? moved : point));
 }
 

@@ -9,6 +9,7 @@ export const CURVE = "curve";
 export const STOP = "stop";
 export const PING_PONG = "ping-pong";
 export const LOOP = "loop";
+export const MAX_FRAMES = 4096;
 /** The easings that are no drawn curve, as the node lists them. */
 export const PRESETS = [LINEAR, "ease in", "ease out", "ease in-out"];
 

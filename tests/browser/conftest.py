@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,27 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from demo import backbone, photos
+from demo.browser import NODES_2, SETTINGS, chromium, show
 from demo.environment import BASE, ROOT, locate, newest_front_end
 from demo.server import Server
 from demo.settings import SMALL
 from scenes import checkpoint
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
-# Without these, Chromium asks its maker's servers at every start.
-QUIET = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-NODES_2 = "Comfy.VueNodes.Enabled"
 
 
 @dataclass(frozen=True)
@@ -62,15 +50,7 @@ def started(log: Path, front_end: Path | None = None) -> Iterator[Server]:
     """A server of its own, its greetings for newcomers answered, its minimap off the pictures."""
     prepare()
     with Server(cpu=True, log=log, front_end=front_end) as running:
-        running.post(
-            "settings",
-            {
-                "Comfy.TutorialCompleted": True,
-                "Comfy.Minimap.Visible": False,
-                "Comfy.Locale": "en",
-                NODES_2: False,
-            },
-        )
+        running.post("settings", SETTINGS | {NODES_2: False})
         yield running
 
 
@@ -88,14 +68,9 @@ def newest_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, which the set-up installs where it is missing."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert program, "chromium is missing; `make test` installs it"
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=QUIET + sandbox)
+    """Debian's Chromium."""
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @dataclass
@@ -105,6 +80,7 @@ class Interface:
     page: Page
     server: Server
     name: str = ""
+    native: set[str] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
 
     def on_console(self, message: ConsoleMessage) -> None:
@@ -184,16 +160,19 @@ def open_interface(browser: Browser, server: Server, run: str = "Run") -> Interf
     page = browser.new_page(viewport={"width": 2880, "height": 1620})
     interface = Interface(page, server)
     page.on("console", interface.on_console)
-    page.on("pageerror", lambda error: interface.errors.append(str(error)))
-    page.goto(server.url)
-    page.wait_for_function("() => window.app?.graph && window.app.extensionManager")
-    page.get_by_role("button", name=run, exact=True).wait_for()
+    page.on("pageerror", lambda error: interface.errors.append(error.stack or str(error)))
+    show(page, server, run)
     return interface
 
 
 def anonymous(error: str) -> str:
     """An error's first line, without what differs from run to run."""
     return re.sub(r"127\.0\.0\.1:\d+|:\d+:\d+", "", error).split("\n")[0]
+
+
+def names_us(error: str) -> bool:
+    """Whether a file or an extension of ours is in an error's text or stack."""
+    return re.search(r"/geodesic_morph/|'geodesic\.", error) is not None
 
 
 def ours(errors: list[str], native: set[str]) -> list[str]:
@@ -205,7 +184,7 @@ def ours(errors: list[str], native: set[str]) -> list[str]:
     """
     known = ("api.comfy.org", "/templates/index")
     foreign = [e for e in errors if any(x in e for x in known) or anonymous(e) in native]
-    return [e for e in errors if "geodesic_morph" in e or e not in foreign]
+    return [e for e in errors if names_us(e) or e not in foreign]
 
 
 def errors_without_us(browser: Browser, server: Server) -> set[str]:
@@ -213,6 +192,7 @@ def errors_without_us(browser: Browser, server: Server) -> set[str]:
     interface = open_interface(browser, server)
     interface.page.wait_for_load_state("networkidle")
     interface.page.close()
+    assert not [error for error in interface.errors if names_us(error)]
     return {anonymous(error) for error in interface.errors}
 
 
@@ -243,11 +223,14 @@ def studio(
     variant: Variant = request.param
     server = request.getfixturevalue("newest_server" if variant.newest else "server")
     server.post("settings", {NODES_2: variant.nodes_2})
-    if variant not in natives:
-        natives[variant] = errors_without_us(browser, server)
-    opened = open_interface(browser, server)
-    opened.name = str(variant)
-    yield opened
-    opened.page.close()
-    server.post("settings", {NODES_2: False})
-    assert ours(opened.errors, natives[variant]) == []
+    try:
+        if variant not in natives:
+            natives[variant] = errors_without_us(browser, server)
+        opened = open_interface(browser, server)
+        opened.name, opened.native = str(variant), natives[variant]
+        assert opened.page.evaluate("() => Boolean(LiteGraph.vueNodesMode)") == variant.nodes_2
+        yield opened
+        opened.page.close()
+    finally:
+        server.post("settings", {NODES_2: False})
+    assert ours(opened.errors, opened.native) == []

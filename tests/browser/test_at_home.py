@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import expect
 
 from demo.environment import ROOT
 from demo.locales import LOCALES
 from demo.workflows import WORKFLOWS
 
-from .conftest import VARIANTS, Interface, open_interface
+from .conftest import VARIANTS, Interface, open_interface, ours
 
 # The classic canvas of the older interface, Nodes 2.0 of the newest: all code paths there are.
 BOTH = pytest.mark.parametrize("studio", [VARIANTS[0], VARIANTS[3]], ids=str, indirect=True)
@@ -60,14 +61,17 @@ def test_the_help_panel_shows_the_page_and_its_picture(studio: Interface) -> Non
 @pytest.fixture
 def chinese(studio: Interface) -> Iterator[Interface]:
     """The same interface in Chinese."""
-    studio.server.post("settings", {"Comfy.Locale": "zh"})
     browser = studio.page.context.browser
     assert browser
-    opened = open_interface(browser, studio.server, run="运行")
-    opened.name = studio.name
-    yield opened
-    opened.page.close()
-    studio.server.post("settings", {"Comfy.Locale": "en"})
+    studio.server.post("settings", {"Comfy.Locale": "zh"})
+    try:
+        opened = open_interface(browser, studio.server, run="运行")
+        opened.name = studio.name
+        yield opened
+        opened.page.close()
+    finally:
+        studio.server.post("settings", {"Comfy.Locale": "en"})
+    assert ours(opened.errors, studio.native) == []
 
 
 @BOTH
@@ -92,5 +96,5 @@ def test_names_and_panels_speak_chinese(chinese: Interface) -> None:
         assert page.evaluate(f"() => {node}.title") == names["display_name"]
         labels = page.evaluate(f"() => {node}.widgets.map(w => w.label)")
         assert names["inputs"]["easing"]["name"] in labels
-    assert page.locator(".geodesic-status").inner_text() == words["curveHint"]
+    expect(page.locator(".geodesic-status")).to_have_text(words["curveHint"])
     page.screenshot(path=chinese.screenshots() / f"chinese-{chinese.name}.png")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, expect
 
 from demo.environment import BASE, ROOT
 from demo.server import Server
@@ -54,7 +54,7 @@ def test_a_curve_is_drawn_undone_and_copied(studio: Interface) -> None:
     studio.look_at("GeodesicTimes", 1.5)
     handles = studio.page.locator(HANDLES)
     place = studio.page.evaluate(PLACES)
-    assert handles.count() == 5  # offered on the preset that the file has
+    expect(handles).to_have_count(5)  # offered on the preset that the file has
     assert studio.values("GeodesicTimes")[0]["easing"] != "curve"
 
     drag(studio, handles.nth(2), 0, -60)
@@ -97,6 +97,64 @@ def test_a_curve_is_drawn_undone_and_copied(studio: Interface) -> None:
     first, second = studio.values("GeodesicTimes")
     assert first == second
     print("screenshot:", studio.screenshot(f"curve-editor-{studio.name}"))
+
+
+def test_what_cannot_be_drawn_is_said(interface: Interface) -> None:
+    """Files by hand and by newer versions: the panel says what is wrong and how to go on."""
+    page = interface.page
+    page.evaluate(
+        "() => { app.graph.clear(); app.graph.add(LiteGraph.createNode('GeodesicTimes')) }"
+    )
+    interface.look_at("GeodesicTimes")
+    status, handles = page.locator(".geodesic-status"), page.locator(HANDLES)
+
+    def given(**values: Any) -> None:
+        start = {"frames": 16, "easing": "curve", "ending": "stop", "curve": "[[0, 0], [1, 1]]"}
+        interface.set_widgets({"GeodesicTimes": start | values})
+
+    given(curve="[[0, 0]]")
+    expect(status).to_contain_text("can't be read")
+    page.get_by_role("button", name="own curve").click()
+    expect(handles).to_have_count(2)
+    given(easing="bounce")
+    expect(status).to_contain_text("can't be read")
+    given(ending="loop", curve="[[0, 0], [1, 0.5]]")
+    expect(status).to_contain_text("begin and end at 0 or 1")
+    given(ending="ping-pong", frames=2)
+    expect(status).to_contain_text("at least 3 frames")
+    crowded = "[[0, 0], [0.5, 0.5], [0.5005, 0.6], [0.501, 0.7], [1, 1]]"
+    given(curve=crowded)
+    expect(handles).to_have_count(5)
+    handles.nth(2).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert points(interface)[2] == [0.5005, 0.59]
+
+
+def test_frames_may_come_from_another_node(interface: Interface) -> None:
+    """Linked to a number, that number is drawn; linked to what only a run tells, that is said."""
+    page = interface.page
+    page.evaluate(
+        """() => {
+            app.graph.clear();
+            const [times, number, counted] = ["GeodesicTimes", "PrimitiveInt", "GeodesicSchedule"]
+                .map(type => { const n = LiteGraph.createNode(type); app.graph.add(n); return n; });
+            number.pos = [-400, 0];
+            counted.pos = [-400, 300];
+            number.widgets[0].value = 9;
+            number.connect(0, times, times.inputs.findIndex(i => i.name === "frames"));
+        }"""
+    )
+    interface.look_at("GeodesicTimes")
+    numbers = page.locator(".geodesic-plot text")
+    expect(numbers.last).to_have_text("9")
+    page.evaluate(
+        """() => {
+            const [times, , counted] = app.graph.nodes;
+            counted.connect(2, times, times.inputs.findIndex(i => i.name === "frames"));
+        }"""
+    )
+    expect(page.locator(".geodesic-status")).to_contain_text("another node decides")
 
 
 @pytest.fixture

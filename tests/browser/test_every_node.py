@@ -61,9 +61,9 @@ def test_every_node_is_drawn(studio: Interface) -> None:
     page.wait_for_timeout(1500)  # panels are laid out and drawn a few frames later
     frames: dict[str, Any] = page.evaluate(FRAMES)
     panels = page.evaluate(PANELS)
-    assert len(panels) == 3  # Morph Times, Prompt Keyframe, Noise Keyframe
-    for panel in panels:
-        assert any(inside(panel, frame) for frame in frames.values()), (panel, frames)
+    homes = [name for name, frame in frames.items() for box in panels if inside(box, frame)]
+    assert sorted(homes) == ["GeodesicKeyframe", "GeodesicNoiseKeyframe", "GeodesicTimes"]
+    assert len(panels) == len(homes)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     folder = studio.screenshots() / studio.name
     folder.mkdir(exist_ok=True)

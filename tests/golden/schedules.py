@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from geodesic_morph.geometry.times import CURVE, EASINGS, ENDINGS, easing_function, times
+from geodesic_morph.geometry.times import CURVE, EASINGS, ENDINGS, PING_PONG, easing_function, times
 
 FILE = Path(__file__).with_name("times.json")
 CURVES = (
@@ -47,7 +47,8 @@ def schedules() -> list[dict[str, Any]]:
         }
         for easing in EASINGS
         for ending in ENDINGS
-        for frames in (3, 4, 15, 16)
+        for frames in (1, 2, 3, 4, 15, 16)
+        if frames > 2 or ending != PING_PONG
     ]
 
 

@@ -77,6 +77,15 @@ test("a point stops before its neighbour", () => {
   assert.ok(moved[1][0] < 0.6 && moved[1][0] > 0.59);
 });
 
+test("between crowded neighbours a point moves up and down alone", () => {
+  const crowded = curve.parse("[[0, 0], [0.5, 0.5], [0.5005, 0.6], [0.501, 0.7], [1, 1]]");
+  for (const u of [0, 0.4, 0.6, 1]) {
+    const moved = curve.move(crowded, 2, [u, 0.1]);
+    check(moved);
+    assert.deepEqual(moved[2], [0.5005, 0.1]);
+  }
+});
+
 test("an added point knows its place; one on top of another is refused", () => {
   const { points, index } = curve.add(
     [

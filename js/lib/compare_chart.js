@@ -1,0 +1,208 @@
+/** Compare Paths: the steps of up to four morphs over the place on the path, and their means. */
+
+import { aligned, caption, clamp, grid, largest, plotIn, share, walk } from "./chart_parts.js";
+import { line } from "./curve_view.js";
+import { element } from "./dom.js";
+import { linear, ticks } from "./scale.js";
+
+const CHART_HEIGHT = 160;
+const ROW = 18;
+
+/** The middle of a step as a share of the path, so that paths of any length compare. */
+export const middle = (step, count) => (step + 0.5) / count;
+
+/** The step that a place of the path, 0 to 1, lies in. */
+export const stepAt = (place, count) => clamp(Math.floor(place * count), 0, count - 1);
+
+/**
+ * Where everything stands.
+ * @param {{distances: (number | null)[]}[]} paths
+ * @returns `plot`, the scales `x` (of the place on the path) and `y`, the axis `values`, and a list
+ *   of `points` per path; a step that is not finite has none
+ */
+export function layout(paths, size) {
+  const values = ticks(largest(paths.map(({ distances }) => largest(distances))), 3);
+  const plot = plotIn(size, values);
+  const x = linear([0, 1], [plot.left, plot.right]);
+  const y = linear([0, values.at(-1)], [plot.bottom, plot.top]);
+  const points = paths.map(({ distances }) =>
+    distances
+      .map((distance, k) => [
+        x(middle(k, distances.length)),
+        distance === null ? null : y(distance),
+      ])
+      .filter(([, height]) => height !== null),
+  );
+  return { plot, x, y, values, points };
+}
+
+const SHAPES = [
+  "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z", // circle
+  "M-2.7 -2.7h5.4v5.4h-5.4Z", // square
+  "M0 -3.6L3.4 2.6H-3.4Z", // triangle
+  "M0 -3.9L3.5 0L0 3.9L-3.5 0Z", // diamond
+];
+
+/** Marks along a line; where they would touch only every second, third … is drawn. */
+export function marked(points, spacing = 11) {
+  if (points.length < 2) return points;
+  const apart = (points.at(-1)[0] - points[0][0]) / (points.length - 1);
+  const every = Math.max(1, Math.ceil(spacing / apart));
+  return points.filter((_, k) => k % every === 0);
+}
+
+/** How many places one can point at: the steps of the path with the most. */
+export const stops = (paths) => Math.max(...paths.map(({ distances }) => distances.length));
+
+/** The chart inside a panel's root. */
+export class CompareChart {
+  /** @param {{say: Function}} page */
+  constructor(root, { say }) {
+    Object.assign(this, { say, paths: null, place: null });
+    this.svg = element("svg", {
+      class: "geodesic-chart",
+      tabindex: 0,
+      role: "application",
+      "aria-label": say("compareLabel"),
+      onpointermove: (event) => this.point(event),
+      onpointerdown: (event) => this.point(event),
+      onpointerleave: () => this.choose(null),
+      onblur: () => this.choose(null),
+      onkeydown: (event) => this.press(event),
+    });
+    this.table = element("div", { class: "geodesic-legend" });
+    this.status = element("div", { class: "geodesic-status" });
+    this.spoken = element("div", { class: "geodesic-unseen", "aria-live": "polite" });
+    root.append(this.svg, this.table, this.status, this.spoken);
+  }
+
+  /** Least height in pixels. */
+  get height() {
+    return CHART_HEIGHT + ((this.paths?.length ?? 0) + 1) * ROW + 28;
+  }
+
+  /** Show what the node returned. */
+  show([{ paths }]) {
+    this.paths = paths;
+    this.place = null;
+    const head = ["", "comparePath", "stepsMean", "compareHere"].map((key) =>
+      element("span", { class: "geodesic-head" }, key && this.say(key)),
+    );
+    this.here = paths.map(() => element("span", { class: "geodesic-number" }));
+    const means = aligned(paths.map(({ mean }) => mean));
+    const rows = paths.flatMap(({ label, metric }, k) => [
+      this.swatch(k),
+      element("span", { class: "geodesic-name", title: metric }, label || "–"),
+      element("span", { class: "geodesic-number" }, means[k]),
+      this.here[k],
+    ]);
+    this.table.replaceChildren(...head, ...rows);
+  }
+
+  swatch(k) {
+    return element(
+      "svg",
+      {
+        class: `geodesic-swatch geodesic-series-${k}`,
+        viewBox: "0 0 30 12",
+        width: 30,
+        height: 12,
+      },
+      element("path", { class: "geodesic-series", d: "M1 6H29" }),
+      element("path", { class: "geodesic-marks", d: SHAPES[k], transform: "translate(15 6)" }),
+    );
+  }
+
+  draw({ width }) {
+    if (!this.paths) return;
+    const height = this.svg.clientHeight;
+    this.layout = layout(this.paths, { width, height });
+    const { plot, x, y, values, points } = this.layout;
+    this.guide = element("g");
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const ends = [
+      [0, "start", "compareFirst"],
+      ...(plot.right - plot.left > 240 ? [[0.5, "middle", "comparePlace"]] : []),
+      [1, "end", "compareLast"],
+    ];
+    const metrics = [...new Set(this.paths.map(({ metric }) => metric))].join(" / ");
+    this.svg.replaceChildren(
+      caption(plot, this.say("stepsAxis", { metric: metrics })),
+      ...grid(plot, y, values),
+      ...ends.map(([place, anchor, key]) =>
+        element("text", { x: x(place), y: plot.bottom + 12, "text-anchor": anchor }, this.say(key)),
+      ),
+      ...points.map((one, k) => this.series(one, k)),
+      this.guide,
+    );
+    this.choose(this.place);
+  }
+
+  series(points, k) {
+    return element(
+      "g",
+      { class: `geodesic-series-${k}` },
+      element("path", { class: "geodesic-series", d: line(points) }),
+      ...marked(points).map(([x, y]) => this.marker(k, x, y)),
+    );
+  }
+
+  marker(k, x, y, scale = 1) {
+    const transform = `translate(${x.toFixed(2)} ${y.toFixed(2)}) scale(${scale})`;
+    return element("path", { class: "geodesic-marks", d: SHAPES[k], transform });
+  }
+
+  point(event) {
+    if (!this.layout) return;
+    const count = stops(this.paths);
+    const place = this.layout.x.back(share(event).x * this.svg.clientWidth);
+    this.choose(middle(stepAt(place, count), count));
+  }
+
+  press(event) {
+    const count = stops(this.paths);
+    const now = this.place === null ? null : stepAt(this.place, count);
+    const next = walk(event, now, count);
+    if (next === null) return;
+    event.preventDefault();
+    this.choose(middle(next, count));
+  }
+
+  /** Show all paths' values at a place of the path; null for none. */
+  choose(place) {
+    this.place = place;
+    if (place === null) {
+      for (const cell of this.here ?? []) cell.textContent = "";
+      this.guide?.replaceChildren();
+      this.status.textContent = this.say("compareHint");
+      this.spoken.textContent = "";
+      return;
+    }
+    const { plot, x, y } = this.layout;
+    const found = this.paths.map(({ distances }) => {
+      const step = stepAt(place, distances.length);
+      return { step, distance: distances[step], at: middle(step, distances.length) };
+    });
+    this.guide.replaceChildren(
+      element("line", {
+        class: "geodesic-guide",
+        x1: x(place),
+        x2: x(place),
+        y1: plot.top,
+        y2: plot.bottom,
+      }),
+      ...found.map(({ distance, at }, k) =>
+        element(
+          "g",
+          { class: `geodesic-series-${k} geodesic-here` },
+          ...(distance === null ? [] : [this.marker(k, x(at), y(distance), 1.5)]),
+        ),
+      ),
+    );
+    const values = aligned(found.map(({ distance }) => distance));
+    values.forEach((value, k) => (this.here[k].textContent = value));
+    this.status.textContent = this.say("compareAt", { place: place.toFixed(2) });
+    const told = values.map((value, k) => `${this.paths[k].label} ${value}`);
+    this.spoken.textContent = `${this.status.textContent}: ${told.join(", ")}`;
+  }
+}

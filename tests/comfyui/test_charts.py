@@ -1,0 +1,272 @@
+"""What nodes hand to the browser's charts: all of it, in order, and JSON alone."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from demo.in_process import pack_nodes
+from demo.server import Server
+from demo.settings import SMALL
+
+from .conftest import PROMPT_A, PROMPT_B, Comfy
+
+LONG = "a lighthouse, " * 40  # more than 75 tokens: two chunks, 154 rows
+METHODS = ("optimal transport", "row order", "random")
+
+pytestmark = pytest.mark.usefixtures("comfy")
+
+
+def module(name: str) -> Any:
+    """A module of the pack, once `comfy` has loaded it."""
+    return getattr(pack_nodes(), name)
+
+
+def graph(text: Any, encoder: str = "CLIPTextEncode") -> dict[str, Any]:
+    """A prompt in which node 3 couples the clouds of two prompts."""
+    return {
+        "1": {"class_type": encoder, "inputs": {"text": text, "clip": ["0", 1]}},
+        "2": {"class_type": "GeodesicPointCloud", "inputs": {"conditioning": ["1", 0]}},
+        "3": {"class_type": "GeodesicCouple", "inputs": {"source": ["2", 0], "target": ["2", 0]}},
+        "8": {"class_type": "PrimitiveStringMultiline", "inputs": {"value": "written elsewhere"}},
+        "9": {"class_type": "StringConcatenate", "inputs": {"string_a": "a", "string_b": "b"}},
+    }
+
+
+def couple(comfy: Comfy, a: Any, b: Any, method: str = "optimal transport") -> Any:
+    """The chart of two prompts' coupling, and the coupling."""
+    clouds = [comfy.prompt.GeodesicPointCloud.execute(x)[0] for x in (a, b)]
+    done = comfy.prompt.GeodesicCouple.execute(*clouds, method, 1, True)
+    return done.ui["geodesic_coupling"], done[0], done
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("texts", [(PROMPT_A, PROMPT_B), (PROMPT_A, LONG), (LONG, LONG + "sea")])
+def test_the_pairs_of_a_chart_are_those_of_the_coupling(
+    comfy: Comfy, method: str, texts: tuple[str, str]
+) -> None:
+    """Each pair as often as it is coupled, none else; their distances add up to the cost."""
+    (chart,), (coupling,), done = couple(
+        comfy, comfy.encode(texts[0]), comfy.encode(texts[1]), method
+    )
+    rows = coupling.source_rows[0].tolist(), coupling.target_rows[0].tolist()
+    told = Counter({(i, j): times for i, j, _, times in chart["pairs"]})
+    assert told == Counter(zip(*rows, strict=True))
+    for side, place in (("source", 0), ("target", 1)):
+        count = Counter()
+        for pair, times in told.items():
+            count[pair[place]] += times
+        share = coupling.pairs // chart[side]["rows"]
+        assert count == dict.fromkeys(range(chart[side]["rows"]), share)
+    squares = sum(times * d * d for *_, d, times in chart["pairs"])
+    assert squares**0.5 == pytest.approx(coupling.cost, rel=1e-5)
+    assert [chart["cost"], chart["relative_cost"]] == pytest.approx(done[1:3], rel=1e-5)
+    assert chart["method"] == method
+    json.dumps(done.ui, allow_nan=False)
+
+
+def test_equal_rows_are_at_no_distance(comfy: Comfy) -> None:
+    """A prompt with itself: every row stays, at exactly 0; costs that are infinite are None."""
+    (chart,), _, _ = couple(comfy, comfy.encode(PROMPT_A), comfy.encode(PROMPT_A))
+    assert chart["pairs"] == [[k, k, 0.0, 1] for k in range(77)]
+    (chart,), _, done = couple(comfy, comfy.encode(PROMPT_A), comfy.encode(PROMPT_A), "random")
+    assert done[2] == float("inf")
+    assert chart["relative_cost"] is None
+
+
+def test_every_prompt_of_every_entry_is_a_part(comfy: Comfy) -> None:
+    """Two entries with a batch of two are four charts; of a large batch the rest is counted."""
+    rows, extras = comfy.encode(PROMPT_A)[0]
+    two = [[torch.cat([rows, rows.flip(1)]), extras]] * 2
+    charts, couplings, _ = couple(comfy, two, two, "random")
+    assert [chart["left_out"] for chart in charts] == [0] * 4
+    expected = [one.target_rows[b].tolist() for one in couplings for b in (0, 1)]
+    assert [[j for _, j, _, _ in chart["pairs"]] for chart in charts] == expected
+    many = [[rows[:, :2].repeat(70, 1, 1), {}]]
+    charts, _, _ = couple(comfy, many, many)
+    assert len(charts) == module("chart_data").MAX_PARTS
+    assert charts[0]["left_out"] == 70 - len(charts)
+
+
+def test_tokens_stand_at_their_rows() -> None:
+    """Start, words without weights, end, padding; a second chunk starts and ends anew."""
+    labels = module("tokens").row_labels
+    words = ("⟨start⟩", "a", "red", "circle", ",", "blue", "star", "⟨end⟩")
+    assert labels("a (red:1.5) circle, (blue star)", 77, 768) == words + (None,) * 69
+    assert labels("", 77, 2048) == ("⟨start⟩", "⟨end⟩") + (None,) * 75
+    found = labels(LONG, 154, 768)
+    assert found[:4] == ("⟨start⟩", "a", "lighthouse", ",")
+    assert found[76:79] == ("⟨end⟩", "⟨start⟩", "a")
+    assert found.count("⟨end⟩") == 2
+    assert found[77:].index("⟨end⟩") == 120 - 75 + 1
+    assert set(found[found.index("⟨end⟩", 77) + 1 :]) == {None}
+
+
+def test_tokens_are_those_the_text_encoder_was_given(comfy: Comfy) -> None:
+    """The checkpoint's own tokenizer makes the same chunks; other letters are readable."""
+    for text in (PROMPT_A, LONG, "a (red:1.5) circle", "Über (東京:1.2), it's \\(here\\)"):
+        labels = module("tokens").clip_labels(text)
+        chunks = comfy.clip.tokenize(text)["l"]
+        assert len(labels) == sum(len(chunk) for chunk in chunks)
+        end = chunks[0][-1][0]
+        padding = [k for k, label in enumerate(labels) if label is None]
+        assert all(chunks[k // 77][k % 77][0] == end for k in padding)
+        assert sum(label == "⟨start⟩" for label in labels) == len(chunks)
+    assert {"ü", "ber", "東", "it", "'s", "(", "here", ")"} <= set(labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "width"),
+    [
+        (None, 77, 768),  # nobody knows the text
+        ("a star", 154, 768),  # other rows than the text has
+        ("a star", 256, 4096),  # T5
+        ("a star", 77, 1024),  # another encoder
+        ("a star, embedding:style", 77, 768),  # rows from a file
+    ],
+)
+def test_rows_of_unknown_origin_keep_their_numbers(text: str | None, rows: int, width: int) -> None:
+    """Rather no label than a wrong one."""
+    assert module("tokens").row_labels(text, rows, width) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (graph("a star"), "a star"),
+        (graph(["8", 0]), "written elsewhere"),
+        (graph(["9", 0]), None),  # only running it tells
+        (graph(["7", 0]), None),
+        (graph("a star", "ConditioningAverage"), None),  # rows of more than one text
+        ({}, None),
+    ],
+)
+def test_the_text_is_followed_upstream(made: dict[str, Any], expected: str | None) -> None:
+    """A literal text and a plain text node are read, anything else is not guessed."""
+    found = module("tokens").text_upstream
+    assert found(made, "3", "source") == expected
+    assert found(made, 3, "target") == expected
+    assert found(made, "4", "source") is None
+    assert found(made, "3", "method") is None
+
+
+def coloured(count: int, width: int, height: int, channels: int = 3) -> Tensor:
+    """Frames of one colour each, the number of the frame in the red channel."""
+    frames = torch.zeros(count, height, width, channels)
+    frames[..., 0] = torch.arange(count)[:, None, None] / 255
+    frames[..., 1:] = 0.5
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "cell"), [(128, 128, (96, 96)), (256, 128, (96, 48)), (40, 64, (40, 64))]
+)
+@pytest.mark.parametrize("parts", [[1, 1], [11], [3, 1, 20, 16], [200]])
+def test_a_sheet_holds_every_frame_in_order(
+    parts: list[int], width: int, height: int, cell: tuple[int, int]
+) -> None:
+    """Batches and lists are one row of frames; each is found in its cell, whole."""
+    count = sum(parts)
+    batches = list(coloured(count, width, height, 4).split(parts))
+    sheet, columns, size = module("chart_data").contact_sheet(batches)
+    assert size == cell
+    assert max(sheet.shape[:2]) <= 4096
+    for k in range(count):
+        top, left = k // columns * cell[1], k % columns * cell[0]
+        part = sheet[top : top + cell[1], left : left + cell[0]]
+        assert part.shape == (cell[1], cell[0], 3)
+        assert torch.allclose(part[..., 0], torch.tensor(k / 255), atol=1e-3)
+        assert torch.allclose(part[..., 1:], torch.tensor(0.5), atol=1e-3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(512, 512), (1920, 64), (33, 4000), (64, 64)])
+@pytest.mark.parametrize("frames", [2, 1764, 4096, 9000])
+def test_no_sheet_is_too_large(frames: int, width: int, height: int) -> None:
+    """Cells shrink with the number of frames; 4096 square ones still have 64 pixels."""
+    w, h = module("chart_data").cell_size(frames, width, height)
+    assert (4096 // w) * (4096 // h) >= frames
+    assert 1 <= max(w, h) <= 96
+    if (width, height, frames) == (512, 512, 4096):
+        assert (w, h) == (64, 64)
+
+
+def test_numbers_are_finite_or_none() -> None:
+    """JSON has no infinity."""
+    number = module("chart_data").number
+    assert [number(x) for x in (0.0, 1 / 3)] == [0, 0.333333]
+    assert number(float("inf")) is number(float("nan")) is None
+
+
+def test_compared_paths_keep_their_names(comfy: Comfy) -> None:
+    """One entry per connected path with its label, its steps and its mean, beside the table."""
+    from geodesic_morph.geometry.perceptual import Steps
+
+    steps = [Steps((0.1, 0.3), 0.2, "LPIPS alex"), Steps((0.2, 0.2, 0.5), 0.1, "LPIPS vgg")]
+    labels = {f"label_{letter}": letter * 2 for letter in "abcd"}
+    done = comfy.metrics.GeodesicCompare.execute(steps_a=steps[0], steps_c=steps[1], **labels)
+    ((chart,), (table,)) = done.ui["geodesic_compare"], done.ui["text"]
+    assert [path["label"] for path in chart["paths"]] == ["aa", "cc"]
+    assert [path["distances"] for path in chart["paths"]] == [[0.1, 0.3], [0.2, 0.2, 0.5]]
+    assert [path["mean"] for path in chart["paths"]] == [0.2, 0.3]
+    assert table == done[1]
+    json.dumps(done.ui, allow_nan=False)
+
+
+def test_a_run_sends_charts_in_place_of_pictures(server: Server) -> None:
+    """Over a real server: tokens by name, a sheet that is served, nothing under `images`."""
+    prompt: dict[str, Any] = {
+        "0": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": SMALL}},
+        "1": {"class_type": "PrimitiveString", "inputs": {"value": "a red circle"}},
+    }
+    for name, text in (("a", ["1", 0]), ("b", "a (blue:1.2) star")):
+        prompt[name] = {"class_type": "CLIPTextEncode", "inputs": {"text": text, "clip": ["0", 1]}}
+        prompt[f"cloud {name}"] = {
+            "class_type": "GeodesicPointCloud",
+            "inputs": {"conditioning": [name, 0]},
+        }
+    inputs = {"source": ["cloud a", 0], "target": ["cloud b", 0], "method": METHODS[0], "seed": 0}
+    prompt["couple"] = {"class_type": "GeodesicCouple", "inputs": inputs | {"pin_first_row": True}}
+    prompt["seen"] = {"class_type": "PreviewAny", "inputs": {"source": ["couple", 1]}}
+    for k, colour in enumerate((0, 0x8040C0)):
+        size = {"width": 64, "height": 32, "batch_size": 2 - k}
+        prompt[f"image {k}"] = {"class_type": "EmptyImage", "inputs": size | {"color": colour}}
+    both = {"image1": ["image 0", 0], "image2": ["image 1", 0]}
+    prompt["frames"] = {"class_type": "ImageBatch", "inputs": both}
+    measured = {"images": ["frames", 0], "backbone": "alex", "frames_per_batch": 2}
+    prompt["steps"] = {"class_type": "GeodesicPathLength", "inputs": measured}
+    labels = {f"label_{letter}": letter for letter in "abcd"}
+    compared = {"steps_a": ["steps", 3], "steps_b": ["steps", 3]} | labels
+    prompt["compare"] = {"class_type": "GeodesicCompare", "inputs": compared}
+
+    outputs = server.run(prompt)
+    assert not any("images" in outputs[name] for name in ("couple", "steps", "compare"))
+    (chart,) = outputs["couple"]["geodesic_coupling"]
+    assert chart["source"]["labels"][:5] == ["⟨start⟩", "a", "red", "circle", "⟨end⟩"]
+    assert chart["target"]["labels"][:5] == ["⟨start⟩", "a", "blue", "star", "⟨end⟩"]
+    (chart,) = outputs["steps"]["geodesic_steps"]
+    assert chart["distances"][0] == 0.0
+    assert chart["distances"][1] == chart["largest"] > 0
+    sheet = chart["sheet"]
+    file = {key: sheet[key] for key in ("filename", "subfolder", "type")}
+    picture = np.array(Image.open(io.BytesIO(server.fetch(file))))
+    assert sheet["type"] == "temp"
+    assert (sheet["width"], sheet["height"], sheet["frames"]) == (64, 32, 3)
+    last = divmod(2, sheet["columns"])
+    assert tuple(picture[last[0] * 32 + 5, last[1] * 64 + 5]) == (0x80, 0x40, 0xC0)
+    assert picture[5, 5].max() == 0
+    assert len(outputs["compare"]["geodesic_compare"][0]["paths"]) == 2
+
+
+def test_hidden_inputs_stay_hidden(server: Server) -> None:
+    """What a node asks ComfyUI for is no input that a workflow stores."""
+    found = server.get("object_info")["GeodesicCouple"]["input"]
+    assert not {"prompt", "unique_id"} & {*found["required"], *found.get("optional", {})}
+    assert set(found["hidden"]) == {"prompt", "unique_id"}

@@ -1,0 +1,221 @@
+// What the charts draw: every number in its place, nothing lost, nothing outside.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { aligned, cut, plotIn, share, told, walk } from "../../js/lib/chart_parts.js";
+import * as compare from "../../js/lib/compare_chart.js";
+import * as coupling from "../../js/lib/coupling_chart.js";
+import { nodeAt } from "../../js/lib/locator.js";
+import * as steps from "../../js/lib/steps_chart.js";
+
+const SIZE = { width: 360, height: 120 };
+const wave = (count) => Array.from({ length: count }, (_, k) => 0.05 + 0.04 * Math.sin(k));
+
+/** The corners of the bars: left, top and right of each. */
+function corners(path) {
+  return [...path.matchAll(/M([\d.]+) [\d.]+V([\d.]+)H([\d.]+)/g)].map((found) =>
+    found.slice(1).map(Number),
+  );
+}
+
+for (const count of [1, 2, 15, 300, 4095])
+  test(`${count} steps: bars stand in the plot from left to right, higher ones higher`, () => {
+    const distances = wave(count);
+    const { plot, x, y, bars } = steps.layout(distances, SIZE);
+    const found = corners(bars);
+    const together = Math.max(1, Math.ceil(count / (plot.right - plot.left)));
+    assert.equal(found.length, Math.ceil(count / together));
+    found.forEach(([left, top, right], k) => {
+      assert.ok(left >= plot.left && right <= plot.right + 0.01 && right > left);
+      const shown = Math.max(...distances.slice(k * together, (k + 1) * together));
+      assert.ok(Math.abs(top - y(shown)) < 0.01);
+    });
+    for (const step of [0, Math.floor(count / 2), count - 1])
+      assert.equal(steps.stepAt(x(step + 0.5), x, count), step);
+    assert.equal(steps.stepAt(-1000, x, count), 0);
+    assert.equal(steps.stepAt(9999, x, count), count - 1);
+  });
+
+test("the highest bar is the step that is chosen first", () => {
+  assert.equal(steps.largestStep([0.1, null, 0.4, 0.4, 0]), 2);
+  assert.equal(steps.largestStep([0, 0]), 0);
+});
+
+test("steps that are all 0 or not finite have an axis, too", () => {
+  for (const distances of [
+    [0, 0],
+    [null, null],
+    [null, 0.1],
+  ])
+    assert.doesNotMatch(steps.layout(distances, SIZE).bars, /NaN|Infinity/);
+});
+
+test("every frame has a cell of its own on the sheet", () => {
+  for (const [frames, columns] of [
+    [1, 1],
+    [3, 3],
+    [7, 3],
+    [64, 8],
+    [4096, 64],
+  ]) {
+    const sheet = { frames, columns };
+    const found = Array.from({ length: frames }, (_, k) => steps.cell(sheet, k));
+    assert.equal(new Set(found.map((one) => one.backgroundPosition)).size, frames);
+    assert.equal(found[0].backgroundPosition, "0% 0%");
+    assert.ok(found.every((one) => !/NaN/.test(one.backgroundPosition)));
+  }
+});
+
+test("the film shows the first and the last frame, in order, none twice", () => {
+  for (const frames of [2, 5, 16, 500]) {
+    const found = steps.film({ frames, width: 96, height: 64 }, 300, 26);
+    assert.equal(found[0], 0);
+    assert.equal(found.at(-1), frames - 1);
+    assert.ok(found.every((frame, k) => k === 0 || frame > found[k - 1]));
+  }
+  assert.deepEqual(steps.film({ frames: 9, width: 96, height: 96 }, 20, 26), [0]);
+});
+
+test("arrow keys walk inside the row, Home and End to its ends", () => {
+  const press = (key, place, shiftKey = false) => walk({ key, shiftKey }, place, 30);
+  assert.equal(press("ArrowRight", 3), 4);
+  assert.equal(press("ArrowLeft", 3, true), 0);
+  assert.equal(press("ArrowRight", 25, true), 29);
+  assert.equal(press("ArrowRight", null), 0);
+  assert.equal(press("ArrowLeft", null), 29);
+  assert.equal(press("Home", 9), 0);
+  assert.equal(press("End", 9), 29);
+  assert.equal(press("Delete", 9), null);
+  assert.equal(press("ArrowUp", 9), null);
+});
+
+test("a pointer is told by shares, so that zoom does not matter", () => {
+  for (const zoom of [0.3, 1, 2.5]) {
+    const box = { left: 40, top: 20, width: 200 * zoom, height: 100 * zoom };
+    const event = { clientX: 40 + 50 * zoom, clientY: 20 + 75 * zoom };
+    const currentTarget = { getBoundingClientRect: () => box };
+    const { x, y } = share({ ...event, currentTarget });
+    assert.ok(Math.abs(x - 0.25) < 1e-9 && Math.abs(y - 0.75) < 1e-9);
+  }
+});
+
+test("numbers in a column have equally many decimals", () => {
+  assert.deepEqual(aligned([0.5, 0.01234, 0]), ["0.5000", "0.0123", "0.0000"]);
+  assert.deepEqual(aligned([12.3456, null]), ["12.35", "∞"]);
+  assert.deepEqual(aligned([0, 0]), ["0.000", "0.000"]);
+  assert.equal(told(null), "∞");
+});
+
+test("the axis leaves room for its longest number", () => {
+  const wide = plotIn(SIZE, [0, 0.0005, 0.001]);
+  assert.ok(wide.left > plotIn(SIZE, [0, 1]).left);
+  assert.ok(wide.left < wide.right && wide.top < wide.bottom);
+});
+
+test("what is cut ends in dots and has room, whole letters alone", () => {
+  assert.equal(cut("lighthouse", 10), "lighthouse");
+  assert.equal(cut("lighthouse", 6), "light…");
+  assert.equal([...cut("🌊🌊🌊🌊", 3)].length, 3);
+});
+
+test("paths of any length share one axis", () => {
+  const paths = [{ distances: wave(3) }, { distances: wave(120) }, { distances: [0.1, null, 0.2] }];
+  const { plot, points } = compare.layout(paths, SIZE);
+  assert.deepEqual(
+    points.map((one) => one.length),
+    [3, 120, 2],
+  );
+  for (const [x, y] of points.flat()) {
+    assert.ok(x > plot.left && x < plot.right);
+    assert.ok(y >= plot.top && y <= plot.bottom);
+  }
+  assert.equal(compare.stops(paths), 120);
+});
+
+test("a place of the path lies in the step whose middle is nearest", () => {
+  for (const count of [1, 4, 15])
+    for (let step = 0; step < count; step++)
+      assert.equal(compare.stepAt(compare.middle(step, count), count), step);
+  assert.equal(compare.stepAt(0, 4), 0);
+  assert.equal(compare.stepAt(1, 4), 3);
+});
+
+test("marks never touch, and a short line keeps all of them", () => {
+  const line = (count) => Array.from({ length: count }, (_, k) => [(300 * k) / count, 5]);
+  assert.equal(compare.marked(line(10)).length, 10);
+  const many = compare.marked(line(1000));
+  assert.ok(many.every(([x], k) => k === 0 || x - many[k - 1][0] >= 11 - 1e-9));
+  assert.equal(compare.marked(line(1)).length, 1);
+});
+
+const LABELS = ["⟨start⟩", "red", "circle", "⟨end⟩", null, null, "⟨start⟩", "⟨end⟩", null];
+
+test("runs of padding are one entry each, all rows stand in one", () => {
+  const found = coupling.entries({ rows: 9, labels: LABELS });
+  assert.deepEqual(
+    found.map(({ from, to, padding }) => [from, to, padding]),
+    [
+      [0, 0, false],
+      [1, 1, false],
+      [2, 2, false],
+      [3, 3, false],
+      [4, 5, true],
+      [6, 6, false],
+      [7, 7, false],
+      [8, 8, true],
+    ],
+  );
+  const plain = coupling.entries({ rows: 4, labels: null });
+  assert.deepEqual(
+    plain.map(({ text }) => text),
+    ["0", "1", "2", "3"],
+  );
+});
+
+test("lines carry every pair once, with the distances of their pairs", () => {
+  const column = coupling.entries({ rows: 9, labels: LABELS });
+  const other = coupling.entries({ rows: 3, labels: null });
+  const pairs = LABELS.map((_, row) => [row, row % 3, row / 2, 1 + (row % 2)]);
+  const found = coupling.joins(pairs, column, other);
+  const count = (list) => list.reduce((sum, { times }) => sum + times, 0);
+  assert.equal(
+    count(found),
+    pairs.reduce((sum, pair) => sum + pair[3], 0),
+  );
+  for (const { near, mean, far } of found) assert.ok(near <= mean && mean <= far);
+  column.forEach((_, place) => assert.ok(coupling.joinsOf(found, 0, place).length > 0));
+  const padding = coupling.joinsOf(found, 0, 4);
+  assert.deepEqual(
+    padding.map(({ near }) => near),
+    [2, 2.5],
+  );
+});
+
+test("a point belongs to the entry at its height in the nearer column", () => {
+  const { y, edges, height } = coupling.layout([["a", "bb"], ["ccc"]], 340);
+  assert.ok(edges[0] < edges[1] && height > y(1));
+  assert.deepEqual(coupling.entryAt(20, y(1), 340, [2, 1]), { side: 0, place: 1 });
+  assert.deepEqual(coupling.entryAt(300, y(0), 340, [2, 1]), { side: 1, place: 0 });
+  assert.equal(coupling.entryAt(300, y(1), 340, [2, 1]), null);
+  assert.equal(coupling.entryAt(300, -5, 340, [2, 1]), null);
+});
+
+test("long names leave the lines their room", () => {
+  const { edges, letters } = coupling.layout([["x".repeat(99)], ["y".repeat(99)]], 300);
+  assert.ok(edges[1] - edges[0] > 60);
+  assert.ok(letters.every((count) => count > 5 && count < 99));
+});
+
+test("outputs find their nodes, in subgraphs by either name", () => {
+  const graph = (nodes) => ({ getNodeById: (id) => nodes[id] });
+  const deep = graph({ 3: "deep" });
+  const inner = graph({ 7: "inner", 2: { subgraph: deep } });
+  const root = graph({ 7: "outer", 5: { subgraph: inner } });
+  root.subgraphs = new Map([["uuid", inner]]);
+  assert.equal(nodeAt(root, "7"), "outer");
+  assert.equal(nodeAt(root, "uuid:7"), "inner");
+  assert.equal(nodeAt(root, "5:7"), "inner");
+  assert.equal(nodeAt(root, "5:2:3"), "deep");
+  for (const missing of ["8", "6:7", "uuid:8", "7:1", "other:7"])
+    assert.equal(nodeAt(root, missing), null);
+});
