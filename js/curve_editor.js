@@ -120,15 +120,15 @@ function read(node) {
   const short = told.ending === PING_PONG && frames < 3;
   const locked = linked(node, "curve") || linked(node, "easing");
   const open = own && stored && [stored[0][1], stored.at(-1)[1]].some((t) => t !== 0 && t !== 1);
-  const problems = {
-    curveUnreadable: !known,
-    curveFrames: count !== frames,
-    curvePingPong: short,
-    curveLoop: told.ending === LOOP && open,
-    curveUnknown: unknown.length > 0,
-    curveLinked: locked,
-  };
-  const problem = Object.keys(problems).find((key) => problems[key]);
+  const problems = [
+    ["curveUnreadable", !known],
+    ["curveFrames", count !== frames],
+    ["curvePingPong", short],
+    ["curveLoop", told.ending === LOOP && open],
+    ["curveUnknown", unknown.length > 0],
+    ["curveLinked", locked],
+  ];
+  const [problem] = problems.find(([, here]) => here) ?? [];
   return {
     frames,
     ending: short ? STOP : told.ending,

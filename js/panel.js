@@ -40,6 +40,7 @@ export function addPanel(node, name, { height, draw, className = "" }) {
   const widget = node.addDOMWidget(name, "GEODESIC_PANEL", host, {
     serialize: false,
     hideOnZoom: false,
+    hideInPanel: true, // a side panel of properties would take it out of its node
     getValue: () => "",
     setValue: () => {},
     getMinHeight: () => height() && height() + 2 * MARGIN,
