@@ -26,8 +26,8 @@ workflows: ## write example_workflows/*.json and subgraphs/*.json anew from demo
 locales: ## write the English names and tooltips anew from the nodes' schemas
 	@$(RUN) -m demo.locales
 
-pictures: ## draw anew what README and example workflows show
-	@$(RUN) -m demo.pictures
+pictures: ## draw anew what README, example workflows and help pages show
+	@$(SETUP) --develop --browser --run -m demo.pictures
 
 train: ## the small model's weights from nothing, in .comfyui/training; stop and go on at will
 	@$(RUN) -m scenes train

@@ -1,6 +1,7 @@
 """Pictures of morphs, and those that README and example workflows show.
 
-python -m demo.pictures     draws docs/ and the workflows' thumbnails anew, on the small checkpoint
+python -m demo.pictures     draws docs/, the workflows' thumbnails and the help pages' pictures
+                            anew, on the small checkpoint
 """
 
 from __future__ import annotations
@@ -184,13 +185,16 @@ def in_rows(frames: Frames, count: int) -> list[Frames]:
 
 
 def main() -> None:
-    """Render the example workflows and draw what is shown of them."""
+    """Render the example workflows, draw what is shown of them, and picture every node."""
+    from . import help_pictures  # needs a browser, which `make demo` does without
+
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL_SETTINGS.checkpoint)
     backbone.ensure(BASE / "models" / "lpips")
     with Server() as server:
         draw_prompts(server)
         draw_noise(server)
         draw_density(server)
+    help_pictures.draw()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from geodesic_morph.geometry.times import CURVE, EASINGS, ENDINGS, PING_PONG, easing_function, times
 
 FILE = Path(__file__).with_name("times.json")
@@ -25,14 +27,9 @@ SHARES = (*(k / 64 for k in range(65)), 0.0005, 0.3051, 0.9995, 1 / 3)
 
 def curves() -> list[dict[str, Any]]:
     """Every curve, and its t at many u."""
-    return [
-        {
-            "curve": curve,
-            "u": SHARES,
-            "t": [float(easing_function(CURVE, curve)(u)) for u in SHARES],
-        }
-        for curve in CURVES
-    ]
+    u = np.array(SHARES)
+    functions = {curve: easing_function(CURVE, curve) for curve in CURVES}
+    return [{"curve": k, "u": SHARES, "t": f(u).tolist()} for k, f in functions.items()]
 
 
 def schedules() -> list[dict[str, Any]]:

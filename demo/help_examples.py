@@ -1,0 +1,186 @@
+"""What the help pages' pictures show: for every node a small graph, and which nodes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page
+
+from . import help_noise_examples as noise
+from .building_blocks import COUPLINGS, Common, cloud, path_length, render, times
+from .graph import Graph, Node
+from .help_tiles import (
+    HEART,
+    STAR,
+    TRANSPORT,
+    Example,
+    S,
+    Tile,
+    coupled,
+    folded,
+    look,
+    makers,
+    one_image,
+    prompted,
+    used,
+)
+
+
+def chained(graph: Graph, common: Common, *legs: tuple[float, str]) -> Node:
+    """Prompt Keyframes with these weights and methods; returns the last."""
+    node: Node | None = None
+    for prompt, (weight, method) in zip(common.prompts, legs, strict=True):
+        inputs: dict[str, Any] = {} if node is None else {"previous": node[0]}
+        inputs |= {"conditioning": prompt, "weight": weight, "method": method, "seed": 0}
+        node = graph.add("GeodesicKeyframe", **inputs)
+    assert node is not None
+    return node
+
+
+def point_cloud() -> Example:
+    graph, common = prompted(STAR)
+    node = cloud(graph, common.prompts[0], "").node
+    said = graph.add("PreviewAny", source=node[1])
+    text = Tile(common.prompts[0].node, 260, 130)
+    return Example(graph, [[text, Tile(node, 260)], [Tile(said, 380, 150)]])
+
+
+def conditioning() -> Example:
+    graph, common = prompted(STAR)
+    node = cloud(graph, common.prompts[0], "").node
+    back = graph.add("GeodesicConditioning", cloud=node[0])
+    images = one_image(graph, common, back[0])
+    seen = look(graph, images, "Preview Image", 240)
+    return Example(graph, [[Tile(node, 330), Tile(back, 330), *makers(images)], [seen]])
+
+
+def coupling() -> Example:
+    graph, common = prompted(STAR, HEART)
+    node = coupled(graph, common)
+    used(graph, node[0])
+    return Example(graph, [[Tile(node, 420)]])
+
+
+def blend() -> Example:
+    graph, common = prompted(STAR, "a large red heart on a blue background")
+    pairs = coupled(graph, common)
+    columns = []
+    for t in (0.0, 0.5, 1.0):
+        node = graph.add("GeodesicBlend", coupling=pairs[0], t=t)
+        images = one_image(graph, common, node[0])
+        columns.append([Tile(node, 225), *makers(images), look(graph, images, f"t = {t:g}", 225)])
+    return Example(graph, columns)
+
+
+def barycenter() -> Example:
+    graph, common = prompted(STAR, HEART, "a large red circle on a blue background")
+    last = chained(graph, common, (1, TRANSPORT), (1, TRANSPORT), (1, TRANSPORT))
+    node = graph.add("GeodesicBarycenter", path=last[0], weights="2, 1, 1")
+    images = one_image(graph, common, node[0])
+    mixed = [Tile(node, 250), *makers(images), look(graph, images, "Preview Image", 250)]
+    return Example(graph, [[Tile(last, 350)], mixed])
+
+
+def keyframe() -> Example:
+    graph, common = prompted("a yellow star", "a red heart", "a cyan ring")
+    last = chained(graph, common, (1, TRANSPORT), (2, COUPLINGS[1]), (1, TRANSPORT))
+    used(graph, last[0])
+    return Example(graph, [[Tile(common.prompts[2].node, 420, 100), Tile(last, 420)]])
+
+
+def when() -> Example:
+    graph, _ = prompted(STAR)
+    rest = "[[0, 0], [0.4, 0.5], [0.6, 0.5], [1, 1]]"
+    node = graph.add("GeodesicTimes", frames=24, easing="curve", ending="stop", curve=rest)
+    used(graph, node[0])
+    return Example(graph, [[Tile(node, 420)]])
+
+
+def schedule() -> Example:
+    graph, common = prompted(STAR, HEART)
+    path = coupled(graph, common)[0]
+    images = render(graph, S, common, path, times(graph, 16, "ease in-out"))[0]
+    sampler, decoder = makers(images)
+    node = sampler.node.inputs["positive"].node
+    seen = look(graph, images, "Preview Image")
+    return Example(graph, [[Tile(node, 280), sampler, decoder], [seen]])
+
+
+def invariance() -> Example:
+    graph, common = prompted(STAR)
+    node = graph.add(
+        "GeodesicInvarianceTest",
+        model=common.model,
+        conditioning=common.prompts[0],
+        latent=common.latent,
+        seed=0,
+    )
+    said = graph.add("PreviewAny", source=node[0])
+    return Example(graph, [[Tile(node, 220)], [Tile(said, 400, 200)]])
+
+
+def measured() -> Example:
+    graph, common = prompted(STAR, HEART)
+    when = times(graph, 16)
+    images = render(graph, S, common, coupled(graph, common)[0], when)[0]
+    return Example(graph, [[Tile(path_length(graph, S, images), 420)]])
+
+
+def compare() -> Example:
+    graph, common = prompted(STAR, HEART)
+    when = times(graph, 16)
+    inputs: dict[str, Any] = {"label_d": "D"}
+    for letter, method in zip("abc", COUPLINGS, strict=True):
+        images = render(graph, S, common, coupled(graph, common, method)[0], when)[0]
+        inputs[f"steps_{letter}"] = path_length(graph, S, images)[3]
+        inputs[f"label_{letter}"] = method
+    node = graph.add("GeodesicCompare", **inputs)
+
+    def point(page: Page) -> None:
+        """Read all paths at one place."""
+        chart = page.locator(f'[data-node-id="{node.id}"] .geodesic-chart')
+        box = chart.bounding_box()
+        assert box
+        page.mouse.move(box["x"] + 0.56 * box["width"], box["y"] + 0.5 * box["height"])
+
+    return Example(graph, [[Tile(node, 420)]], point)
+
+
+def retime() -> Example:
+    graph, common = prompted(STAR, HEART)
+    path = coupled(graph, common)[0]
+    when = times(graph, 16)
+    measure = path_length(graph, S, render(graph, S, common, path, when)[0])
+    node = graph.add("GeodesicRetime", times=when, steps=measure[3], frames=16)
+    images = render(graph, S, common, path, node[0])[0]
+    sampler, decoder = makers(images)
+    again = folded(sampler.node.inputs["positive"].node)
+    seen = look(graph, images, "The same at an even pace", 280)
+    return Example(graph, [[Tile(measure, 340)], [Tile(node), again, sampler, decoder, seen]])
+
+
+EXAMPLES: dict[str, Callable[[], Example]] = {
+    "GeodesicPointCloud": point_cloud,
+    "GeodesicConditioning": conditioning,
+    "GeodesicCouple": coupling,
+    "GeodesicBlend": blend,
+    "GeodesicBarycenter": barycenter,
+    "GeodesicKeyframe": keyframe,
+    "GeodesicTimes": when,
+    "GeodesicSchedule": schedule,
+    "GeodesicInvarianceTest": invariance,
+    "GeodesicPathLength": measured,
+    "GeodesicCompare": compare,
+    "GeodesicRetime": retime,
+    "GeodesicNoiseKeyframe": noise.keyframe,
+    "GeodesicNoiseAlong": noise.along,
+    "GeodesicNoiseCentroid": noise.centroid,
+    "GeodesicNoiseGrid": noise.grid,
+    "GeodesicInvert": noise.inverted,
+    "GeodesicDensityPath": noise.geodesic,
+    "GeodesicDensityFrames": noise.density_frames,
+    "GeodesicDensityExtrapolate": noise.extrapolated,
+    "GeodesicDensityAnalysis": noise.analysis,
+    "GeodesicTextInversion": noise.bent,
+}
