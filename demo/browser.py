@@ -21,10 +21,11 @@ QUIET = [
     "--disable-sync",
 ]
 NODES_2 = "Comfy.VueNodes.Enabled"
-# Its greetings for newcomers answered, its minimap off the pictures.
+# Its greetings for newcomers answered, minimap and side panel off the pictures.
 SETTINGS = {
     "Comfy.TutorialCompleted": True,
     "Comfy.Minimap.Visible": False,
+    "Comfy.RightSidePanel.IsOpen": False,
     "Comfy.Locale": "en",
 }
 

@@ -39,6 +39,7 @@ def chained(graph: Graph, common: Common, *legs: tuple[float, str]) -> Node:
 
 
 def point_cloud() -> Example:
+    """A prompt and what its point cloud is."""
     graph, common = prompted(STAR)
     node = cloud(graph, common.prompts[0], "").node
     said = graph.add("PreviewAny", source=node[1])
@@ -47,15 +48,17 @@ def point_cloud() -> Example:
 
 
 def conditioning() -> Example:
+    """There and back: the picture is the prompt's own."""
     graph, common = prompted(STAR)
     node = cloud(graph, common.prompts[0], "").node
     back = graph.add("GeodesicConditioning", cloud=node[0])
     images = one_image(graph, common, back[0])
-    seen = look(graph, images, "Preview Image", 240)
+    seen = look(graph, images, width=240)
     return Example(graph, [[Tile(node, 330), Tile(back, 330), *makers(images)], [seen]])
 
 
 def coupling() -> Example:
+    """Which token goes where."""
     graph, common = prompted(STAR, HEART)
     node = coupled(graph, common)
     used(graph, node[0])
@@ -63,6 +66,7 @@ def coupling() -> Example:
 
 
 def blend() -> Example:
+    """Three blends beside each other: the ends, and what lies between."""
     graph, common = prompted(STAR, "a large red heart on a blue background")
     pairs = coupled(graph, common)
     columns = []
@@ -74,15 +78,17 @@ def blend() -> Example:
 
 
 def barycenter() -> Example:
+    """Three prompts in one picture."""
     graph, common = prompted(STAR, HEART, "a large red circle on a blue background")
     last = chained(graph, common, (1, TRANSPORT), (1, TRANSPORT), (1, TRANSPORT))
     node = graph.add("GeodesicBarycenter", path=last[0], weights="2, 1, 1")
     images = one_image(graph, common, node[0])
-    mixed = [Tile(node, 250), *makers(images), look(graph, images, "Preview Image", 250)]
+    mixed = [Tile(node, 250), *makers(images), look(graph, images, width=250)]
     return Example(graph, [[Tile(last, 350)], mixed])
 
 
 def keyframe() -> Example:
+    """The last of three keyframes, whose strip shows all."""
     graph, common = prompted("a yellow star", "a red heart", "a cyan ring")
     last = chained(graph, common, (1, TRANSPORT), (2, COUPLINGS[1]), (1, TRANSPORT))
     used(graph, last[0])
@@ -90,6 +96,7 @@ def keyframe() -> Example:
 
 
 def when() -> Example:
+    """A curve that rests half-way."""
     graph, _ = prompted(STAR)
     rest = "[[0, 0], [0.4, 0.5], [0.6, 0.5], [1, 1]]"
     node = graph.add("GeodesicTimes", frames=24, easing="curve", ending="stop", curve=rest)
@@ -98,16 +105,18 @@ def when() -> Example:
 
 
 def schedule() -> Example:
+    """All frames of a morph."""
     graph, common = prompted(STAR, HEART)
     path = coupled(graph, common)[0]
     images = render(graph, S, common, path, times(graph, 16, "ease in-out"))[0]
     sampler, decoder = makers(images)
     node = sampler.node.inputs["positive"].node
-    seen = look(graph, images, "Preview Image")
+    seen = look(graph, images)
     return Example(graph, [[Tile(node, 280), sampler, decoder], [seen]])
 
 
 def invariance() -> Example:
+    """The report, in words."""
     graph, common = prompted(STAR)
     node = graph.add(
         "GeodesicInvarianceTest",
@@ -121,6 +130,7 @@ def invariance() -> Example:
 
 
 def measured() -> Example:
+    """A morph's steps."""
     graph, common = prompted(STAR, HEART)
     when = times(graph, 16)
     images = render(graph, S, common, coupled(graph, common)[0], when)[0]
@@ -128,6 +138,7 @@ def measured() -> Example:
 
 
 def compare() -> Example:
+    """Three couplings of the same prompts."""
     graph, common = prompted(STAR, HEART)
     when = times(graph, 16)
     inputs: dict[str, Any] = {"label_d": "D"}
@@ -148,6 +159,7 @@ def compare() -> Example:
 
 
 def retime() -> Example:
+    """A jump, and the frames that even it out."""
     graph, common = prompted(STAR, HEART)
     path = coupled(graph, common)[0]
     when = times(graph, 16)

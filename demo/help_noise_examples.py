@@ -59,6 +59,7 @@ def without_guidance(
 
 
 def keyframe() -> Example:
+    """The last of four seeds, whose strip shows all, and their pictures."""
     graph, common = prompted(SEEDS.prompt_a, s=SEEDS)
     path: Node | None = None
     for seed, weight in ((1, 1), (2, 1), (3, 1), (4, 2)):
@@ -74,14 +75,16 @@ def keyframe() -> Example:
 
 
 def along() -> Example:
+    """A loop through four seeds."""
     graph, common = prompted(SEEDS.prompt_a, s=SEEDS)
     noise = noise_along(graph, keyframes(graph, [1, 2, 3, 4]), times(graph, 16, ending="loop"))
     images = from_noise(graph, common, noise, 16)
-    seen = look(graph, images, "Preview Image")
+    seen = look(graph, images)
     return Example(graph, [[Tile(noise.node, 280), *makers(images)], [seen]])
 
 
 def centroid() -> Example:
+    """Four seeds and the mix of all."""
     graph, common = prompted(SEEDS.prompt_a, s=SEEDS)
     path = keyframes(graph, [1, 2, 3, 4])
     # Four frames of a path through four noises are those noises.
@@ -94,6 +97,7 @@ def centroid() -> Example:
 
 
 def grid() -> Example:
+    """A plane through five seeds."""
     graph, common = prompted(SEEDS.prompt_a, s=SEEDS)
     node = graph.add(
         "GeodesicNoiseGrid",
@@ -108,11 +112,12 @@ def grid() -> Example:
     single = graph.add("RebatchImages", images=images, batch_size=1)
     size: dict[str, Any] = {"cell_width": 128, "cell_height": 128, "padding": 4}
     sheet = graph.add("ImageGrid", images=single[0], columns=5, **size)
-    seen = look(graph, sheet[0], "Preview Image", 350)
-    return Example(graph, [[Tile(node, 260), *makers(images)], [seen]])
+    seen, made = look(graph, sheet[0], width=350), makers(images)
+    return Example(graph, [[Tile(node, 260), *made, folded(single), folded(sheet)], [seen]])
 
 
 def inverted() -> Example:
+    """A photo, its noise, and the photo again."""
     graph, common = prompted(STAR, guided=False)
     prompt = common.prompts[0]
     loaded, encoded = photo(graph, common, S.photos[0])
@@ -146,25 +151,28 @@ def rendered(graph: Graph, common: Common, frames: Node) -> Link:
 
 
 def geodesic() -> Example:
+    """A path from photo to photo, and its frames."""
     graph, common = prompted(STAR, HEART)
     node = between(graph, common)
     images = rendered(graph, common, node)
-    seen = look(graph, images, "Preview Image", 300)
+    seen = look(graph, images, width=300)
     return Example(graph, [[Tile(node, 360, 560, picture=True)], [*makers(images), seen]])
 
 
 def density_frames() -> Example:
+    """The same path at an even pace."""
     graph, common = prompted(STAR, HEART)
     path = between(graph, common)
     steps = path_length(graph, S, rendered(graph, common, path))[3]
     even = graph.add("GeodesicRetime", times=path[2], steps=steps, frames=16)
     node = graph.add("GeodesicDensityFrames", state=path[4], times=even[0], frames_per_batch=0)
     images = rendered(graph, common, node)
-    seen = look(graph, images, "Preview Image")
+    seen = look(graph, images)
     return Example(graph, [[Tile(even), Tile(node), *makers(images)], [seen]])
 
 
 def extrapolated() -> Example:
+    """A path's frames, and those past its end."""
     graph, common = prompted(STAR, HEART)
     path = between(graph, common)
     there = look(graph, rendered(graph, common, path), "From A to B", 250)
@@ -186,6 +194,7 @@ def extrapolated() -> Example:
 
 
 def analysis() -> Example:
+    """A clip and its density."""
     graph, common = prompted(STAR, HEART)
     positive, latents = prompt_path(graph, S, common, times(graph, 9))
     node = graph.add(
@@ -206,6 +215,7 @@ def analysis() -> Example:
 
 
 def bent() -> Example:
+    """What a vague prompt draws, before and after."""
     graph, common = prompted("a star")
     loaded, encoded = photo(graph, common, S.photos[0])
     node = graph.add(

@@ -47,7 +47,7 @@ class Example:
         return [tile for column in self.columns for tile in column]
 
 
-def look(graph: Graph, images: Link, title: str, width: int = 330) -> Tile:
+def look(graph: Graph, images: Link, title: str = "", width: int = 330) -> Tile:
     """A preview, about as tall as it is wide."""
     node = graph.add("PreviewImage", title, width, images=images)
     return Tile(node, width, width, title, picture=True)

@@ -175,16 +175,16 @@ def names_us(error: str) -> bool:
     return re.search(r"/geodesic_morph/|'geodesic\.", error) is not None
 
 
-def ours(errors: list[str], native: set[str]) -> list[str]:
-    """Errors that ComfyUI does not show by itself.
+# ComfyUI asks its registry about every pack named in a workflow, which its own content policy then
+# forbids, for templates of its own that an older ComfyUI does not have, and for every help page in
+# the reader's language first.
+ASKS = re.compile(r"api\.comfy\.org|/templates/index|/docs/\w+/[\w-]+\.md")
 
-    It asks its registry about every pack named in a workflow, which its own content policy then
-    forbids, and for templates of its own that an older ComfyUI does not have; that is not ours
-    either. An error that names a file of ours is.
-    """
-    known = ("api.comfy.org", "/templates/index")
-    foreign = [e for e in errors if any(x in e for x in known) or anonymous(e) in native]
-    return [e for e in errors if names_us(e) or e not in foreign]
+
+def ours(errors: list[str], native: set[str]) -> list[str]:
+    """Errors that ComfyUI does not show by itself; one that names a file of ours is ours."""
+    rest = [error for error in errors if not ASKS.search(error)]
+    return [error for error in rest if names_us(error) or anonymous(error) not in native]
 
 
 def errors_without_us(browser: Browser, server: Server) -> set[str]:
@@ -222,7 +222,7 @@ def studio(
     """ComfyUI in both renderers of both interfaces; at its end, no console error is ours."""
     variant: Variant = request.param
     server = request.getfixturevalue("newest_server" if variant.newest else "server")
-    server.post("settings", {NODES_2: variant.nodes_2})
+    server.post("settings", SETTINGS | {NODES_2: variant.nodes_2})
     try:
         if variant not in natives:
             natives[variant] = errors_without_us(browser, server)

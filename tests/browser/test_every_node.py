@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import Page
 
 from .conftest import Interface
 
@@ -31,6 +32,11 @@ ADD_ALL = """([columns, width, scale]) => {
     return types;
 }"""
 FRAMES = """() => Object.fromEntries(window.app.graph.nodes.map(node => {
+    const element = document.querySelector(`[data-node-id="${node.id}"]`);
+    if (LiteGraph.vueNodesMode && element) {
+        const {left, top, right, bottom} = element.getBoundingClientRect();
+        return [node.type, [left, top, right, bottom]];
+    }
     const {scale, offset} = window.app.canvas.ds;
     const box = window.app.canvas.canvas.getBoundingClientRect();
     const [x, y] = [0, 1].map(k => (node.pos[k] + offset[k]) * scale + [box.left, box.top][k]);
@@ -39,9 +45,16 @@ FRAMES = """() => Object.fromEntries(window.app.graph.nodes.map(node => {
 PANELS = """() => {
     const shown = [...document.querySelectorAll(".geodesic-panel")].filter(p => p.clientWidth);
     const boxes = shown.map(panel => panel.getBoundingClientRect());
-    return boxes.map(({left, top, right, bottom}) => [left, top, right, bottom]);
+    const home = panel => {
+        const id = panel.closest("[data-node-id]")?.dataset.nodeId;
+        return window.app.graph.nodes.find(node => String(node.id) === id)?.type ?? null;
+    };
+    return boxes.map(({left, top, right, bottom}, k) => [home(shown[k]), left, top, right, bottom]);
 }"""
 SLACK = 3
+
+
+WITH_PANELS = ["GeodesicKeyframe", "GeodesicNoiseKeyframe", "GeodesicTimes"]
 
 
 def inside(panel: list[float], frame: list[float]) -> bool:
@@ -53,18 +66,39 @@ def inside(panel: list[float], frame: list[float]) -> bool:
     )
 
 
+def homes(page: Page) -> list[str]:
+    """The nodes that panels stand inside of, a name for each panel.
+
+    Nodes 2.0 says whose a panel is, and may lay its nodes one over another.
+    """
+    frames = page.evaluate(FRAMES)
+    return sorted(
+        name
+        for home, *box in page.evaluate(PANELS)
+        for name, frame in frames.items()
+        if home in (None, name) and inside(box, frame)
+    )
+
+
+def at_rest(page: Page) -> tuple[dict[str, Any], Image.Image]:
+    """Where the nodes are and how they look, once layout and view have come to rest."""
+    before = None
+    for _ in range(40):
+        frames = page.evaluate(FRAMES)
+        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        drawn = homes(page) == WITH_PANELS
+        if drawn and frames == page.evaluate(FRAMES) and before == picture.tobytes():
+            return frames, picture
+        before = picture.tobytes()
+        page.wait_for_timeout(250)
+    raise AssertionError(f"panels stand in {homes(page)}, not in {WITH_PANELS}, or all still moves")
+
+
 def test_every_node_is_drawn(studio: Interface) -> None:
     """22 nodes, none blank; every panel stands inside its node."""
-    page = studio.page
-    types: list[str] = page.evaluate(ADD_ALL, [COLUMNS, WIDTH, SCALE])
+    types: list[str] = studio.page.evaluate(ADD_ALL, [COLUMNS, WIDTH, SCALE])
     assert len(types) == 22
-    page.wait_for_timeout(1500)  # panels are laid out and drawn a few frames later
-    frames: dict[str, Any] = page.evaluate(FRAMES)
-    panels = page.evaluate(PANELS)
-    homes = [name for name, frame in frames.items() for box in panels if inside(box, frame)]
-    assert sorted(homes) == ["GeodesicKeyframe", "GeodesicNoiseKeyframe", "GeodesicTimes"]
-    assert len(panels) == len(homes)
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    frames, picture = at_rest(studio.page)
     folder = studio.screenshots() / studio.name
     folder.mkdir(exist_ok=True)
     picture.save(folder / "all.png")
