@@ -112,8 +112,8 @@ def grid() -> Example:
     single = graph.add("RebatchImages", images=images, batch_size=1)
     size: dict[str, Any] = {"cell_width": 128, "cell_height": 128, "padding": 4}
     sheet = graph.add("ImageGrid", images=single[0], columns=5, **size)
-    seen, made = look(graph, sheet[0], width=350), makers(images)
-    return Example(graph, [[Tile(node, 260), *made, folded(single), folded(sheet)], [seen]])
+    made = [*makers(images), folded(single), folded(sheet)]
+    return Example(graph, [[Tile(node, 260), *made], [look(graph, sheet[0], width=350)]])
 
 
 def inverted() -> Example:
