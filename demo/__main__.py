@@ -59,10 +59,13 @@ def main(environment: Mapping[str, str]) -> None:
         video = OUTPUT / "morph.mp4"
         video.write_bytes(server.fetch(outputs[morph.find("Save")]["images"][0]))
         graph = compare_couplings(settings)
+        # The node draws its chart in the page; a file needs the IMAGE output.
+        chart_image = graph.titled("Which morph is smoothest?")[0]
+        graph.add("PreviewImage", "Chart", images=chart_image)
         outputs = run(server, graph, "comparison")
         rows = [comparison(server, graph, outputs, method) for method in COUPLINGS]
         chart = OUTPUT / "ppl_chart.png"
-        file = outputs[graph.find("Which morph is smoothest?")]["images"][0]
+        file = outputs[graph.find("Chart")]["images"][0]
         chart.write_bytes(server.fetch(file))
     strip = OUTPUT / "filmstrip.png"
     label = "{}   relative cost {:.3f}"
