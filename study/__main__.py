@@ -16,6 +16,8 @@ from demo.environment import ROOT
 from demo.server import ServerError
 from scenes.weights import WeightsError
 
+from .prompts import cli as prompts
+
 RESULTS = ROOT / "study" / "results"
 SHOWN = 3  # pairs in the picture of density paths
 
@@ -84,6 +86,7 @@ def main() -> None:
     command.add_argument("--frames", type=int, default=17, help="of a path (default 17)")
     command.add_argument("--iterations", type=int, default=30, help="of each level (default 30)")
     _common(command)
+    prompts.add_commands(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -1,0 +1,85 @@
+"""What a run is: everything that its numbers depend on, kept with them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from demo.building_blocks import COUPLINGS
+from demo.settings import SMALL, SMALL_SETTINGS, Settings
+
+OPTIMAL, ROW_ORDER, RANDOM = COUPLINGS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings of a run; a run is only ever continued with the same.
+
+    checkpoint: a name in ComfyUI's models; digest: the first 16 digits of the file's SHA-256.
+    size: pixels of a side. frames: images of a path, both ends included, at equal times. seed: of
+    the noise, the same for all images. random_seeds: random couplings of each pair, 1, 2 … K.
+    per_bin, choice_seed: how pairs are chosen. batch: images rendered at once. threads: of a worker
+    on a CPU. kept_per_bin: pairs of each bin, the first chosen, whose images are kept.
+    Raises ValueError for what can't be run.
+    """
+
+    checkpoint: str = SMALL
+    digest: str = ""
+    size: int = SMALL_SETTINGS.size
+    frames: int = 11
+    steps: int = SMALL_SETTINGS.steps
+    guidance: float = SMALL_SETTINGS.cfg
+    sampler: str = "dpmpp_2m"
+    scheduler: str = "karras"
+    negative: str = SMALL_SETTINGS.negative
+    seed: int = SMALL_SETTINGS.seed
+    random_seeds: int = 1
+    per_bin: int = 50
+    choice_seed: int = 0
+    backbone: str = SMALL_SETTINGS.backbone
+    batch: int = 1
+    threads: int = 1
+    kept_per_bin: int = 1
+
+    def __post_init__(self) -> None:
+        least = {"frames": 2, "steps": 1, "random_seeds": 1, "batch": 1, "threads": 1, "size": 32}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                option = name.replace("_", "-")
+                raise ValueError(f"{option}: expected at least {value}, got {getattr(self, name)}.")
+        if self.size % 8:
+            raise ValueError(f"size: expected a multiple of 8 pixels, got {self.size}.")
+
+    @property
+    def paths(self) -> tuple[tuple[str, int], ...]:
+        """The couplings of each pair with their seeds; seeds matter to "random" alone."""
+        drawn = [(RANDOM, seed) for seed in range(1, self.random_seeds + 1)]
+        return ((OPTIMAL, 0), (ROW_ORDER, 0), *drawn)
+
+    @property
+    def images_per_pair(self) -> int:
+        """All paths of a pair share their two ends, which are rendered once."""
+        return 2 + len(self.paths) * (self.frames - 2)
+
+    def differences(self, other: Plan) -> list[str]:
+        """Where two plans disagree, in words."""
+        return [
+            f"{f.name.replace('_', '-')} {getattr(self, f.name)!r}, not {getattr(other, f.name)!r}"
+            for f in fields(self)
+            if getattr(self, f.name) != getattr(other, f.name)
+        ]
+
+
+def defaults(checkpoint: str) -> Plan:
+    """What suits a checkpoint: the small one's own settings, or SD1.5's."""
+    if checkpoint == SMALL:
+        return Plan()
+    s = Settings()
+    return Plan(checkpoint, size=s.size, steps=s.steps, guidance=s.cfg, negative="", kept_per_bin=1)
+
+
+def file_digest(path: Path) -> str:
+    """The first 16 digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,0 +1,158 @@
+"""The paper's tests: Wilcoxon's signed-rank test by bins of similarity, and its four hypotheses.
+
+Which Way from B to A, sections 3 and 4.3. Numbers of several random couplings of one pair are
+averaged first, so that every pair counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control, rankdata, spearmanr, wilcoxon
+
+from .pairs import BINS
+from .plan import OPTIMAL, RANDOM, ROW_ORDER
+
+OTHERS = (ROW_ORDER, RANDOM)
+MEASURES, RELATIVE = ("ppl", "cost"), "relative_cost"
+Values = Sequence[float] | np.ndarray
+LEVEL = 0.05
+# Two couplings may be one, and batches render the same frame with other rounding (2e-8 in PPL).
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Optimal transport against another coupling over pairs.
+
+    bin: None for all pairs. optimal, other: medians. difference: median of (other − optimal) over
+    pairs. p: two-sided, NaN without pairs. q: p after Benjamini and Hochberg over the bins of one
+    measure. effect: matched-pairs rank-biserial correlation, 1 where optimal transport is smaller
+    in every pair, −1 where it is larger in every pair.
+    """
+
+    measure: str
+    other: str
+    bin: float | None
+    pairs: int
+    optimal: float
+    median: float
+    difference: float
+    p: float
+    effect: float
+    q: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Spearman's rank correlation with similarity, over pairs; NaN where it is undefined."""
+
+    rho: float
+    p: float
+    pairs: int
+
+    @property
+    def measurable(self) -> bool:
+        return self.p < LEVEL
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """An entry for each pair: its similarity, its bin, and values by measure and coupling."""
+
+    similarity: np.ndarray
+    bin: np.ndarray
+    values: Mapping[tuple[str, str], np.ndarray]
+
+    def compare(self, measure: str, other: str, edge: float | None = None) -> Comparison:
+        """Optimal transport against another coupling, in a bin or (None) in all."""
+        here = np.full(len(self.bin), True) if edge is None else self.bin == edge
+        optimal, others = (self.values[measure, one][here] for one in (OPTIMAL, other))
+        return compare(optimal, others, measure, other, edge)
+
+    def along(self, measure: str, coupling: str) -> Trend:
+        """How a measure goes with similarity."""
+        return trend(self.similarity, self.values[measure, coupling])
+
+    def gain(self, other: str) -> np.ndarray:
+        """What optimal transport gains in PPL: (other − optimal) over their mean, −2 to 2.
+
+        0 where both are 0.
+        """
+        a, b = self.values["ppl", OPTIMAL], self.values["ppl", other]
+        mean = (a + b) / 2
+        return np.divide(b - a, mean, out=np.zeros_like(mean), where=mean > 0)
+
+
+def by_pair(table: pd.DataFrame) -> Pairs:
+    """The measured pairs of a table as in `found.Found`."""
+    first = table.drop_duplicates("pair").sort_values("pair")
+    couplings = [OPTIMAL, *OTHERS]
+    values = {}
+    for measure in (*MEASURES, RELATIVE):
+        wide = table.pivot_table(values=measure, index="pair", columns="coupling", aggfunc="mean")
+        wide = wide.reindex(index=first["pair"], columns=couplings)
+        values |= {(measure, one): np.asarray(wide[one], float) for one in couplings}
+    similarity, bins = (np.asarray(first[name], float) for name in ("similarity", "bin"))
+    return Pairs(similarity, bins, values)
+
+
+def compare(
+    optimal: Values, other: Values, measure: str, name: str, edge: float | None
+) -> Comparison:
+    """Wilcoxon's signed-rank test of paired samples; pairs without a difference are left out of it.
+
+    Without any pair p is NaN; without any difference it is 1 and the effect 0. Differences up to
+    `ROUNDING` are none.
+    """
+    a, b = np.asarray(optimal, float), np.asarray(other, float)
+    nan = float("nan")
+    if not len(a):
+        return Comparison(measure, name, edge, 0, nan, nan, nan, nan, nan)
+    gains = np.where(np.abs(b - a) > ROUNDING, b - a, 0)
+    p = float(np.asarray(wilcoxon(gains))[1]) if gains.any() else 1.0
+    middle, others, gain = (float(np.median(x)) for x in (a, b, gains))
+    return Comparison(measure, name, edge, len(a), middle, others, gain, p, rank_biserial(gains))
+
+
+def rank_biserial(gains: np.ndarray) -> float:
+    """(W₊ − W₋)/(W₊ + W₋) of the signed ranks (Kerby 2014); 0 where nothing differs."""
+    found = gains[gains != 0]
+    if not len(found):
+        return 0.0
+    ranks = rankdata(np.abs(found))
+    return float((np.sign(found) * ranks).sum() / ranks.sum())
+
+
+def comparisons(pairs: Pairs) -> list[Comparison]:
+    """All of both measures, by bins and then over all pairs, with q over the bins of a measure."""
+    found = []
+    for measure in MEASURES:
+        bins = [pairs.compare(measure, other, edge) for edge in BINS for other in OTHERS]
+        found += adjusted(bins)
+        found += [pairs.compare(measure, other) for other in OTHERS]
+    return found
+
+
+def adjusted(found: Sequence[Comparison]) -> list[Comparison]:
+    """These with q, after Benjamini and Hochberg among those that have a p."""
+    known = [k for k, one in enumerate(found) if not np.isnan(one.p)]
+    if not known:
+        return list(found)
+    q = false_discovery_control([found[k].p for k in known])
+    by_place = dict(zip(known, map(float, q), strict=True))
+    return [replace(one, q=by_place.get(k, float("nan"))) for k, one in enumerate(found)]
+
+
+def trend(similarity: Values, values: Values) -> Trend:
+    """How values go with similarity. Values that are not finite are left out."""
+    x, y = np.asarray(similarity, float), np.asarray(values, float)
+    finite = np.isfinite(y)
+    x, y = x[finite], y[finite]
+    if len(x) < 3 or not np.ptp(x) or not np.ptp(y):
+        return Trend(float("nan"), float("nan"), len(x))
+    rho, p = np.asarray(spearmanr(x, y))
+    return Trend(float(rho), float(p), len(x))
