@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m demo.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test lint bench workflows locales pictures train evaluate study clean
+.PHONY: demo test lint bench workflows locales pictures train evaluate study results clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
@@ -35,9 +35,19 @@ train: ## the small model's weights from nothing, in .comfyui/training; stop and
 evaluate: ## does the small model draw what it is asked? writes scenes/quality.md
 	@$(RUN) -m scenes evaluate
 
-study: ## rerun the papers' comparisons on the small model: study/results/
-	@$(RUN) -m study noise $(ARGS)
-	@$(RUN) -m study density $(ARGS)
+study: ## one of the study's commands, such as make study ARGS="run my-run --guidance 7"
+	@$(RUN) -m study $(or $(ARGS),--help)
+
+# What the committed reports of the prompt experiment were made with.
+PROMPTS = --steps 8 --batch 8 --kept-per-bin 2
+
+results: ## rerun all papers' comparisons on the small model (three hours): study/results/
+	@$(RUN) -m study noise
+	@$(RUN) -m study density
+	@$(RUN) -m study run .comfyui/study/guidance-1 --guidance 1 --per-bin 50 $(PROMPTS)
+	@$(RUN) -m study report .comfyui/study/guidance-1 --output study/results/prompts/guidance-1
+	@$(RUN) -m study run .comfyui/study/guidance-4 --guidance 4 --per-bin 25 $(PROMPTS)
+	@$(RUN) -m study report .comfyui/study/guidance-4 --output study/results/prompts/guidance-4
 
 clean: ## remove the set-up and all in it: models put there by hand, half-done training
 	rm -rf .comfyui demo/output

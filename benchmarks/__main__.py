@@ -9,7 +9,7 @@ import argparse
 
 import torch
 
-from . import coupling, density, morph, noise, perceptual, schedule
+from . import coupling, density, morph, noise, perceptual, schedule, study
 from .measure import Row, table
 
 
@@ -28,6 +28,7 @@ def main() -> None:
         *perceptual.rows(device),
         *noise.rows(cpu=not arguments.gpu),
         *density.rows(cpu=not arguments.gpu),
+        *study.rows(cpu=not arguments.gpu),
     ]
     if not arguments.without_server:
         rows += morph.rows(cpu=not arguments.gpu)

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from demo.__main__ import find_checkpoint
+from demo.server import ServerError
 from demo.settings import SMALL
 
 from . import figures, found, pairs, report, scene_pairs, store
@@ -125,6 +126,16 @@ def write_report(arguments: argparse.Namespace) -> None:
     print(folder / report.PAGE)
 
 
+def _checkpoint(given: str) -> str:
+    """The name by which ComfyUI knows a file or name."""
+    try:
+        return given if given == SMALL else find_checkpoint(given)
+    except ServerError as error:
+        raise ValueError(
+            f"checkpoint: {given} is neither a file nor a name in ComfyUI's models."
+        ) from error
+
+
 def _output(arguments: argparse.Namespace) -> Path:
     folder = arguments.output or arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,8 +148,7 @@ def measure(arguments: argparse.Namespace) -> None:
     options = {name: getattr(arguments, name) for name in names}
     options = {name: value for name, value in options.items() if value is not None}
     if arguments.checkpoint:
-        given = arguments.checkpoint
-        options["checkpoint"] = given if given == SMALL else find_checkpoint(given)
+        options["checkpoint"] = _checkpoint(arguments.checkpoint)
     asked = Asked(
         arguments.folder,
         options,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Protocol
 
 from demo.environment import PACK, ROOT
@@ -17,7 +18,7 @@ from .plan import Plan
 from .store import Result
 from .studio import Studio, Task
 
-RESTARTS = 3  # of a worker that died
+RETRIES = 1  # of a pair whose worker died; the worker itself is always started again
 
 
 class Crew(Protocol):
@@ -28,7 +29,7 @@ class Crew(Protocol):
         ...
 
     def results(self, tasks: Sequence[Task]) -> Iterator[Result]:
-        """Results in the order in which they are done; those of lost workers are missing."""
+        """Results in the order in which they are done."""
         ...
 
 
@@ -48,13 +49,13 @@ class Alone:
 class Many:
     """Ray's actors. Raises ValueError where Ray is missing or has too little for them."""
 
-    def __init__(self, plan: Plan, cpu: bool, workers: int, address: str | None) -> None:
+    def __init__(self, plan: Plan, cpu: bool, workers: int | None, address: str | None) -> None:
         try:
             import ray
         except ImportError as error:
             raise ValueError(
-                f"workers: {workers} need Ray, which is not installed; install it (pip install ray), or give "
-                "--workers 1."
+                f"workers: {workers or 'those of a cluster'} need Ray, which is not installed; install it (pip install "
+                "ray), or give --workers 1."
             ) from error
         self.ray: Any = ray
         # Every machine of a cluster has the project, set up, in the same place.
@@ -66,38 +67,52 @@ class Many:
             logging_level=logging.ERROR,
             runtime_env={"env_vars": {"PYTHONPATH": path}},
         )
-        self._check(workers, "CPU" if cpu else "GPU", plan.threads if cpu else 1)
-        needs: dict[str, Any] = {"num_cpus": plan.threads} if cpu else {"num_gpus": 1}
-        actor = self.ray.remote(max_restarts=RESTARTS, **needs)(Studio)
-        self.actors = [actor.remote(plan, cpu) for _ in range(workers)]
+        try:
+            self.actors = self._start(plan, cpu, workers)
+        except BaseException:
+            ray.shutdown()
+            raise
 
-    def _check(self, workers: int, kind: str, each: int) -> None:
+    def _start(self, plan: Plan, cpu: bool, workers: int | None) -> list[Any]:
+        kind, each = ("CPU", plan.threads) if cpu else ("GPU", 1)
         there = int(self.ray.cluster_resources().get(kind, 0))
+        workers = workers or max(1, there // each)
         if there < workers * each:
             raise ValueError(
                 f"workers: {workers} need {workers * each} {kind}s, Ray has {there}; lower "
-                "--workers" + (" or --threads." if kind == "CPU" else ".")
+                "--workers" + (" or --threads." if cpu else ".")
             )
+        needs = {"num_cpus": each} if cpu else {"num_gpus": each}
+        actor = self.ray.remote(max_restarts=-1, max_task_retries=RETRIES, **needs)(Studio)
+        actors = [actor.remote(plan, cpu) for _ in range(workers)]
+        try:
+            self.ray.get([one.__ray_ready__.remote() for one in actors])
+        except self.ray.exceptions.RayError as error:
+            raise ValueError(f"workers: a worker could not start: {error}") from error
+        return actors
 
     def fastest_batch(self) -> int:
         return self.ray.get(self.actors[0].fastest_batch.remote())
 
     def results(self, tasks: Sequence[Task]) -> Iterator[Result]:
         from ray.exceptions import RayError
-        from ray.util import ActorPool
 
-        pool: Any = ActorPool(self.actors)
-        for task in tasks:
-            pool.submit(lambda actor, one: actor.run.remote(one), task)
-        while pool.has_next():
+        # Not ray.util.ActorPool, which can't say whose pair it was when a worker dies.
+        waiting = iter(tasks)
+        running = {a.run.remote(t): (a, t) for a, t in zip(self.actors, waiting, strict=False)}
+        while running:
+            (done, *_), _ = self.ray.wait(list(running))
+            actor, task = running.pop(done)
+            for following in islice(waiting, 1):
+                running[actor.run.remote(following)] = actor, following
             try:
-                yield pool.get_next_unordered()
+                yield self.ray.get(done)
             except RayError as error:
-                logging.getLogger(__name__).warning("a worker was lost: %s", error)
+                yield Result(task.number, (), f"worker lost: {type(error).__name__}", 0.0, "Ray")
 
 
 @contextmanager
-def crew(plan: Plan, cpu: bool, workers: int, address: str | None) -> Iterator[Crew]:
+def crew(plan: Plan, cpu: bool, workers: int | None, address: str | None) -> Iterator[Crew]:
     """This process for one worker, else Ray's actors, gone afterwards."""
     if workers == 1 and address is None:
         yield Alone(plan, cpu)

@@ -47,8 +47,9 @@ class Found:
         return len(set(self.table["pair"]))
 
     @property
-    def excluded_reasons(self) -> Counter[str]:
-        return Counter(one.reason for one in self.excluded)
+    def excluded_reasons(self) -> list[tuple[str, int]]:
+        """Why rows were left out, and how many, the most frequent first."""
+        return Counter(one.reason for one in self.excluded).most_common()
 
     @property
     def images_per_second(self) -> float:

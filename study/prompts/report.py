@@ -27,8 +27,8 @@ def report(found: Found, with_examples: bool) -> str:
     pictures = f"\n![The same pairs by every coupling]({EXAMPLES})\n" if with_examples else ""
     return f"""# Does the shorter path between two prompts make the smoother morph?
 
-{found.measured} of {found.pairs} pairs of prompts, {len(plan.paths)} couplings each, {plan.frames} images
-a path, guidance {plan.guidance:g}, on `{plan.checkpoint}`. After *Which Way from B to A*
+{found.measured} of {found.pairs} pairs of prompts, {len(plan.paths)} couplings each, {plan.frames}
+images a path, guidance {plan.guidance:g}, on `{plan.checkpoint}`. After *Which Way from B to A*
 (arXiv 2511.12757), section 4; written by `python -m study report`.
 
 ## The four hypotheses
@@ -40,6 +40,9 @@ below {LEVEL:g}. *Effect* is the matched-pairs rank-biserial correlation: +1 whe
 is the smaller in every pair, −1 where it is the larger in every pair, 0 where both balance.
 
 ![PPL, cost and gain by similarity and coupling]({BOXES})
+
+*Boxes hold the middle half of the pairs, whiskers nine tenths. Below 0.01 the axis of the PPL is
+linear. Gain: what optimal transport saves, as a share of the mean of both; above 0 it is smoother.*
 
 ## The paper's table
 
@@ -66,7 +69,7 @@ first. A bin is named by its edges; the upper one belongs to it.
 
 def verdict_lines(found: Found) -> str:
     """One sentence for each hypothesis."""
-    return "\n".join(f"- {one.sentence}" for one in verdicts(found.table))
+    return "\n".join(f"{k}. {v.sentence}" for k, v in enumerate(verdicts(found.table), start=1))
 
 
 def tables(found: Found) -> str:
@@ -114,15 +117,21 @@ def _pictures_note(found: Found) -> str:
 
 def left_out(found: Found) -> str:
     """Rows that could not be used, pairs that failed, pairs that wait."""
-    lines = [f"- {n} rows of the file: {why}" for why, n in found.excluded_reasons.most_common()]
+    lines = [f"- {why}: {_count(n, 'row')} of the file" for why, n in found.excluded_reasons]
     reasons = Counter(found.failures.values())
-    lines += [f"- {n} pairs failed: {why}" for why, n in reasons.most_common()]
+    lines += [f"- {_count(n, 'pair')} failed: {why}" for why, n in reasons.most_common()]
     if found.waiting:
-        lines.append(f"- {found.waiting} pairs were not measured yet when this was written")
+        lines.append(f"- {_count(found.waiting, 'pair')} not measured yet when this was written")
     apart = by_pair(found.table).values[RELATIVE, OTHERS[0]]
     if one_cloud := int(np.isnan(apart).sum()):
-        lines.append(f"- {one_cloud} pairs have no relative cost: both prompts are one point cloud")
+        lines.append(
+            f"- {_count(one_cloud, 'pair')} without relative cost: both prompts are one point cloud"
+        )
     return "\n".join(lines) or "Nothing: no row was unusable, no pair failed."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def arithmetic(found: Found) -> str:

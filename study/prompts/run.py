@@ -32,7 +32,7 @@ SCENES = "pairs of the scene language"
 class Asked:
     """What a person asked for. options: fields of Plan that were given; the rest is chosen.
 
-    workers: None for one on each GPU of this machine. files: none for pairs of the scene language.
+    workers: None for one on each GPU of this machine, or of the cluster. files: none for pairs of the scene language.
     """
 
     folder: Path
@@ -60,13 +60,17 @@ def run(asked: Asked) -> Done:
 
     Raises ValueError for options that contradict the run's own, for bad pairs and settings.
     """
-    cpu = asked.cpu or not torch.cuda.is_available()
-    workers = asked.workers or (1 if cpu else torch.cuda.device_count())
-    if workers < 1:
-        raise ValueError(f"workers: expected at least 1, got {workers}.")
+    if asked.workers is not None and asked.workers < 1:
+        raise ValueError(f"workers: expected at least 1, got {asked.workers}.")
+    # A cluster's first machine may be the one without a GPU.
+    here = asked.ray_address is None
+    cpu = asked.cpu or (here and not torch.cuda.is_available())
+    workers = asked.workers
+    if here and workers is None:
+        workers = 1 if cpu else torch.cuda.device_count()
     with store.locked(asked.folder):
         begun = store.exists(asked.folder)
-        plan = _continued(asked) if begun else _plan(asked, workers)
+        plan = _continued(asked) if begun else _plan(asked, workers or 1)
         found = None if begun else _pairs(asked, plan)
         with crew(plan, cpu, workers, asked.ray_address) as those:
             if found is not None:

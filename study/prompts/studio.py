@@ -178,9 +178,9 @@ class Studio:
 
 
 def candidates(images: int) -> list[int]:
-    """Batch sizes to try: the images of a pair in 1, 2, 4 … equal parts, smallest first."""
+    """Batch sizes to try: one, and the images of a pair in … 4, 2, 1 equal parts."""
     parts = [2**k for k in range(images.bit_length()) if 2**k <= images]
-    return sorted({-(-images // n) for n in parts})
+    return sorted({1, *(-(-images // n) for n in parts)})
 
 
 def batches(prompts: Sequence[Any], size: int) -> list[tuple[int, int]]:

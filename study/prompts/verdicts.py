@@ -35,23 +35,23 @@ def verdicts(table: pd.DataFrame) -> list[Verdict]:
     gains = {other: trend(pairs.similarity, pairs.gain(other)) for other in OTHERS}
     return [
         Verdict(
-            "1. More similar prompts have the shorter geodesic and the lower PPL",
+            "More similar prompts have the shorter geodesic and the lower PPL",
             judge([-_sign(cost), -_sign(ppl)]),
             f"with similarity, W₂: {_trend(cost)}; PPL: {_trend(ppl)}",
         ),
         Verdict(
-            "2. Suboptimal couplings are relatively dearer for more similar prompts",
+            "Suboptimal couplings are relatively dearer for more similar prompts",
             judge([_sign(one) for one in relative.values()]),
             "relative cost with similarity, "
             + "; ".join(f"{name}: {_trend(one)}" for name, one in relative.items()),
         ),
         Verdict(
-            "3. Of one pair, the shorter path has the lower PPL",
+            "Of one pair, the shorter path has the lower PPL",
             judge([_gain(one) for one in smoother.values()]),
             "; ".join(_against(one) for one in smoother.values()),
         ),
         Verdict(
-            "4. That gain is the greater, the more similar the prompts",
+            "That gain is the greater, the more similar the prompts",
             judge([_sign(one) for one in gains.values()]),
             "relative gain in PPL with similarity, "
             + "; ".join(f"against {name}: {_trend(one)}" for name, one in gains.items()),

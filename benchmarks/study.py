@@ -1,0 +1,50 @@
+"""The study's own share: its images per second against a plain KSampler's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from demo.environment import BASE
+from demo.settings import SMALL
+from scenes import checkpoint
+from study.prompts.plan import Plan
+from study.prompts.scene_pairs import generate
+from study.prompts.studio import Studio, Task, joined
+
+from .measure import Row, paired
+
+REPEATS = 3
+
+
+def rows(cpu: bool) -> list[Row]:
+    """A pair of the small checkpoint's own settings, in the batch that it chooses by itself."""
+    import torch
+
+    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
+    studio = Studio(Plan(threads=torch.get_num_threads()), cpu)
+    batch = studio.fastest_batch()
+    studio.plan = replace(studio.plan, batch=batch)
+    count = studio.plan.images_per_pair
+    pair = generate(1, 0)[0]
+    task = Task(0, pair, False, batch)
+    with torch.inference_mode():
+        prompt = joined([studio.encode(pair.caption_a)] * count)
+
+    def ours() -> None:
+        studio.run(task)
+
+    def plain() -> None:
+        with torch.inference_mode():
+            studio.sample(prompt, count)
+
+    def decoded() -> None:
+        with torch.inference_mode():
+            studio.painter.decode(studio.sample(prompt, count))
+
+    what = f"study: {count} images of a pair in batches of {batch} (its choice), all included,"
+    return [
+        paired(f"{what} against one KSampler call", lambda: studio.run(task), plain, REPEATS),
+        paired(
+            f"{what} against KSampler and VAE Decode", lambda: studio.run(task), decoded, REPEATS
+        ),
+    ]

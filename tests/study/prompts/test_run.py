@@ -1,0 +1,270 @@
+"""Runs on the real ComfyUI: from the command line, killed and taken up, by one worker and two."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from demo.environment import ROOT
+from study import __main__ as program
+from study.prompts import scene_pairs, store
+from study.prompts.found import from_store
+from study.prompts.pairs import BINS, Pair, write
+from study.prompts.run import Asked, Done, checkpoint_digest, kept_numbers, run
+from study.prompts.studio import Studio, batches, candidates, escaped, joined
+
+QUICK: dict[str, Any] = {"frames": 3, "steps": 2, "guidance": 1.0, "batch": 4}
+FLAGS = ["--frames", "3", "--steps", "2", "--guidance", "1", "--batch", "4", "--cpu"]
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """A run in this process sets torch's threads; the next test gets its own back."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def begin(folder: Path, per_bin: int = 1, **others: Any) -> Done:
+    options = {**QUICK, "per_bin": per_bin, **others.pop("options", {})}
+    return run(Asked(folder, options, cpu=True, **others))
+
+
+def measured(folder: Path) -> list[tuple[Any, ...]]:
+    """All numbers of a run, every digit."""
+    return [
+        (one.pair, path.coupling, path.seed, path.cost, path.distances)
+        for one in store.open_run(folder).results()
+        for path in one.paths
+    ]
+
+
+def command(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["study", *arguments])
+    program.main()
+
+
+def test_ten_pairs_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pairs, run, and everything that is made of the results."""
+    pairs, folder, output = tmp_path / "pairs.csv", tmp_path / "run", tmp_path / "output"
+    command(["pairs", str(pairs), "--per-bin", "1"], monkeypatch)
+    with pairs.open("a") as file:
+        file.write("a red star,a red star,5,x\na red star,a blue star,,x\n")
+    command(["run", str(folder), "--pairs", str(pairs), *FLAGS], monkeypatch)
+    assert "10 pairs: 10 measured, 0 failed, 0 waiting" in capsys.readouterr().out
+    for name in ("export", "figures"):
+        command([name, str(folder), "--output", str(output)], monkeypatch)
+    for name in ("table", "verdict"):
+        command([name, str(folder)], monkeypatch)
+    told = capsys.readouterr().out
+    assert "| 4.5–5 | 1 |" in told
+    assert told.count("**") >= 4 * 2
+    command(["report", str(folder), "--output", str(output)], monkeypatch)
+    page = (output / "report.md").read_text()
+    assert "10 of 10 pairs" in page
+    assert "- identical captions: 1 row of the file" in page
+    assert "- missing score: 1 row of the file" in page
+    for name in ("boxes.png", "examples.jpg"):
+        assert f"({name})" in page
+        Image.open(output / name).verify()
+    table = from_store(folder).table
+    assert len(table) == 10 * 3
+    assert (table["relative_cost"] >= 1 - 1e-12).all()
+    assert set(table["bin"]) == set(BINS)
+    # Without the run, the exported file is enough.
+    command(["verdict", str(output)], monkeypatch)
+    assert capsys.readouterr().out.splitlines()[-4:] == told.splitlines()[-4:]
+
+
+def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
+    begin(tmp_path)
+    kept = store.open_run(tmp_path)
+    films = kept.images(0)
+    assert {len(film) for film in films.values()} == {3}
+    assert len({film[0] for film in films.values()}) == 1
+    assert len({film[-1] for film in films.values()}) == 1
+    assert len({film[1] for film in films.values()}) > 1
+
+
+def test_killed_and_taken_up(tmp_path: Path) -> None:
+    """kill -9 in the middle: the same command goes on, nothing is repeated or lost."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    begin(whole, per_bin=2)
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    arguments = ["run", str(killed), "--per-bin", "2", *FLAGS]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "study", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and results(killed) < 3:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = measured(killed)
+    assert 3 <= len(before) / 3 < 20
+    done = begin(killed, per_bin=2)
+    assert (done.measured, done.waiting) == (20, 0)
+    assert measured(killed)[: len(before)] == before
+    assert measured(killed) == measured(whole)
+    # And once more there is nothing to do.
+    assert begin(killed, per_bin=2) == done
+
+
+def results(folder: Path) -> int:
+    """How many pairs a running process has kept so far."""
+    try:
+        with sqlite3.connect(f"file:{folder / store.FILE}?mode=ro", uri=True) as db:
+            return db.execute("SELECT count(*) FROM results").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0  # not there yet
+
+
+def test_two_workers_are_one_worker(tmp_path: Path) -> None:
+    """Ray's two actors measure the very same numbers as this process does."""
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    begin(alone, options={"threads": 1})
+    done = begin(both, options={"threads": 1}, workers=2)
+    assert (done.measured, done.failed) == (10, 0)
+    assert measured(both) == measured(alone)
+
+
+def test_more_workers_than_there_is_room_for(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"workers: 400 need 400 CPUs, Ray has \d+; lower"):
+        begin(tmp_path, options={"threads": 1}, workers=400)
+
+
+def test_without_ray_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"2 need Ray, which is not installed.*--workers 1"):
+        begin(tmp_path, workers=2)
+
+
+def test_a_failing_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
+    """17 and 18 chunks of 77 rows would need 306: refused, recorded, counted; can be retried."""
+    long = [" ".join(["star"] * 75 * chunks) for chunks in (17, 18)]
+    pairs = [Pair(long[0], long[1], 0.2), Pair("a red star", "a blue (star)", 3.0)]
+    file = tmp_path / "pairs.csv"
+    write(pairs, file, "test")
+    folder = tmp_path / "run"
+    done = begin(folder, files=[file])
+    assert (done.measured, done.failed, done.waiting) == (1, 1, 0)
+    (reason,) = from_store(folder).failures.values()
+    assert reason.startswith("ValueError: ")
+    assert "rows" in reason
+    assert begin(folder, files=[file]).failed == 1  # not tried again by itself
+    assert begin(folder, files=[file], retry_failed=True).failed == 1
+
+
+def test_prompts_of_different_length_are_measured(tmp_path: Path) -> None:
+    """77 rows and 154: ends and middle have different numbers of rows, and go apart."""
+    file = tmp_path / "pairs.csv"
+    write([Pair("a red star", " ".join(["a blue heart on white"] * 20), 1.0)], file, "test")
+    assert begin(tmp_path / "run", files=[file]).measured == 1
+
+
+def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
+    """Another setting, pair file or checkpoint is an error that names it; fewer is going on."""
+    folder = tmp_path / "run"
+    begin(folder)
+    with pytest.raises(ValueError, match=r"other settings \(asked: guidance 4.0, not 1.0\)"):
+        begin(folder, options={"guidance": 4.0})
+    other = tmp_path / "other.csv"
+    write([Pair("a red star", "a blue star", 3.0)], other, "test")
+    with pytest.raises(ValueError, match="holds a run with other pairs"):
+        begin(folder, files=[other])
+    with sqlite3.connect(folder / store.FILE) as db:
+        plan = db.execute("SELECT plan FROM run").fetchone()[0]
+        digest = checkpoint_digest("geodesic_small_sd15.safetensors")
+        db.execute("UPDATE run SET plan = ?", (plan.replace(digest, "0" * 16),))
+    with pytest.raises(ValueError, match="is not the file that"):
+        run(Asked(folder, {}, cpu=True))
+
+
+def test_bad_settings_are_named(tmp_path: Path) -> None:
+    bad = {"frames": 1, "steps": 0, "random_seeds": 0, "batch": 0, "size": 65}
+    for name, value in bad.items():
+        with pytest.raises(ValueError, match=name.replace("_", "-")):
+            begin(tmp_path / name, options={name: value})
+    with pytest.raises(ValueError, match="workers: expected at least 1, got -1"):
+        begin(tmp_path / "workers", workers=-1)
+    empty = tmp_path / "empty.csv"
+    write([], empty, "test")
+    with pytest.raises(ValueError, match="no usable pair"):
+        begin(tmp_path / "empty", files=[empty])
+
+
+def test_images_kept_are_those_of_the_first_pairs() -> None:
+    pairs = dict(enumerate(scene_pairs.generate(3, 0)))
+    kept = kept_numbers(pairs, 2)
+    assert len(kept) == 20
+    for edge in BINS:
+        own = [number for number, pair in pairs.items() if pair.bin == edge]
+        assert [number for number in own if number in kept] == own[:2]
+    assert kept_numbers(pairs, 0) == set()
+
+
+def test_batches_are_even_and_alike_in_rows() -> None:
+    prompts = [[[torch.zeros(1, rows, 4), {}]] for rows in (77, 154, *[154] * 9)]
+    ranges = batches(prompts, 4)
+    assert ranges[0] == (0, 1)
+    assert [stop - start for start, stop in ranges[1:]] == [3, 4, 3]
+    assert [k for start, stop in ranges for k in range(start, stop)] == list(range(11))
+    assert candidates(29) == [1, 2, 4, 8, 15, 29]
+    assert candidates(1) == [1]
+
+
+def test_joined_conditionings_keep_their_order() -> None:
+    def one(value: float) -> list[Any]:
+        rows = torch.full((1, 2, 3), value)
+        return [[rows, {"pooled_output": rows[:, 0], "guidance": 3.5}]]
+
+    ((rows, extras),) = joined([one(0.0), one(1.0)])
+    assert rows[:, 0, 0].tolist() == [0, 1]
+    assert extras["pooled_output"][:, 0].tolist() == [0, 1]
+    assert extras["guidance"] == 3.5
+
+
+def test_brackets_are_words_not_weights() -> None:
+    """A caption is read as it is written: ComfyUI takes brackets for weights."""
+    from demo.in_process import import_comfyui
+
+    import_comfyui(cpu=True)
+    from comfy.sd1_clip import escape_important, token_weights, unescape_important
+
+    caption = "a star (red), ((big)) :) on (blue:1.5)"
+    parts = token_weights(escape_important(escaped(caption)), 1.0)
+    assert {weight for _, weight in parts} == {1.0}
+    assert "".join(unescape_important(text) for text, _ in parts) == caption
+
+
+def test_the_fastest_batch_is_one_that_was_tried(tmp_path: Path) -> None:
+    begin(tmp_path)
+    studio = Studio(store.open_run(tmp_path).plan, cpu=True)
+    assert studio.fastest_batch() in candidates(studio.plan.images_per_pair)
+    tried: list[int] = []
+
+    def render(_: Any, count: int) -> float:
+        tried.append(count)
+        if count > 2:
+            raise studio.out_of_memory
+        return 1.0
+
+    studio._seconds = render  # a machine with little memory
+    assert studio.fastest_batch() == 2
+    assert tried == candidates(studio.plan.images_per_pair)[: len(tried)]
