@@ -5,6 +5,7 @@ python -m study density   paths between two images compared: study/results/densi
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
-from demo.environment import ROOT
+from demo.environment import ROOT, SetupError
 from demo.server import ServerError
 from scenes.weights import WeightsError
 
@@ -99,5 +100,5 @@ def _common(command: argparse.ArgumentParser) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ServerError, WeightsError, ValueError) as error:
+    except (ServerError, SetupError, WeightsError, ValueError, OSError, sqlite3.Error) as error:
         sys.exit(f"study: {error}")

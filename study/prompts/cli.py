@@ -90,22 +90,37 @@ def write_pairs(arguments: argparse.Namespace) -> None:
 
 
 def write_table(arguments: argparse.Namespace) -> None:
-    """measurements.parquet."""
-    path = _output(arguments) / found.FILE
-    found.export(found.load(arguments.folder), path)
-    print(path)
+    _write_table(found.load(arguments.folder), _output(arguments))
 
 
 def write_figures(arguments: argparse.Namespace) -> None:
-    """boxes.png and, where images were kept, examples.jpg."""
-    folder = _output(arguments)
-    figures.boxes(found.load(arguments.folder).table).save(folder / report.BOXES, optimize=True)
+    _write_figures(found.load(arguments.folder), arguments.folder, _output(arguments))
+
+
+def write_report(arguments: argparse.Namespace) -> None:
+    """report.md, its figures and measurements.parquet, all of one look at the run."""
+    results, folder = found.load(arguments.folder), _output(arguments)
+    _write_table(results, folder)
+    with_examples = _write_figures(results, arguments.folder, folder)
+    (folder / report.PAGE).write_text(report.report(results, with_examples))
+    print(folder / report.PAGE)
+
+
+def _write_table(results: found.Found, folder: Path) -> None:
+    """measurements.parquet."""
+    found.export(results, folder / found.FILE)
+    print(folder / found.FILE)
+
+
+def _write_figures(results: found.Found, run: Path, folder: Path) -> bool:
+    """boxes.png and, where images were kept, examples.jpg; returns whether they were."""
+    figures.boxes(results.table).save(folder / report.BOXES, optimize=True)
     print(folder / report.BOXES)
-    if store.exists(arguments.folder):
-        examples = figures.examples(arguments.folder)
-        if examples is not None:
-            examples.save(folder / report.EXAMPLES, quality=88)
-            print(folder / report.EXAMPLES)
+    examples = figures.examples(run) if store.exists(run) else None
+    if examples is not None:
+        examples.save(folder / report.EXAMPLES, quality=88)
+        print(folder / report.EXAMPLES)
+    return examples is not None
 
 
 def print_table(arguments: argparse.Namespace) -> None:
@@ -114,16 +129,6 @@ def print_table(arguments: argparse.Namespace) -> None:
 
 def print_verdicts(arguments: argparse.Namespace) -> None:
     print(report.verdict_lines(found.load(arguments.folder)))
-
-
-def write_report(arguments: argparse.Namespace) -> None:
-    """report.md, its figures and measurements.parquet."""
-    write_table(arguments)
-    write_figures(arguments)
-    folder = _output(arguments)
-    page = report.report(found.load(arguments.folder), (folder / report.EXAMPLES).is_file())
-    (folder / report.PAGE).write_text(page)
-    print(folder / report.PAGE)
 
 
 def _checkpoint(given: str) -> str:

@@ -7,6 +7,7 @@ are does not depend on that: batch and threads are in the plan, and no pair know
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -19,6 +20,8 @@ from .store import Result
 from .studio import Studio, Task
 
 RETRIES = 1  # of a pair whose worker died; the worker itself is always started again
+MOST_LOST = 2  # pairs in a row that cost a worker its life; then it gets no more
+START_SECONDS = 900  # for all workers to load ComfyUI and the checkpoint
 
 
 class Crew(Protocol):
@@ -54,14 +57,14 @@ class Many:
             import ray
         except ImportError as error:
             raise ValueError(
-                f"workers: {workers or 'those of a cluster'} need Ray, which is not installed; install it (pip install "
-                "ray), or give --workers 1."
+                f"workers: {workers or 'those of a cluster'} need Ray, which is not installed; "
+                "install it (pip install ray), or give --workers 1."
             ) from error
         self.ray: Any = ray
         # Every machine of a cluster has the project, set up, in the same place.
         path = f"{ROOT}:{PACK.parent}"
         ray.init(
-            address=address,
+            address=address or "local",  # never a cluster that was not asked for
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -80,13 +83,13 @@ class Many:
         if there < workers * each:
             raise ValueError(
                 f"workers: {workers} need {workers * each} {kind}s, Ray has {there}; lower "
-                "--workers" + (" or --threads." if cpu else ".")
+                "--workers" + (f" ({each} threads each)." if cpu else ".")
             )
-        needs = {"num_cpus": each} if cpu else {"num_gpus": each}
+        needs = {"num_cpus": each} if cpu else {"num_gpus": each, "num_cpus": 0}
         actor = self.ray.remote(max_restarts=-1, max_task_retries=RETRIES, **needs)(Studio)
         actors = [actor.remote(plan, cpu) for _ in range(workers)]
         try:
-            self.ray.get([one.__ray_ready__.remote() for one in actors])
+            self.ray.get([one.__ray_ready__.remote() for one in actors], timeout=START_SECONDS)
         except self.ray.exceptions.RayError as error:
             raise ValueError(f"workers: a worker could not start: {error}") from error
         return actors
@@ -100,15 +103,21 @@ class Many:
         # Not ray.util.ActorPool, which can't say whose pair it was when a worker dies.
         waiting = iter(tasks)
         running = {a.run.remote(t): (a, t) for a, t in zip(self.actors, waiting, strict=False)}
+        lost: Counter[Any] = Counter()
         while running:
             (done, *_), _ = self.ray.wait(list(running))
             actor, task = running.pop(done)
-            for following in islice(waiting, 1):
-                running[actor.run.remote(following)] = actor, following
             try:
-                yield self.ray.get(done)
+                result = self.ray.get(done)
+                lost[actor] = 0
             except RayError as error:
-                yield Result(task.number, (), f"worker lost: {type(error).__name__}", 0.0, "Ray")
+                first = (str(error).strip() or type(error).__name__).splitlines()[0]
+                result = Result(task.number, (), f"worker lost: {first}", 0.0, "Ray")
+                lost[actor] += 1
+            # One that died for good would be through with all that waits in a moment.
+            for following in islice(waiting, 1 if lost[actor] < MOST_LOST else 0):
+                running[actor.run.remote(following)] = actor, following
+            yield result
 
 
 @contextmanager

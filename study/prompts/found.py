@@ -53,9 +53,9 @@ class Found:
 
     @property
     def images_per_second(self) -> float:
-        """Of one worker: images of a pair over the median time of a pair, whole (NaN for none)."""
+        """Of one worker, from the mean time of a pair; loading is not in it (NaN for no pair)."""
         seconds = self.table.drop_duplicates("pair")["seconds"].to_numpy(float)
-        return self.plan.images_per_pair / float(np.median(seconds)) if len(seconds) else np.nan
+        return self.plan.images_per_pair / float(seconds.mean()) if len(seconds) else np.nan
 
 
 def load(folder: Path) -> Found:
@@ -69,6 +69,7 @@ def from_store(folder: Path) -> Found:
     """Read a run. Raises ValueError where there is none."""
     kept = store.open_run(folder)
     try:
+        kept.freeze()  # a run that goes on meanwhile must not be seen half
         pairs, results = kept.pairs, kept.results()
         rows = []
         for result in results:

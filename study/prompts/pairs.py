@@ -66,11 +66,17 @@ def read(files: Sequence[Path], captions: Path | None = None) -> tuple[list[Pair
     """
     sentences: Mapping[int, str] | None = None if captions is None else read_sentences(captions)
     pairs: list[Pair] = []
+    seen: set[frozenset[str]] = set()
     excluded: list[Excluded] = []
     for file in files:
         for line, row in _rows(file):
             try:
-                pairs.append(_pair(row, sentences))
+                pair = _pair(row, sentences)
+                captions_of = frozenset((pair.caption_a, pair.caption_b))
+                if captions_of in seen:
+                    raise _Unusable("the same captions as before")
+                seen.add(captions_of)
+                pairs.append(pair)
             except _Unusable as error:
                 excluded.append(Excluded(file.name, line, str(error)))
             except LookupError as error:

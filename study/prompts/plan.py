@@ -18,7 +18,7 @@ class Plan:
 
     checkpoint: a name in ComfyUI's models; digest: the first 16 digits of the file's SHA-256.
     size: pixels of a side. frames: images of a path, both ends included, at equal times. seed: of
-    the noise, the same for all images. random_seeds: random couplings of each pair, 1, 2 … K.
+    the noise, the same for all images. random_seeds: random couplings of each pair.
     per_bin, choice_seed: how pairs are chosen. batch: images rendered at once. threads: of a worker
     on a CPU. kept_per_bin: pairs of each bin, the first chosen, whose images are kept.
     Raises ValueError for what can't be run.
@@ -44,6 +44,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         least = {"frames": 2, "steps": 1, "random_seeds": 1, "batch": 1, "threads": 1, "size": 32}
+        least |= {"kept_per_bin": 0, "guidance": 0}
         for name, value in least.items():
             if getattr(self, name) < value:
                 option = name.replace("_", "-")
@@ -51,16 +52,24 @@ class Plan:
         if self.size % 8:
             raise ValueError(f"size: expected a multiple of 8 pixels, got {self.size}.")
 
-    @property
-    def paths(self) -> tuple[tuple[str, int], ...]:
-        """The couplings of each pair with their seeds; seeds matter to "random" alone."""
-        drawn = [(RANDOM, seed) for seed in range(1, self.random_seeds + 1)]
+    def paths(self, number: int) -> tuple[tuple[str, int], ...]:
+        """The couplings of a pair with their seeds, which matter to "random" alone.
+
+        Every pair draws its own: with one seed for all, all would share one permutation of rows.
+        """
+        first = number * self.random_seeds
+        drawn = [(RANDOM, first + k) for k in range(self.random_seeds)]
         return ((OPTIMAL, 0), (ROW_ORDER, 0), *drawn)
+
+    @property
+    def couplings(self) -> int:
+        """Of each pair."""
+        return 2 + self.random_seeds
 
     @property
     def images_per_pair(self) -> int:
         """All paths of a pair share their two ends, which are rendered once."""
-        return 2 + len(self.paths) * (self.frames - 2)
+        return 2 + self.couplings * (self.frames - 2)
 
     def differences(self, other: Plan) -> list[str]:
         """Where two plans disagree, in words."""

@@ -10,7 +10,7 @@ from math import isnan
 import numpy as np
 
 from .found import Found
-from .pairs import BINS, WIDTH
+from .pairs import WIDTH
 from .plan import OPTIMAL
 from .statistics import LEVEL, MEASURES, OTHERS, RELATIVE, Comparison, by_pair, comparisons
 from .verdicts import verdicts
@@ -27,7 +27,7 @@ def report(found: Found, with_examples: bool) -> str:
     pictures = f"\n![The same pairs by every coupling]({EXAMPLES})\n" if with_examples else ""
     return f"""# Does the shorter path between two prompts make the smoother morph?
 
-{found.measured} of {found.pairs} pairs of prompts, {len(plan.paths)} couplings each, {plan.frames}
+{found.measured} of {found.pairs} pairs of prompts, {plan.couplings} couplings each, {plan.frames}
 images a path, guidance {plan.guidance:g}, on `{plan.checkpoint}`. After *Which Way from B to A*
 (arXiv 2511.12757), section 4; written by `python -m study report`.
 
@@ -37,7 +37,7 @@ images a path, guidance {plan.guidance:g}, on `{plan.checkpoint}`. After *Which 
 
 ρ is Spearman's rank correlation over pairs; p is two-sided; a part of a claim counts as shown
 below {LEVEL:g}. *Effect* is the matched-pairs rank-biserial correlation: +1 where optimal transport
-is the smaller in every pair, −1 where it is the larger in every pair, 0 where both balance.
+is the smaller in every pair that differs, −1 where it is the larger in every one.
 
 ![PPL, cost and gain by similarity and coupling]({BOXES})
 
@@ -48,9 +48,11 @@ linear. Gain: what optimal transport saves, as a share of the mean of both; abov
 
 {tables(found)}
 
-Medians over pairs; p of Wilcoxon's signed-rank test, two-sided, over pairs; q is p after Benjamini
-and Hochberg over the {2 * len(BINS)} tests of bins. Several random couplings of a pair are averaged
-first. A bin is named by its edges; the upper one belongs to it.
+Medians over all pairs of a bin; p of Wilcoxon's signed-rank test, two-sided, over those pairs in
+which the couplings differ (their number is in brackets; where row order is optimal already they
+are one coupling); q is p after Benjamini and Hochberg over the bins of a table. Several random
+couplings of a pair are averaged first. A bin is named by its edges; the upper one belongs to it.
+That optimal transport costs less is so by construction; the paper tests it, so it stands here.
 {pictures}
 {_pictures_note(found) if with_examples else ""}
 ## What was left out
@@ -94,7 +96,7 @@ def _table(found: Sequence[Comparison]) -> str:
         cells = [name, str(first.pairs), _number(first.optimal)]
         for one in row:
             effect = "" if isnan(one.effect) else f"{one.effect:+.2f}"
-            cells += [_number(one.median), _p(one.p), _p(one.q), effect]
+            cells += [f"{_number(one.median)} ({one.differ})", _p(one.p), _p(one.q), effect]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -109,7 +111,7 @@ def _p(value: float) -> str:
 
 def _pictures_note(found: Found) -> str:
     return (
-        "*The first pair of each bin. Which pairs keep their images "
+        "*The first pair of each bin that was measured. Which pairs keep their images "
         f"(the first {found.plan.kept_per_bin} of each bin) was settled before anything was "
         "measured.*\n"
     )
@@ -145,7 +147,8 @@ def arithmetic(found: Found) -> str:
     hours = images / rate / 3600
     total, alone = f"{images:,}", f"{hours:.1f}"
     return (
-        f"Measured: {rate:.2f} images a second of one worker ({devices}), everything included. "
+        f"Measured: {rate:.2f} images a second of one worker ({devices}), all but loading "
+        f"included, for this checkpoint, {found.plan.size} pixels and {found.plan.steps} steps. "
         f"{PAPER_PAIRS:,} pairs × {PAPER_COUPLINGS} couplings × {PAPER_FRAMES} images are "
         f"{PAPER_PAIRS:,} × (2 + {PAPER_COUPLINGS} × {PAPER_FRAMES - 2}) = {total} renders, as the "
         f"paths of a pair share their two ends. At this rate {total} / {rate:.2f} / 3600 = "
@@ -156,10 +159,11 @@ def arithmetic(found: Found) -> str:
 
 
 def settings(found: Found) -> str:
-    """All that makes a run repeatable, as a table and a command."""
+    """All that makes a run repeatable, as a table."""
     about = {f.name.replace("_", "-"): getattr(found.plan, f.name) for f in fields(found.plan)}
     about |= found.environment
     about["LPIPS"] = ", ".join(sorted(found.table["metric"].unique()))
+    about["device"] = ", ".join(sorted(found.table["device"].unique()))
     lines = ["| setting | value |", "|---|---|"]
     lines += [
         f"| {name} | {value if value != '' else '(empty)'} |" for name, value in about.items()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import scipy
 import tomllib
 import torch
 from tqdm import tqdm
@@ -23,16 +25,19 @@ from . import scene_pairs, store
 from .crew import Crew, crew
 from .pairs import Excluded, Pair
 from .plan import Plan, defaults, file_digest
+from .store import Result
 from .studio import Task
 
 SCENES = "pairs of the scene language"
+MOST_FAILED = 25  # in a row: then it is not the pairs
 
 
 @dataclass(frozen=True)
 class Asked:
     """What a person asked for. options: fields of Plan that were given; the rest is chosen.
 
-    workers: None for one on each GPU of this machine, or of the cluster. files: none for pairs of the scene language.
+    files: none for pairs of the scene language. workers: None for one on each GPU, of this machine
+    or of the cluster.
     """
 
     folder: Path
@@ -71,13 +76,29 @@ def run(asked: Asked) -> Done:
     with store.locked(asked.folder):
         begun = store.exists(asked.folder)
         plan = _continued(asked) if begun else _plan(asked, workers or 1)
+        if begun and (done := _nothing_left(asked)):
+            return done
         found = None if begun else _pairs(asked, plan)
         with crew(plan, cpu, workers, asked.ray_address) as those:
             if found is not None:
                 if "batch" not in asked.options:
                     plan = replace(plan, batch=those.fastest_batch())
-                store.create(asked.folder, plan, *found, _environment(asked))
+                pairs, excluded, usable = found
+                about = {"pairs": _origin(asked), "usable pairs": str(usable), **versions()}
+                store.create(asked.folder, plan, pairs, excluded, about)
             return _measure(asked, those)
+
+
+def _nothing_left(asked: Asked) -> Done | None:
+    """Where the run stands, unless there is something to measure."""
+    kept = store.open_run(asked.folder)
+    try:
+        failed, pairs = kept.failed(), len(kept.pairs)
+        if kept.waiting() or (failed and asked.retry_failed):
+            return None
+        return Done(pairs, pairs - failed, failed, 0)
+    finally:
+        kept.close()
 
 
 def _measure(asked: Asked, those: Crew) -> Done:
@@ -90,20 +111,39 @@ def _measure(asked: Asked, those: Crew) -> Done:
         keep = kept_numbers(pairs, kept.plan.kept_per_bin)
         batch = kept.plan.batch
         tasks = [Task(number, pairs[number], number in keep, batch) for number in waiting]
-        failed = sum(one.failure is not None for one in kept.results())
+        failed, row, metric = kept.failed(), 0, kept.metric()
         # smoothing 0: the estimate is the mean pace of this session, not that of the last seconds.
         with tqdm(
             total=len(pairs), initial=len(pairs) - len(tasks), unit="pair", smoothing=0
         ) as bar:
             for result in those.results(tasks):
+                metric = same_metric(metric, result)
                 kept.add(result)
                 failed += result.failure is not None
+                row = 0 if result.failure is None else row + 1
+                if row == MOST_FAILED:
+                    raise ValueError(
+                        f"{row} pairs in a row failed, the last with: {result.failure} Mend that, "
+                        "then go on with --retry-failed."
+                    )
                 bar.set_postfix_str(f"{failed} failed", refresh=False)
                 bar.update()
         left = len(kept.waiting())
         return Done(len(pairs), len(pairs) - left - failed, failed, left)
     finally:
         kept.close()
+
+
+def same_metric(metric: str | None, result: Result) -> str | None:
+    """What measures this run. Raises ValueError when a result was measured by something else."""
+    for path in result.paths:
+        if metric not in (None, path.metric):
+            raise ValueError(
+                f"backbone: this run was measured by {metric}, now it is {path.metric}. Put the "
+                "file back that was in models/lpips, or use another folder."
+            )
+        metric = path.metric
+    return metric
 
 
 def kept_numbers(pairs: Mapping[int, Pair], per_bin: int) -> set[int]:
@@ -139,6 +179,12 @@ def _continued(asked: Asked) -> Plan:
                 f"checkpoint: {kept.plan.checkpoint} is not the file that {asked.folder} was begun "
                 "with. Put that one back, or use another folder."
             )
+        now = versions()
+        if changed := [f"{n} {v}" for n, v in now.items() if kept.environment.get(n, v) != v]:
+            raise ValueError(
+                f"{asked.folder} was begun with other versions than {', '.join(changed)}. Put "
+                "those back, or use another folder."
+            )
         if asked.files and _pairs(asked, kept.plan)[0] != list(kept.pairs.values()):
             raise ValueError(
                 f"{asked.folder} holds a run with other pairs. Leave --pairs out to go on with "
@@ -149,7 +195,10 @@ def _continued(asked: Asked) -> Plan:
         kept.close()
 
 
-def _pairs(asked: Asked, plan: Plan) -> tuple[list[Pair], list[Excluded]]:
+def _pairs(asked: Asked, plan: Plan) -> tuple[list[Pair], list[Excluded], int]:
+    """The pairs to measure, the rows left out, and how many pairs there were to choose from."""
+    if asked.captions and not asked.files:
+        raise ValueError("captions: expected with --pairs, whose sentence numbers it explains.")
     if asked.files:
         found, excluded = prompt_pairs.read(asked.files, asked.captions)
     elif plan.checkpoint == SMALL:
@@ -162,7 +211,7 @@ def _pairs(asked: Asked, plan: Plan) -> tuple[list[Pair], list[Excluded]]:
     chosen = prompt_pairs.choose(found, plan.per_bin, plan.choice_seed)
     if not chosen:
         raise ValueError(f"pairs: no usable pair in {', '.join(map(str, asked.files))}.")
-    return chosen, excluded
+    return chosen, excluded, len(found)
 
 
 def _ensure_models(name: str) -> None:
@@ -179,14 +228,19 @@ def checkpoint_digest(name: str) -> str:
     return "" if path is None else file_digest(path)
 
 
-def _environment(asked: Asked) -> dict[str, str]:
-    """Versions and origins that a reader needs to repeat a run."""
+def _origin(asked: Asked) -> str:
+    return ", ".join(f"{file.name} ({file_digest(file)})" for file in asked.files) or SCENES
+
+
+def versions() -> dict[str, str]:
+    """What a run's numbers depend on beside its plan, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    version = re.search(r'"(.+)"', (locate().comfyui / "comfyui_version.py").read_text())
+    comfyui = re.search(r'"(.+)"', (locate().comfyui / "comfyui_version.py").read_text())
     return {
-        "pairs": ", ".join(file.name for file in asked.files) or SCENES,
         "Geodesic Morph": project["version"],
-        "ComfyUI": version[1] if version else "unknown",
+        "ComfyUI": comfyui[1] if comfyui else "unknown",
         "torch": torch.__version__,
+        "NumPy": np.__version__,
+        "SciPy": scipy.__version__,
         "Python": platform.python_version(),
     }

@@ -20,6 +20,7 @@ OTHERS = (ROW_ORDER, RANDOM)
 MEASURES, RELATIVE = ("ppl", "cost"), "relative_cost"
 Values = Sequence[float] | np.ndarray
 LEVEL = 0.05
+FEWEST = 10  # pairs: below that a p of Spearman's ρ is no p
 # Two couplings may be one, and batches render the same frame with other rounding (2e-8 in PPL).
 ROUNDING = 1e-6
 
@@ -28,19 +29,20 @@ ROUNDING = 1e-6
 class Comparison:
     """Optimal transport against another coupling over pairs.
 
-    bin: None for all pairs. optimal, other: medians. difference: median of (other − optimal) over
-    pairs. p: two-sided, NaN without pairs. q: p after Benjamini and Hochberg over the bins of one
-    measure. effect: matched-pairs rank-biserial correlation, 1 where optimal transport is smaller
-    in every pair, −1 where it is larger in every pair.
+    bin: None for all pairs. differ: of these pairs, those in which the two differ at all; the test
+    is over them. optimal, median: medians of optimal transport and of the other, over all pairs.
+    p: two-sided, NaN without pairs. q: p after Benjamini and Hochberg over the bins of one measure.
+    effect: matched-pairs rank-biserial correlation, 1 where optimal transport is smaller in every
+    pair that differs, −1 where it is larger in every one.
     """
 
     measure: str
     other: str
     bin: float | None
     pairs: int
+    differ: int
     optimal: float
     median: float
-    difference: float
     p: float
     effect: float
     q: float = float("nan")
@@ -56,7 +58,7 @@ class Trend:
 
     @property
     def measurable(self) -> bool:
-        return self.p < LEVEL
+        return self.p < LEVEL and self.pairs >= FEWEST
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +82,11 @@ class Pairs:
     def gain(self, other: str) -> np.ndarray:
         """What optimal transport gains in PPL: (other − optimal) over their mean, −2 to 2.
 
-        0 where both are 0.
+        0 where they differ by no more than `ROUNDING`.
         """
         a, b = self.values["ppl", OPTIMAL], self.values["ppl", other]
         mean = (a + b) / 2
-        return np.divide(b - a, mean, out=np.zeros_like(mean), where=mean > 0)
+        return np.divide(b - a, mean, out=np.zeros_like(mean), where=np.abs(b - a) > ROUNDING)
 
 
 def by_pair(table: pd.DataFrame) -> Pairs:
@@ -111,11 +113,13 @@ def compare(
     a, b = np.asarray(optimal, float), np.asarray(other, float)
     nan = float("nan")
     if not len(a):
-        return Comparison(measure, name, edge, 0, nan, nan, nan, nan, nan)
+        return Comparison(measure, name, edge, 0, 0, nan, nan, nan, nan)
     gains = np.where(np.abs(b - a) > ROUNDING, b - a, 0)
-    p = float(np.asarray(wilcoxon(gains))[1]) if gains.any() else 1.0
-    middle, others, gain = (float(np.median(x)) for x in (a, b, gains))
-    return Comparison(measure, name, edge, len(a), middle, others, gain, p, rank_biserial(gains))
+    differ = gains[gains != 0]
+    p = float(np.asarray(wilcoxon(differ))[1]) if len(differ) else 1.0
+    optimal_median, median = float(np.median(a)), float(np.median(b))
+    effect = rank_biserial(differ)
+    return Comparison(measure, name, edge, len(a), len(differ), optimal_median, median, p, effect)
 
 
 def rank_biserial(gains: np.ndarray) -> float:

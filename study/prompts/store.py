@@ -18,6 +18,7 @@ from .pairs import Excluded, Pair
 from .plan import Plan
 
 FILE, LOCK = "run.sqlite", "run.lock"
+PATIENCE = 60  # seconds to wait for another process that reads
 
 _TABLES = """
 CREATE TABLE run (plan TEXT NOT NULL, environment TEXT NOT NULL);
@@ -107,6 +108,21 @@ class Store:
         rows = self._db.execute("SELECT pair, failure, seconds, device FROM results ORDER BY pair")
         return [Result(pair, tuple(paths.get(pair, ())), *rest) for pair, *rest in rows]
 
+    def failed(self) -> int:
+        """How many pairs failed."""
+        return self._db.execute(
+            "SELECT count(*) FROM results WHERE failure IS NOT NULL"
+        ).fetchone()[0]
+
+    def metric(self) -> str | None:
+        """What measured this run; None before there is a result."""
+        row = self._db.execute("SELECT metric FROM paths LIMIT 1").fetchone()
+        return None if row is None else row[0]
+
+    def freeze(self) -> None:
+        """From now on this object sees the run as it is at its first question."""
+        self._db.execute("BEGIN")
+
     def images(self, pair: int) -> dict[tuple[str, int], list[bytes]]:
         """The kept images of a pair, by coupling and seed, as PNG files in order."""
         found: dict[tuple[str, int], list[bytes]] = {}
@@ -169,7 +185,7 @@ def open_run(folder: Path) -> Store:
     if not exists(folder):
         raise ValueError(f"{folder} holds no run: there is no {FILE} in it.")
     try:
-        return Store(sqlite3.connect(folder / FILE))
+        return Store(sqlite3.connect(folder / FILE, timeout=PATIENCE))
     except (sqlite3.DatabaseError, TypeError) as error:
         raise ValueError(f"{folder / FILE} is not a run of this version ({error}).") from error
 

@@ -26,6 +26,9 @@ from .store import MeasuredPath, Result
 
 PROBE_STEPS = 3  # of the renders that find the fastest batch
 GAIN = 1.03  # a larger batch must be at least this much faster
+MOST = 64  # images at once; more gains nothing anywhere, and without a GPU memory ends in a kill
+# Samplers that draw noise of their own for every image of a batch: frames of a path would flicker.
+STOCHASTIC = ("ancestral", "sde", "ddpm", "lcm", "seeds", "sa_solver")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Studio:
         if cpu:
             torch.set_num_threads(plan.threads)
         self.painter = Painter(plan.checkpoint, cpu)
+        check_sampler(plan)
         # Found only after the painter has loaded ComfyUI.
         import comfy.model_management
         import comfy.utils
@@ -76,25 +80,27 @@ class Studio:
         failure = None
         try:
             with torch.inference_mode():
-                paths = self.measure(task.pair, task.batch, task.keep)
+                paths = self.measure(task)
         except Exception as error:  # one pair must not stop ten thousand
             first = (str(error).strip() or "no reason given").splitlines()[0]
             failure = f"{type(error).__name__}: {first}"
         seconds = time.perf_counter() - start
         return Result(task.number, paths, failure, seconds, self.device_name)
 
-    def measure(self, pair: Pair, batch: int, keep: bool = False) -> tuple[MeasuredPath, ...]:
+    def measure(self, task: Task) -> tuple[MeasuredPath, ...]:
         """All paths of a pair. Raises what encoding, coupling and rendering raise."""
         read = self.cloud.clouds_from_conditioning
-        clouds = [read(self.encode(escaped(c))) for c in (pair.caption_a, pair.caption_b)]
+        captions = (task.pair.caption_a, task.pair.caption_b)
+        clouds = [read(self.encode(escaped(caption))) for caption in captions]
         names = ("caption_a", "caption_b")
         self.sockets.check_entries(*clouds, names)
         couple, total_cost = self.coupling.couple, self.coupling.total_cost
+        paths = self.plan.paths(task.number)
         couplings = [
             tuple(couple(x, y, method, seed, names=names) for x, y in zip(*clouds, strict=True))
-            for method, seed in self.plan.paths
+            for method, seed in paths
         ]
-        films = self.films(couplings, batch)
+        films = self.films(couplings, task.batch)
         return tuple(
             MeasuredPath(
                 method,
@@ -102,9 +108,9 @@ class Studio:
                 total_cost(legs),
                 self.distances(film),
                 self.metric,
-                tuple(map(png, film)) if keep else (),
+                tuple(map(png, film)) if task.keep else (),
             )
-            for (method, seed), legs, film in zip(self.plan.paths, couplings, films, strict=True)
+            for (method, seed), legs, film in zip(paths, couplings, films, strict=True)
         )
 
     def films(self, couplings: Sequence[Sequence[Any]], batch: int) -> list[Tensor]:
@@ -168,6 +174,8 @@ class Studio:
                 break
             if found > GAIN * rate:
                 best, rate = size, found
+            elif found < rate:
+                break
         return best
 
     def _seconds(self, positive: Any, count: int) -> float:
@@ -177,10 +185,27 @@ class Studio:
         return time.perf_counter() - start
 
 
+def check_sampler(plan: Plan) -> None:
+    """Raise ValueError for names that ComfyUI does not know, and for stochastic samplers."""
+    from comfy.samplers import KSampler
+
+    known = {"sampler": KSampler.SAMPLERS, "scheduler": KSampler.SCHEDULERS}
+    for name, names in known.items():
+        if getattr(plan, name) not in names:
+            raise ValueError(
+                f"{name}: expected one of {', '.join(names)}, got '{getattr(plan, name)}'."
+            )
+    if any(part in plan.sampler for part in STOCHASTIC):
+        raise ValueError(
+            f"sampler: expected a deterministic one such as dpmpp_2m or euler, got "
+            f"'{plan.sampler}', which draws other noise for every image."
+        )
+
+
 def candidates(images: int) -> list[int]:
-    """Batch sizes to try: one, and the images of a pair in … 4, 2, 1 equal parts."""
+    """Batch sizes to try: one, and the images of a pair in … 4, 2, 1 equal parts up to `MOST`."""
     parts = [2**k for k in range(images.bit_length()) if 2**k <= images]
-    return sorted({1, *(-(-images // n) for n in parts)})
+    return sorted({1, *(-(-images // n) for n in parts if images <= n * MOST)})
 
 
 def batches(prompts: Sequence[Any], size: int) -> list[tuple[int, int]]:

@@ -7,10 +7,22 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from .pairs import BINS
 from .plan import OPTIMAL
-from .statistics import LEVEL, OTHERS, RELATIVE, Comparison, Trend, by_pair, trend
+from .statistics import (
+    LEVEL,
+    OTHERS,
+    RELATIVE,
+    Comparison,
+    Pairs,
+    Trend,
+    by_pair,
+    comparisons,
+    trend,
+)
 
-HOLDS, IN_PART, OPEN, CONTRADICTED = "holds", "holds in part", "not shown", "contradicted"
+HOLDS, IN_PART, MIXED = "holds", "holds in part", "mixed"
+OPEN, CONTRADICTED = "not shown", "contradicted"
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ def verdicts(table: pd.DataFrame) -> list[Verdict]:
         Verdict(
             "Of one pair, the shorter path has the lower PPL",
             judge([_gain(one) for one in smoother.values()]),
-            "; ".join(_against(one) for one in smoother.values()),
+            "; ".join(_against(one, pairs) for one in smoother.values()),
         ),
         Verdict(
             "That gain is the greater, the more similar the prompts",
@@ -63,9 +75,9 @@ def judge(signs: Sequence[int]) -> str:
     """From parts of a claim: 1 measurably so, −1 measurably the reverse, 0 not measurable."""
     if all(sign == 1 for sign in signs):
         return HOLDS
-    if any(sign == 1 for sign in signs):
-        return IN_PART
-    return CONTRADICTED if any(sign == -1 for sign in signs) else OPEN
+    if -1 in signs:
+        return MIXED if 1 in signs else CONTRADICTED
+    return IN_PART if 1 in signs else OPEN
 
 
 def _sign(found: Trend) -> int:
@@ -82,12 +94,15 @@ def _trend(found: Trend) -> str:
     return f"ρ = {found.rho:+.2f}, {probability(found.p)}, n = {found.pairs}"
 
 
-def _against(found: Comparison) -> str:
+def _against(found: Comparison, pairs: Pairs) -> str:
     if not found.pairs:
         return f"against {found.other}: no pairs"
+    bins = [one for one in comparisons(pairs) if one.measure == "ppl" and one.other == found.other]
+    clear = sum(one.q < LEVEL and one.effect > 0 for one in bins)
     return (
         f"against {found.other}: median PPL {found.optimal:.3g} and {found.median:.3g}, "
-        f"effect {found.effect:+.2f}, {probability(found.p)}, n = {found.pairs}"
+        f"effect {found.effect:+.2f}, {probability(found.p)}, n = {found.pairs}; by itself in "
+        f"{clear} of {len(BINS)} bins at q < {LEVEL:g}"
     )
 
 

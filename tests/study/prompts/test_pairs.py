@@ -41,6 +41,7 @@ def test_what_a_row_lacks_is_told(tmp_path: Path) -> None:
         "a cat, on a mat,a dog,2.5,x": "too many columns",
         "a cat, a cat ,5,x": "identical captions",
         '"a cat, on a mat",None,0,x': None,
+        "a dog,a cat,2,x": "the same captions as before",
     }
     file.write_text(HEADER + "\n".join(rows) + "\n")
     pairs, excluded = read([file])
@@ -73,7 +74,7 @@ def crisscrossed(folder: Path) -> Path:
     file = folder / "sts_val.csv"
     file.write_text(
         HEADER + "COCO_val2014:sentid:190268,COCO_val2014:sentid:315773,1.24,c2c_isim\n"
-        "COCO_val2014:sentid:315773,COCO_val2014:sentid:190268,4.9,c2c_cocaption\n"
+        "COCO_val2014:sentid:315773,COCO_val2014:sentid:7,4.9,c2c_cocaption\n"
         "COCO_val2014:sentid:1,COCO_val2014:sentid:190268,3,c2c_isim\n"
     )
     return file
@@ -82,7 +83,7 @@ def crisscrossed(folder: Path) -> Path:
 @pytest.mark.parametrize("own", [False, True])
 def test_crisscrossed_captions_as_published(tmp_path: Path, own: bool) -> None:
     """Numbers become texts, by the Karpathy split's file or by MS-COCO's own."""
-    texts = {190268: "A bus on a street.", 315773: " Two dogs, playing. "}
+    texts = {190268: "A bus on a street.", 315773: " Two dogs, playing. ", 7: "Dogs."}
     karpathy = {"images": [{"sentences": [{"sentid": k, "raw": v}]} for k, v in texts.items()]}
     coco = {"images": [], "annotations": [{"id": k, "caption": v} for k, v in texts.items()]}
     captions = tmp_path / "captions.json"
@@ -90,7 +91,7 @@ def test_crisscrossed_captions_as_published(tmp_path: Path, own: bool) -> None:
     pairs, excluded = read([crisscrossed(tmp_path)], captions)
     assert pairs == [
         Pair("A bus on a street.", "Two dogs, playing.", 1.24),
-        Pair("Two dogs, playing.", "A bus on a street.", 4.9),
+        Pair("Two dogs, playing.", "Dogs.", 4.9),
     ]
     assert [one.reason for one in excluded] == ["caption not among the sentences"]
 

@@ -80,6 +80,9 @@ kept = store.open_run(Path(sys.argv[1]))
 kept.add(result(0))
 with kept._db:
     kept._db.execute("INSERT INTO results VALUES (1, NULL, 1.5, 'CPU')")
+    # More than SQLite keeps in memory, so that half of it is in the file already.
+    big = [(1, "random", 0, k, bytes(1 << 20)) for k in range(20)]
+    kept._db.executemany("INSERT INTO images VALUES (?, ?, ?, ?, ?)", big)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
