@@ -22,13 +22,14 @@ from demo.settings import SMALL
 from scenes import checkpoint
 from study import __main__ as program
 from study.prompts import cli, scene_pairs, store
+from study.prompts import run as runs
 from study.prompts.crew import Many
 from study.prompts.found import from_store
 from study.prompts.pairs import BINS, Pair, write
 from study.prompts.plan import Plan, defaults
 from study.prompts.run import Asked, Done, checkpoint_digest, kept_numbers, run, same_metric
 from study.prompts.store import MeasuredPath, Result
-from study.prompts.studio import Studio, Task, batches, candidates, escaped, joined
+from study.prompts.studio import Studio, Task
 
 QUICK: dict[str, Any] = {"frames": 3, "steps": 2, "guidance": 1.0, "batch": 4}
 FLAGS = ["--frames", "3", "--steps", "2", "--guidance", "1", "--batch", "4", "--cpu"]
@@ -42,8 +43,20 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def begin(folder: Path, per_bin: int = 1, **others: Any) -> Done:
-    options = {**QUICK, "per_bin": per_bin, **others.pop("options", {})}
+THREE = [
+    Pair("a red star on white", "a blue star on white", 4.0),
+    Pair("a green ring", "a large yellow heart on black", 0.7),
+    Pair("a circle left of a square, red and blue", "a square right of a circle", 2.2),
+]
+
+
+def begin(folder: Path, pairs: Sequence[Pair] = (), **others: Any) -> Done:
+    """A quick run, of these pairs or of ten of the scene language."""
+    if pairs:
+        file = folder.with_suffix(".csv")
+        write(pairs, file, "test")
+        others["files"] = [file]
+    options = {**QUICK, "per_bin": 1, **others.pop("options", {})}
     return run(Asked(folder, options, cpu=True, **others))
 
 
@@ -96,8 +109,8 @@ def test_ten_pairs_from_the_command_line(
 
 
 def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
-    begin(tmp_path)
-    kept = store.open_run(tmp_path)
+    begin(tmp_path / "run", THREE[:1])
+    kept = store.open_run(tmp_path / "run")
     films = kept.images(0)
     assert {len(film) for film in films.values()} == {3}
     assert len({film[0] for film in films.values()}) == 1
@@ -108,9 +121,9 @@ def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
 def test_killed_and_taken_up(tmp_path: Path) -> None:
     """kill -9 in the middle: the same command goes on, nothing is repeated or lost."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    begin(whole, per_bin=2)
+    begin(whole)
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    arguments = ["run", str(killed), "--per-bin", "2", *FLAGS]
+    arguments = ["run", str(killed), "--per-bin", "1", *FLAGS]
     process = subprocess.Popen(
         [sys.executable, "-m", "study", *arguments],
         cwd=ROOT,
@@ -123,14 +136,14 @@ def test_killed_and_taken_up(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     before, took = measured(killed), seconds(killed)
-    assert 3 <= len(before) / 3 < 20
-    done = begin(killed, per_bin=2)
-    assert (done.measured, done.waiting) == (20, 0)
+    assert 3 <= len(before) / 3 < 10
+    done = begin(killed)
+    assert (done.measured, done.waiting) == (10, 0)
     assert measured(killed)[: len(before)] == before
     assert seconds(killed)[: len(took)] == took  # not measured a second time
     assert measured(killed) == measured(whole)
     # And once more there is nothing to do.
-    assert begin(killed, per_bin=2) == done
+    assert begin(killed) == done
 
 
 def seconds(folder: Path) -> list[float]:
@@ -161,9 +174,9 @@ def test_every_pair_has_random_couplings_of_its_own() -> None:
 def test_two_workers_are_one_worker(tmp_path: Path) -> None:
     """Ray's two actors measure the very same numbers as this process does."""
     alone, both = tmp_path / "alone", tmp_path / "both"
-    begin(alone, options={"threads": 1})
-    done = begin(both, options={"threads": 1}, workers=2)
-    assert (done.measured, done.failed) == (10, 0)
+    begin(alone, THREE, options={"threads": 1})
+    done = begin(both, THREE, options={"threads": 1}, workers=2)
+    assert (done.measured, done.failed) == (3, 0)
     assert measured(both) == measured(alone)
 
 
@@ -182,39 +195,34 @@ def test_a_failing_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
     """17 and 18 chunks of 77 rows would need 306: refused, recorded, counted; can be retried."""
     long = [" ".join(["star"] * 75 * chunks) for chunks in (17, 18)]
     pairs = [Pair(long[0], long[1], 0.2), Pair("a red star", "a blue (star)", 3.0)]
-    file = tmp_path / "pairs.csv"
-    write(pairs, file, "test")
     folder = tmp_path / "run"
-    done = begin(folder, files=[file])
+    done = begin(folder, pairs)
     assert (done.measured, done.failed, done.waiting) == (1, 1, 0)
     (reason,) = from_store(folder).failures.values()
     first = seconds(folder)
     assert reason.startswith("ValueError: ")
     assert "rows" in reason
-    assert begin(folder, files=[file]).failed == 1
+    assert begin(folder, pairs).failed == 1
     assert seconds(folder) == first  # not tried again by itself
-    assert begin(folder, files=[file], retry_failed=True).failed == 1
+    assert begin(folder, pairs, retry_failed=True).failed == 1
     repeated = [now != then for now, then in zip(seconds(folder), first, strict=True)]
     assert repeated == [pair.caption_a == long[0] for pair in pairs_of(folder)]
 
 
 def test_prompts_of_different_length_are_measured(tmp_path: Path) -> None:
     """77 rows and 154: ends and middle have different numbers of rows, and go apart."""
-    file = tmp_path / "pairs.csv"
-    write([Pair("a red star", " ".join(["a blue heart on white"] * 20), 1.0)], file, "test")
-    assert begin(tmp_path / "run", files=[file]).measured == 1
+    long = Pair("a red star", " ".join(["a blue heart on white"] * 20), 1.0)
+    assert begin(tmp_path / "run", [long]).measured == 1
 
 
 def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
     """Another setting, pair file or checkpoint is an error that names it; fewer is going on."""
     folder = tmp_path / "run"
-    begin(folder)
+    begin(folder, THREE[:1])
     with pytest.raises(ValueError, match=r"other settings \(asked: guidance 4.0, not 1.0\)"):
         begin(folder, options={"guidance": 4.0})
-    other = tmp_path / "other.csv"
-    write([Pair("a red star", "a blue star", 3.0)], other, "test")
     with pytest.raises(ValueError, match="holds a run with other pairs"):
-        begin(folder, files=[other])
+        begin(folder, THREE[1:])
     with sqlite3.connect(folder / store.FILE) as db:
         plan = db.execute("SELECT plan FROM run").fetchone()[0]
         digest = checkpoint_digest(SMALL)
@@ -246,12 +254,14 @@ def test_a_broken_machine_does_not_use_up_the_pairs(
     def broken(_self: Studio, _task: Task) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access")
 
+    folder = tmp_path / "run"
     monkeypatch.setattr(Studio, "measure", broken)
-    with pytest.raises(ValueError, match=r"25 pairs in a row failed.*illegal memory access"):
-        begin(tmp_path, per_bin=3)
-    assert len(store.open_run(tmp_path).waiting()) == 5
+    monkeypatch.setattr(runs, "MOST_FAILED", 2)
+    with pytest.raises(ValueError, match=r"2 pairs in a row failed.*illegal memory access"):
+        begin(folder, THREE)
+    assert len(store.open_run(folder).waiting()) == 1
     monkeypatch.undo()
-    assert begin(tmp_path, per_bin=3, retry_failed=True).measured == 30
+    assert begin(folder, THREE, retry_failed=True).measured == 3
 
 
 def test_a_worker_that_dies_costs_one_pair() -> None:
@@ -305,60 +315,6 @@ def test_images_kept_are_those_of_the_first_pairs() -> None:
         own = [number for number, pair in pairs.items() if pair.bin == edge]
         assert [number for number in own if number in kept] == own[:2]
     assert kept_numbers(pairs, 0) == set()
-
-
-def test_batches_are_even_and_alike_in_rows() -> None:
-    prompts = [[[torch.zeros(1, rows, 4), {}]] for rows in (77, 154, *[154] * 9)]
-    ranges = batches(prompts, 4)
-    assert ranges[0] == (0, 1)
-    assert [stop - start for start, stop in ranges[1:]] == [3, 4, 3]
-    assert [k for start, stop in ranges for k in range(start, stop)] == list(range(11))
-    assert candidates(29) == [1, 2, 4, 8, 15, 29]
-    assert candidates(1) == [1]
-
-
-def test_joined_conditionings_keep_their_order() -> None:
-    def one(value: float) -> list[Any]:
-        rows = torch.full((1, 2, 3), value)
-        return [[rows, {"pooled_output": rows[:, 0], "guidance": 3.5}]]
-
-    ((rows, extras),) = joined([one(0.0), one(1.0)])
-    assert rows[:, 0, 0].tolist() == [0, 1]
-    assert extras["pooled_output"][:, 0].tolist() == [0, 1]
-    assert extras["guidance"] == 3.5
-
-
-def test_brackets_are_words_not_weights() -> None:
-    """A caption is read as it is written: ComfyUI takes brackets for weights."""
-    from demo.in_process import import_comfyui
-
-    import_comfyui(cpu=True)
-    from comfy.sd1_clip import escape_important, token_weights, unescape_important
-
-    caption = "a star (red), ((big)) :) on (blue:1.5)"
-    parts = token_weights(escape_important(escaped(caption)), 1.0)
-    assert {weight for _, weight in parts} == {1.0}
-    assert "".join(unescape_important(text) for text, _ in parts) == caption
-
-
-def test_the_fastest_batch_is_one_that_was_tried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begin(tmp_path)
-    studio = Studio(store.open_run(tmp_path).plan, cpu=True)
-    assert studio.fastest_batch() in candidates(studio.plan.images_per_pair)
-
-    def little_memory(_: Any, count: int) -> float:
-        if count > 2:
-            raise studio.out_of_memory
-        return 1.0
-
-    monkeypatch.setattr(studio, "_seconds", little_memory)
-    assert studio.fastest_batch() == 2
-    # One that gains nothing by batches.
-    monkeypatch.setattr(studio, "_seconds", lambda _, count: float(count))
-    assert studio.fastest_batch() == 1
-    assert max(candidates(1000)) <= 64
 
 
 def test_a_checkpoint_of_ones_own(
