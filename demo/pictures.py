@@ -70,6 +70,16 @@ def mosaic(rows: Sequence[Frames], columns: int, size: int = 128) -> Image.Image
     return sheet
 
 
+def stack(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of any widths under each other."""
+    sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)))
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height
+    return sheet
+
+
 def enlarge(frame: Image.Image, size: int) -> Image.Image:
     return frame.resize((size, size), Image.Resampling.LANCZOS)
 

@@ -1,4 +1,6 @@
-"""python -m study noise     paths and mixes of noise compared: study/results/noise.md and .png
+"""python -m study run …     pairs of prompts by three couplings; pairs, export, figures, table,
+                          verdict and report go with it
+python -m study noise     paths and mixes of noise compared: study/results/noise.md and .png
 python -m study density   paths between two images compared: study/results/density.md and .jpg
 """
 
@@ -7,10 +9,8 @@ from __future__ import annotations
 import argparse
 import sqlite3
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
 from demo.environment import ROOT, SetupError
@@ -38,7 +38,7 @@ def noise(arguments: argparse.Namespace) -> None:
 
 def density(arguments: argparse.Namespace) -> None:
     """Compare density paths with the great arc and the prompt path; write table and pictures."""
-    from demo.pictures import filmstrip
+    from demo.pictures import filmstrip, stack
 
     from . import density
 
@@ -55,16 +55,6 @@ def density(arguments: argparse.Namespace) -> None:
     ]
     stack(strips).save(arguments.output / "density.jpg", quality=90)
     print(page)
-
-
-def stack(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Pictures of one width under each other."""
-    sheet = Image.new("RGB", (pictures[0].width, sum(p.height for p in pictures)))
-    top = 0
-    for picture in pictures:
-        sheet.paste(picture, (0, top))
-        top += picture.height
-    return sheet
 
 
 def main() -> None:

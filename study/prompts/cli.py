@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 from demo.__main__ import find_checkpoint
@@ -149,9 +148,8 @@ def _output(arguments: argparse.Namespace) -> Path:
 
 def measure(arguments: argparse.Namespace) -> None:
     """Begin a run or go on with it; exit status 1 while pairs are waiting or all have failed."""
-    names = [f.name for f in fields(Plan) if f.name in _PLAN]
-    options = {name: getattr(arguments, name) for name in names}
-    options = {name: value for name, value in options.items() if value is not None}
+    given = {name: getattr(arguments, name) for name in _PLAN}
+    options = {name: value for name, value in given.items() if value is not None}
     if arguments.checkpoint:
         options["checkpoint"] = _checkpoint(arguments.checkpoint)
     asked = Asked(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from demo.pictures import BACKGROUND, MARGIN, filmstrip, write
+from demo.pictures import BACKGROUND, MARGIN, filmstrip, stack, write
 
 from . import store
 from .pairs import BINS, WIDTH, Pair
@@ -120,14 +120,4 @@ def _panel(pair: Pair, films: Mapping[tuple[str, int], Sequence[bytes]]) -> Imag
     for k, line in enumerate(lines):
         write(sheet, (MARGIN, MARGIN + LINE * k), line)
     sheet.paste(strip, (0, LINE * len(lines) + MARGIN))
-    return sheet
-
-
-def stack(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Pictures of any widths under each other."""
-    sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)))
-    top = 0
-    for picture in pictures:
-        sheet.paste(picture, (0, top))
-        top += picture.height
     return sheet

@@ -85,7 +85,7 @@ def defaults(checkpoint: str) -> Plan:
     if checkpoint == SMALL:
         return Plan()
     s = Settings()
-    return Plan(checkpoint, size=s.size, steps=s.steps, guidance=s.cfg, negative="", kept_per_bin=1)
+    return Plan(checkpoint, size=s.size, steps=s.steps, guidance=s.cfg, negative="")
 
 
 def file_digest(path: Path) -> str:
