@@ -32,13 +32,13 @@ def _rows(comfyui: Any, pack: Any) -> list[Row]:
     for seed, prompt in enumerate(prompts):
         generator = torch.Generator().manual_seed(seed)
         latent = {"samples": torch.randn(1, 4, 8, 8, generator=generator)}
-        ends.append(pack.noise.GeodesicInvert.execute(model, prompt, latent, 6, 0.6)[0])
-    clouds = [pack.prompt.GeodesicPointCloud.execute(prompt)[0] for prompt in prompts]
-    path = pack.prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
+        ends.append(pack.noise.nodes.GeodesicInvert.execute(model, prompt, latent, 6, 0.6)[0])
+    clouds = [pack.prompt.nodes.GeodesicPointCloud.execute(prompt)[0] for prompt in prompts]
+    path = pack.prompt.nodes.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
 
     def search(chosen: Any, levels: int) -> Any:
         settings = (17, 0.1, levels, ITERATIONS, 0.1, "noise difference", 0)
-        execute = pack.density.GeodesicDensityPath.execute
+        execute = pack.density.nodes.GeodesicDensityPath.execute
         return execute(chosen, path, encode(""), *ends, *settings)
 
     return [*_levels(model, search), _overhead(model, search, prompts)]

@@ -24,10 +24,10 @@ def rows(cpu: bool) -> list[Row]:
 def _path(frames: int, method: str) -> Any:
     """A NOISE of so many frames from seed to seed."""
     pack = pack_nodes()
-    first = pack.noise.GeodesicNoiseKeyframe.execute(1, 1.0)[0]
-    path = pack.noise.GeodesicNoiseKeyframe.execute(2, 1.0, None, first)[0]
-    times = pack.paths.GeodesicTimes.execute(frames, "linear", "stop", "")[0]
-    return pack.noise.GeodesicNoiseAlong.execute(path, times, method)[0]
+    first = pack.noise.nodes.GeodesicNoiseKeyframe.execute(1, 1.0)[0]
+    path = pack.noise.nodes.GeodesicNoiseKeyframe.execute(2, 1.0, None, first)[0]
+    times = pack.prompt.nodes.GeodesicTimes.execute(frames, "linear", "stop", "")[0]
+    return pack.noise.nodes.GeodesicNoiseAlong.execute(path, times, method)[0]
 
 
 def _latent(frames: int, shape: tuple[int, ...]) -> dict[str, Any]:

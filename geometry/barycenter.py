@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
 from .coupling import Coupling, common_rows, couple
 from .extras import average, check_extras, mix_extras
+from .weights import normalised
 
 # Objectives nearer than this, relatively, are equal; the earlier start is then kept.
 SAME_OBJECTIVE = 1e-9
@@ -100,33 +100,3 @@ def _couple_rows(moving: PointCloud, cloud: PointCloud, name: str) -> Coupling:
 
 def _mask_of(cloud: PointCloud) -> dict[str, Any]:
     return {key: cloud.extras[key] for key in ("attention_mask",) if key in cloud.extras}
-
-
-def normalised(weights: Sequence[float] | None, count: int) -> list[float]:
-    """K shares that sum to 1. Raises ValueError for a wrong count or for no weights at all."""
-    if weights is None:
-        return [1 / count] * count
-    if len(weights) != count:
-        raise ValueError(
-            f"weights: expected {count}, one per keyframe, got {len(weights)}. Leave the text "
-            "empty for equal weights."
-        )
-    values = np.array(weights, dtype=np.float64)
-    if (values < 0).any() or not 0 < values.sum() < math.inf:
-        raise ValueError(
-            f"weights: expected numbers of at least 0 that are not all 0, got {list(weights)}."
-        )
-    return (values / values.sum()).tolist()
-
-
-def parse_weights(text: str) -> list[float] | None:
-    """Read "0.5, 0.3, 0.2"; None for empty text. Raises ValueError naming what is no number."""
-    parts = [part.strip() for part in text.split(",")]
-    if parts == [""]:
-        return None
-    try:
-        return [float(part) for part in parts]
-    except ValueError:
-        raise ValueError(
-            f"weights: expected numbers separated by commas such as '0.5, 0.3, 0.2', got '{text}'."
-        ) from None

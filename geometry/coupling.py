@@ -12,7 +12,7 @@ proposition 2.1). Zero-padding or cutting would change the image; repeating does
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -230,15 +230,20 @@ def _pairs_by_population(
     return _ordered(np.concatenate(sources), np.concatenate(targets))
 
 
+def have_common_rows(counts: Collection[int]) -> bool:
+    """Whether clouds of all these counts can be written on a number of rows that is not absurd."""
+    different = combinations(sorted(set(counts) - {1}), 2)
+    coprime = any(math.gcd(m, n) == 1 for m, n in different)
+    return not coprime and math.lcm(*counts) <= MAX_REPEATS * max(counts)
+
+
 def common_rows(counts: Sequence[int], name: str) -> int:
     """The number of rows on which clouds of all these counts can be written.
 
     Raises ValueError, naming the input, where that is more than a model should attend to.
     """
     rows = math.lcm(*counts)
-    different = combinations(sorted(set(counts) - {1}), 2)
-    coprime = any(math.gcd(m, n) == 1 for m, n in different)
-    if coprime or rows > MAX_REPEATS * max(counts):
+    if not have_common_rows(counts):
         listed = " and ".join(str(count) for count in dict.fromkeys(counts))
         raise ValueError(
             f"{name}: {listed} rows have no small common multiple; they only match after "

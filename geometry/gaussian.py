@@ -20,8 +20,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-# Two unit vectors whose sine is below this are parallel or opposite: SLERP then is LERP.
-PARALLEL = 1e-6
+from . import arc
+
 # A combination with less than this share of its parts' variance has cancelled itself out.
 CANCELLED = 1e-6
 
@@ -94,24 +94,10 @@ def lerp(t: float) -> tuple[float, float]:
     return 1 - t, t
 
 
-def angle(x: Tensor, y: Tensor) -> float:
-    """The angle of two noises of one shape, in [0, π].
-
-    2 atan2(‖u−v‖, ‖u+v‖) of the unit vectors u and v, which is exact near 0 and near π too.
-    """
-    u, v = (z.flatten().double() / z.flatten().double().norm() for z in (x, y))
-    return 2 * math.atan2(float((u - v).norm()), float((u + v).norm()))
-
-
 def slerp(theta: float, t: float) -> tuple[float, float]:
-    """Weights of two noises at t on their great arc (Shoemake 1985).
-
-    w = (sin((1−t)θ), sin tθ) / sin θ. Parallel and opposite noises, for which there is no one arc,
-    are joined by their line.
-    """
-    if math.sin(theta) < PARALLEL:
-        return lerp(t)
-    return math.sin((1 - t) * theta) / math.sin(theta), math.sin(t * theta) / math.sin(theta)
+    """Weights of two noises at t on their great arc, θ being their angle (`arc.angle`)."""
+    start, end = arc.slerp(*torch.tensor([theta, t], dtype=torch.float64))
+    return float(start), float(end)
 
 
 def standardised(noise: Tensor) -> Tensor:
@@ -169,7 +155,7 @@ def _triangle(noises: Tensor) -> Tensor:
     """R of the thin QR decomposition, with a positive diagonal: [K, K] float64."""
     factor = torch.linalg.qr(noises.flatten(1).double().T, mode="r")[1]
     diagonal = factor.diagonal()
-    if bool((diagonal.abs() < PARALLEL * factor.norm(dim=0)).any()):
+    if bool((diagonal.abs() < arc.PARALLEL * factor.norm(dim=0)).any()):
         raise ValueError(
             "noise_path: expected keyframes that all differ, got some that are combinations of "
             "others (one seed twice?). Give every keyframe a seed of its own."

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .gaussian import angle, combine, slerp
+from .arc import angle
+from .gaussian import combine, slerp
 
 POINTS = 11  # of a path, as in arXiv 2408.08558, appendix D
 MAX_STEPS, LEARNING_RATE = 10_000, 0.01

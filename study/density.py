@@ -101,6 +101,7 @@ class Studio:
         comfy.utils.set_progress_bar_enabled(False)  # the pairs have a bar of their own
 
         self.pack = pack_nodes()
+        self.prompt_nodes = self.pack.prompt.nodes
         self.custom = nodes_custom_sampler
         self.measured = {method: Measured() for method in METHODS}
         self.alone: list[float] = []
@@ -113,8 +114,8 @@ class Studio:
     def compare(self, k: int) -> None:
         """One pair of images, by every method."""
         prompts, latents, noises = zip(*(self._image(2 * k + n) for n in (0, 1)), strict=True)
-        clouds = [self.pack.prompt.GeodesicPointCloud.execute(prompt)[0] for prompt in prompts]
-        path = self.pack.prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
+        clouds = [self.prompt_nodes.GeodesicPointCloud.execute(prompt)[0] for prompt in prompts]
+        path = self.prompt_nodes.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
         images = [self.painter.decode(latent) for latent in latents]
         film = {}
         for method in METHODS:
@@ -139,7 +140,7 @@ class Studio:
         picture = draw(scene, Random(k)).movedim(0, -1)[None]
         latent = self.painter.vae.encode(picture)
         prompt = self.painter.nodes.CLIPTextEncode().encode(self.painter.clip, caption)[0]
-        execute = self.pack.noise.GeodesicInvert.execute
+        execute = self.pack.noise.nodes.GeodesicInvert.execute
         settings = (self.plan.steps, LEVEL, 1)
         return (
             prompt,
@@ -152,7 +153,7 @@ class Studio:
         if method == PROMPT:
             return self._prompt_path(path, k)
         arc = method == ARC
-        found = self.pack.density.GeodesicDensityPath.execute(
+        found = self.pack.density.nodes.GeodesicDensityPath.execute(
             self.painter.model,
             path,
             self._negative(),
@@ -169,17 +170,17 @@ class Studio:
 
     def _prompt_path(self, path: Any, k: int) -> tuple[Any, Any]:
         """One seed for all frames, brought down from noise alone to the level."""
-        times = self.pack.paths.GeodesicTimes.execute(self.plan.frames, "linear", "stop", "")[0]
+        times = self.prompt_nodes.GeodesicTimes.execute(self.plan.frames, "linear", "stop", "")[0]
         empty = {"samples": torch.zeros(1, 4, 8, 8)}
-        schedule = self.pack.paths.GeodesicSchedule.execute
+        schedule = self.prompt_nodes.GeodesicSchedule.execute
         positives, latents, _ = schedule(path, times, empty, 0)
         noise = self.custom.RandomNoise.execute(k)[0]
         samples = self._sample(noise, positives[0], self.above, latents[0])
-        level = self.pack.noised.NoiseLevel(LEVEL, float(self.below[0]), False)
-        return positives[0], {"samples": samples} | self.pack.noised.noised(samples, level)
+        level = self.pack.latents.InvertedLevel(LEVEL, float(self.below[0]), False)
+        return positives[0], {"samples": samples} | self.pack.latents.noised(samples, level)
 
     def _for_sampler(self, noise: Any) -> dict[str, Any]:
-        level = self.pack.noised.NoiseLevel(LEVEL, float(self.below[0]), False)
+        level = self.pack.latents.InvertedLevel(LEVEL, float(self.below[0]), False)
         inside = noise["samples"] * level.to_sampler
         return {"samples": self.painter.model.model.process_latent_out(inside)}
 
@@ -197,11 +198,11 @@ class Studio:
 
     def _measure(self, method: str, positive: Any, latent: Any, frames: Tensor) -> None:
         found = self.measured[method]
-        measure = self.pack.metrics.measure_on_device
+        measure = self.pack.metrics.nodes.measure_on_device
         steps = measure([frames.movedim(1, -1)], "alex", 16, False)
         found.ppl.append(steps.mean)
         found.largest.append(steps.largest)
-        analysis = self.pack.density_tools.density_analysis
+        analysis = self.pack.density.analysis
         strength = STRENGTHS[DIFFERENCE]
         settings = analysis.Settings(0, 0.1, 1.0, 0, strength, 0, "noise difference")
         model = self.painter.model

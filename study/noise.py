@@ -123,14 +123,14 @@ class Studio:
 
     def _mix(self, mixed: dict[tuple[str, str], list[Tensor]], task: str, ends: Tensor) -> None:
         """Mix these noises [K, C, h, w] by every method of a task, and note the time."""
-        noise = self.pack.noise
+        noise, methods = self.pack.noise.nodes, self.pack.noise.mixed
         path = None
         for end in ends:
             path = noise.GeodesicNoiseKeyframe.execute(0, 1.0, {"samples": end[None]}, path)[0]
-        for method in self.pack.noises.METHODS if task == PATHS else self.pack.noises.CENTROIDS:
+        for method in methods.METHODS if task == PATHS else methods.CENTROIDS:
             if task == PATHS:
                 count = len(BETWEEN) + 2
-                times = self.pack.paths.GeodesicTimes.execute(count, "linear", "stop", "")[0]
+                times = self.pack.prompt.nodes.GeodesicTimes.execute(count, "linear", "stop", "")[0]
                 made = noise.GeodesicNoiseAlong.execute(path, times, method)[0]
                 found, seconds = timed(lambda m=made, n=count: m.generate_noise(empty(n, ends)))
                 found = found[1:-1]
@@ -144,7 +144,7 @@ class Studio:
         return self.painter.nodes.CLIPTextEncode().encode(self.painter.clip, text)[0]
 
     def _invert(self, prompt: Any, latents: Tensor) -> Tensor:
-        execute = self.pack.noise.GeodesicInvert.execute
+        execute = self.pack.noise.nodes.GeodesicInvert.execute
         settings = (self.plan.steps, 1.0, self.plan.refinements)
         found = execute(self.painter.model, prompt, {"samples": latents}, *settings)[0]["samples"]
         self.inversion_norms += unit_norms(found)

@@ -28,9 +28,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .curve import Curve, is_still, line, spline_derivatives, without
+from .curve import Curve, has_equal_ends, line, spline_derivatives, without
 
-# ∇ log p at points [n, D], as of these n times on the path: what the path passes may change.
+# From points [n, D] and their n times on the path to ∇ log p [n, D]. A model's prompt may change
+# along the path, so the score may depend on the time too.
 Score = Callable[[Tensor, Sequence[float]], Tensor]
 Progress = Callable[[int, int], None]
 
@@ -107,12 +108,12 @@ def solve(
     """
     _check(strength, levels, iterations, learning_rate)
     curve = line(start, end, spherical)
-    still = is_still(curve)
+    stays = has_equal_ends(curve)
     total = levels * iterations
     history = []
     for level in range(levels):
         curve = curve.refined()
-        if still:
+        if stays:
             continue
         before = level * iterations
         rates = [

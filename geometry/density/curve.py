@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import arc
+
 # Ends nearer than this, as a share of their norm, are one point; the same for opposite ones.
 SAME_POINT = 1e-6
 
@@ -76,7 +78,7 @@ class Curve:
         Their norms are no part of the way: they stay as they are from knot to knot.
         """
         x, y = self.knots[:-1], self.knots[1:]
-        lengths = _angles(x, y) if self.spherical else (y - x).double().norm(dim=1)
+        lengths = arc.angles(x, y) if self.spherical else (y - x).double().norm(dim=1)
         ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         if not float(ends[-1]) > 0:
             return self
@@ -110,7 +112,7 @@ class Curve:
         x, y = self.knots[:-1], self.knots[1:]
         if not self.spherical:
             return (y - x).norm(dim=1)
-        return _angles(x, y).to(x) * (x.norm(dim=1) + y.norm(dim=1)) / 2
+        return arc.angles(x, y).to(x) * (x.norm(dim=1) + y.norm(dim=1)) / 2
 
     def tangent(self, points: Tensor, vectors: Tensor) -> Tensor:
         """Vectors [n, D] without what would change the norm of the points [n, D], if spherical."""
@@ -129,8 +131,8 @@ def line(start: Tensor, end: Tensor, spherical: bool = True) -> Curve:
     return Curve(torch.stack([start, end]), spherical)
 
 
-def is_still(curve: Curve) -> bool:
-    """Whether the ends are one point, so that there is no way to find."""
+def has_equal_ends(curve: Curve) -> bool:
+    """Whether both ends are one point, so that there is no path to search for."""
     start, end = curve.knots[0], curve.knots[-1]
     return float((start - end).norm()) <= SAME_POINT * float(start.norm() + end.norm())
 
@@ -140,9 +142,8 @@ def between(x: Tensor, y: Tensor, u: Tensor, spherical: bool) -> Tensor:
     share = u[:, None]
     if spherical:
         norms = [z.norm(dim=1, keepdim=True) for z in (x, y)]
-        theta = _angles(x, y)[:, None].clamp_min(SAME_POINT)  # below it the sines are lines
-        sines = [torch.sin(v * theta).to(x) for v in (1 - share.double(), share.double())]
-        direction = sines[0] * x / norms[0] + sines[1] * y / norms[1]
+        start, end = arc.slerp(arc.angles(x, y)[:, None], share.double())
+        direction = start.to(x) * x / norms[0] + end.to(x) * y / norms[1]
         norm = (1 - share) * norms[0] + share * norms[1]
         found = direction * (norm / direction.norm(dim=1, keepdim=True))
     else:
@@ -160,17 +161,11 @@ def _towards(x: Tensor, y: Tensor, spherical: bool) -> Tensor:
     """Tangents [n, D] at x whose length is the way to y (the logarithmic map)."""
     if not spherical:
         return y - x
-    theta = _angles(x, y).to(x)[:, None]
+    theta = arc.angles(x, y).to(x)[:, None]
     ways = without(y, x)
     # As long as the arc. Neighbours that are one point have no direction and no way to go.
     norms = ways.norm(dim=1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
     return ways / norms * theta * x.norm(dim=1, keepdim=True)
-
-
-def _angles(x: Tensor, y: Tensor) -> Tensor:
-    """The angles [n] between rows; from the half angle's tangent, exact near 0 and near π."""
-    u, v = (w.double() / w.double().norm(dim=1, keepdim=True) for w in (x, y))
-    return 2 * torch.atan2((u - v).norm(dim=1), (u + v).norm(dim=1))
 
 
 def _check_ends(start: Tensor, end: Tensor, spherical: bool) -> None:

@@ -1,10 +1,6 @@
 """The score ∇ log p of a diffusion model's density at one noise level.
 
-A point is z = signal·x_0 + noise·ε, in the scale of the model's own latents:
-
-    eps and v models   signal = 1/√(1+σ²), noise = σ/√(1+σ²); they are asked at x_σ = z/signal
-    flow models        signal = 1 − σ,     noise = σ;         they are asked at z itself
-
+A point is z = signal·x_0 + noise·ε, as `geometry.noise_level` defines it for every kind of model.
 With the model's D(x_σ, σ) ≈ E[x_0 | z] its predicted noise is ε = (z − signal·D)/noise, and the
 score of its density is −ε/noise (Tweedie's formula; Song et al. 2021, arXiv 2011.13456).
 
@@ -24,47 +20,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..noise_level import NoiseLevel
+
 # (x_σ [F, ...], σ [F], conditions) → D [F, ...] for each condition. All conditions in one call, so
 # that a model can evaluate them together.
 Denoiser = Callable[[Tensor, Tensor, Sequence[Any]], Sequence[Tensor]]
 
 
-@dataclass(frozen=True, eq=False)
-class Level:
-    """Noise levels σ [F] of F points, in the sampler's own unit, of a flow model or another."""
-
-    sigma: Tensor
-    flow: bool = False
-
-    @property
-    def signal(self) -> Tensor:
-        return 1 - self.sigma if self.flow else (1 + self.sigma.square()).rsqrt()
-
-    @property
-    def noise(self) -> Tensor:
-        return self.sigma if self.flow else self.sigma * self.signal
-
-    @property
-    def scale(self) -> Tensor:
-        """x_σ = scale·z [F]: from unit variance to the space the sampler works in."""
-        return torch.ones_like(self.sigma) if self.flow else 1 / self.signal
-
-
-def true_score(denoiser: Denoiser, z: Tensor, level: Level, condition: Any) -> Tensor:
+def true_score(denoiser: Denoiser, z: Tensor, level: NoiseLevel, condition: Any) -> Tensor:
     """∇_z log p(z | condition) [F, ...] = −ε/noise."""
     (noise,) = predicted_noises(denoiser, z, level, [condition])
     return -noise / each(level.noise, z)
 
 
 def noise_difference(
-    denoiser: Denoiser, z: Tensor, level: Level, positive: Any, negative: Any
+    denoiser: Denoiser, z: Tensor, level: NoiseLevel, positive: Any, negative: Any
 ) -> Tensor:
     """(ε_negative − ε_positive)/2 [F, ...], the paper's estimate; no unit of a score's own."""
-    towards, away = predicted_noises(denoiser, z, level, [positive, negative])
-    return (away - towards) / 2
+    of_positive, of_negative = predicted_noises(denoiser, z, level, [positive, negative])
+    return (of_negative - of_positive) / 2
 
 
-def raised(z: Tensor, low: Level, high: Level, noise: Tensor) -> Tensor:
+def raised(z: Tensor, low: NoiseLevel, high: NoiseLevel, noise: Tensor) -> Tensor:
     """Points [F, ...] brought from one noise level up to another with fresh noise [F, ...].
 
     The forward process: what has the density of the low level gets that of the high one.
@@ -84,16 +61,16 @@ class Jitter:
     generator: torch.Generator
     flow: bool = False
 
-    def draw(self, z: Tensor, level: Level) -> tuple[Level, Tensor]:
+    def draw(self, z: Tensor, level: NoiseLevel) -> tuple[NoiseLevel, Tensor]:
         """A level for each of the points [F, ...], and fresh noise [F, ...]."""
         choice = torch.randint(len(self.sigmas), (len(z),), generator=self.generator)
         noise = torch.randn(z.shape, generator=self.generator, dtype=torch.float32)
         sigma = self.sigmas[choice].to(level.sigma)
-        return Level(torch.maximum(sigma, level.sigma), self.flow), noise.to(z)
+        return NoiseLevel(torch.maximum(sigma, level.sigma), self.flow), noise.to(z)
 
 
 def jittered_true_score(
-    denoiser: Denoiser, z: Tensor, level: Level, condition: Any, jitter: Jitter
+    denoiser: Denoiser, z: Tensor, level: NoiseLevel, condition: Any, jitter: Jitter
 ) -> Tensor:
     """One draw of ∇_z E log p'(z') [F, ...], p' being the density of the jittered level.
 
@@ -107,7 +84,7 @@ def jittered_true_score(
 
 
 def jittered_noise_difference(
-    denoiser: Denoiser, z: Tensor, level: Level, positive: Any, negative: Any, jitter: Jitter
+    denoiser: Denoiser, z: Tensor, level: NoiseLevel, positive: Any, negative: Any, jitter: Jitter
 ) -> Tensor:
     """One draw of the paper's estimate [F, ...], at the jittered level."""
     high, noise = jitter.draw(z, level)
@@ -115,17 +92,17 @@ def jittered_noise_difference(
     return noise_difference(denoiser, up, high, positive, negative)
 
 
-def _way_up(low: Level, high: Level) -> tuple[Tensor, Tensor]:
+def _way_up(low: NoiseLevel, high: NoiseLevel) -> tuple[Tensor, Tensor]:
     """z' = share·z + fresh·ε: both factors [F]."""
     share = high.signal / low.signal
     return share, (high.noise.square() - (share * low.noise).square()).clamp_min(0).sqrt()
 
 
 def predicted_noises(
-    denoiser: Denoiser, z: Tensor, level: Level, conditions: Sequence[Any]
+    denoiser: Denoiser, z: Tensor, level: NoiseLevel, conditions: Sequence[Any]
 ) -> list[Tensor]:
     """ε [F, ...] of points z [F, ...], for each condition."""
-    denoised = denoiser(each(level.scale, z) * z, level.sigma, conditions)
+    denoised = denoiser(each(level.model_scale, z) * z, level.sigma, conditions)
     signal, noise = each(level.signal, z), each(level.noise, z)
     return [(z - signal * one) / noise for one in denoised]
 

@@ -55,14 +55,16 @@ class Studio:
         import comfy.utils
 
         from geodesic_morph.geometry import cloud, coupling, perceptual
-        from geodesic_morph.nodes import backbones, frames, sockets
+        from geodesic_morph.nodes import inputs, latents
+        from geodesic_morph.nodes.metrics import weights
+        from geodesic_morph.nodes.prompt import batches
 
         comfy.utils.set_progress_bar_enabled(False)  # the pairs have a bar of their own
         self.device = comfy.model_management.get_torch_device()
         self.out_of_memory = comfy.model_management.OOM_EXCEPTION
         self.cloud, self.coupling, self.perceptual = cloud, coupling, perceptual
-        self.frames, self.sockets = frames, sockets
-        found = backbones.load_backbone(plan.backbone)
+        self.inputs, self.latents, self.batches = inputs, latents, batches
+        found = weights.load_backbone(plan.backbone)
         self.metric = found.metric
         self.lpips = perceptual.lpips_network(plan.backbone, found.weights).to(self.device)
         self.negative = self.encode(plan.negative)
@@ -93,7 +95,7 @@ class Studio:
         captions = (task.pair.caption_a, task.pair.caption_b)
         clouds = [read(self.encode(escaped(caption))) for caption in captions]
         names = ("caption_a", "caption_b")
-        self.sockets.check_entries(*clouds, names)
+        self.inputs.check_entries(*clouds, names)
         couple, total_cost = self.coupling.couple, self.coupling.total_cost
         paths = self.plan.paths(task.number)
         couplings = [
@@ -125,8 +127,8 @@ class Studio:
 
     def prompts(self, legs: Sequence[Any], times: Sequence[float]) -> list[Any]:
         """One CONDITIONING for each time on a coupling's path."""
-        paths = self.sockets.as_paths(tuple(legs))
-        batches = self.frames.prompts_at(paths, times, 1) if times else []
+        paths = self.inputs.as_paths(tuple(legs))
+        batches = self.batches.batches_along(paths, times, 1) if times else []
         return [batch.conditioning for batch in batches]
 
     def render(self, prompts: Sequence[Any], batch: int) -> Tensor:
@@ -150,7 +152,7 @@ class Studio:
             plan.scheduler,
             positive,
             self.negative,
-            self.frames.repeat_latent(latent, count),
+            self.latents.repeat_latent(latent, count),
         )
         return done["samples"]
 

@@ -57,11 +57,9 @@ class Comfy:
 
     nodes: ModuleType
     prompt: Any
-    paths: Any
     metrics: Any
     noise: Any
     density: Any
-    density_tools: Any
     backbones: Any
     model: Any
     clip: Any
@@ -86,13 +84,11 @@ def comfy() -> Comfy:
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
     return Comfy(
         nodes,
-        pack.prompt,
-        pack.paths,
-        pack.metrics,
-        pack.noise,
-        pack.density,
-        pack.density_tools,
-        pack.backbones,
+        pack.prompt.nodes,
+        pack.metrics.nodes,
+        pack.noise.nodes,
+        pack.density.nodes,
+        pack.metrics.weights,
         model,
         clip,
         vae,

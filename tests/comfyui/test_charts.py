@@ -27,7 +27,8 @@ pytestmark = pytest.mark.usefixtures("comfy")
 
 def module(name: str) -> Any:
     """A module of the pack, once `comfy` has loaded it."""
-    return getattr(pack_nodes(), name)
+    pack = pack_nodes()
+    return pack.prompt.tokens if name == "tokens" else getattr(pack.ui, name)
 
 
 def graph(text: Any, encoder: str = "CLIPTextEncode") -> dict[str, Any]:
@@ -92,7 +93,7 @@ def test_every_prompt_of_every_entry_is_a_part(comfy: Comfy) -> None:
     assert [[j for _, j, _, _ in chart["pairs"]] for chart in charts] == expected
     many = [[rows[:, :2].repeat(70, 1, 1), {}]]
     charts, _, _ = couple(comfy, many, many)
-    assert len(charts) == module("chart_data").MAX_PARTS
+    assert len(charts) == module("panels").MAX_PARTS
     assert charts[0]["left_out"] == 70 - len(charts)
 
 
@@ -176,7 +177,7 @@ def test_a_sheet_holds_every_frame_in_order(
     """Batches and lists are one row of frames; each is found in its cell, whole."""
     count = sum(parts)
     batches = list(coloured(count, width, height, 4).split(parts))
-    sheet, columns, size = module("chart_data").contact_sheet(batches)
+    sheet, columns, size = module("panels").contact_sheet(batches)
     assert size == cell
     assert max(sheet.shape[:2]) <= 4096
     for k in range(count):
@@ -191,7 +192,7 @@ def test_a_sheet_holds_every_frame_in_order(
 @pytest.mark.parametrize("frames", [2, 1764, 4096, 9000])
 def test_no_sheet_is_too_large(frames: int, width: int, height: int) -> None:
     """Cells shrink with the number of frames; 4096 square ones still have 64 pixels."""
-    w, h = module("chart_data").cell_size(frames, width, height)
+    w, h = module("panels").cell_size(frames, width, height)
     assert (4096 // w) * (4096 // h) >= frames
     assert 1 <= max(w, h) <= 96
     if (width, height, frames) == (512, 512, 4096):
@@ -200,7 +201,7 @@ def test_no_sheet_is_too_large(frames: int, width: int, height: int) -> None:
 
 def test_numbers_are_finite_or_none() -> None:
     """JSON has no infinity."""
-    number = module("chart_data").number
+    number = module("panels").number
     assert [number(x) for x in (0.0, 1 / 3)] == [0, 0.333333]
     assert number(float("inf")) is number(float("nan")) is None
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from geometry.density.boundary import solve
 from geometry.density.curve import line
-from geometry.density.score import Level
+from geometry.noise_level import NoiseLevel
 
 from .conftest import Comfy
 from .densities import (
@@ -44,7 +44,7 @@ def test_it_is_the_geodesic_of_the_models_density(comfy: Comfy, kind: str) -> No
     model = known(comfy, kind, spread())
     a, b = both(comfy, model)
     state = found(comfy, model, a, b)[4]
-    level = Level(torch.tensor([a["geodesic_sigma"]]), kind == "flow")
+    level = NoiseLevel(torch.tensor([a["geodesic_sigma"]]), kind == "flow")
     variance = (level.signal * spread().flatten()) ** 2 + level.noise**2
     exact = solve(
         a["samples"].flatten(),
@@ -195,9 +195,9 @@ def test_frames_at_other_times_need_no_search(comfy: Comfy, pair: tuple[Any, Any
     _, more, count = execute(state, dense)
     assert count == 9
     assert torch.equal(more[0]["samples"][[0, -1]], latents[0]["samples"][[0, -1]])
-    there_and_back = comfy.paths.GeodesicTimes.execute(9, "linear", "ping-pong", "")[0]
+    there_and_back = comfy.prompt.GeodesicTimes.execute(9, "linear", "ping-pong", "")[0]
     assert execute(state, there_and_back)[2] == 9
-    loop = comfy.paths.GeodesicTimes.execute(9, "linear", "loop", "")[0]
+    loop = comfy.prompt.GeodesicTimes.execute(9, "linear", "loop", "")[0]
     with pytest.raises(ValueError, match="times: expected an ending of 'stop' or 'ping-pong'"):
         execute(state, loop)
 

@@ -40,7 +40,7 @@ def analysed(comfy: Comfy, model: Any, latents: list[Any], **changes: Any) -> An
     } | changes
     positive = chosen.pop("positive")
     positives = positive if isinstance(positive[0][0], list) else [positive]
-    execute = comfy.density_tools.GeodesicDensityAnalysis.execute
+    execute = comfy.density.GeodesicDensityAnalysis.execute
     return execute(
         [model], positives, latents=latents, **{name: [x] for name, x in chosen.items()}
     ).result

@@ -25,12 +25,12 @@ def couple(comfy: Comfy, a: Any, b: Any, method: str = "optimal transport", seed
 
 
 def times(comfy: Comfy, frames: int, ending: str = "stop") -> Any:
-    return comfy.paths.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
+    return comfy.prompt.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
 
 
 def schedule(comfy: Comfy, path: Any, when: Any, latent: Any = None, per_batch: int = 0) -> Any:
     latent = latent or comfy.latent()
-    return comfy.paths.GeodesicSchedule.execute(path, when, latent, per_batch)
+    return comfy.prompt.GeodesicSchedule.execute(path, when, latent, per_batch)
 
 
 def render(comfy: Comfy, scheduled: Any) -> Tensor:
@@ -56,7 +56,7 @@ def keyframes(comfy: Comfy, *conditionings: Any, **settings: Any) -> Any:
     path = None
     for conditioning in conditionings:
         arguments = {"weight": 1.0, "method": "optimal transport", "seed": 0} | settings
-        path = comfy.paths.GeodesicKeyframe.execute(conditioning, **arguments, previous=path)[0]
+        path = comfy.prompt.GeodesicKeyframe.execute(conditioning, **arguments, previous=path)[0]
     return path
 
 

@@ -30,7 +30,7 @@ def image(comfy: Comfy, k: int = 5) -> tuple[dict[str, Any], str]:
 
 def bent(comfy: Comfy, model: Any, prompt: Any, latent: Any, steps: int, **changes: Any) -> Any:
     chosen = {"learning_rate": 0.005, "seed": 0} | changes
-    execute = comfy.density_tools.GeodesicTextInversion.execute
+    execute = comfy.density.GeodesicTextInversion.execute
     return execute(model, prompt, latent, steps, **chosen)[0]
 
 

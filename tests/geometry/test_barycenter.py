@@ -12,11 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geodesic_morph.geometry.barycenter import barycenter, normalised, parse_weights
+from geodesic_morph.geometry.barycenter import barycenter
 from geodesic_morph.geometry.cloud import PointCloud, populations, repeat_rows
 from geodesic_morph.geometry.coupling import couple
 from geodesic_morph.geometry.extras import POOLED
 from geodesic_morph.geometry.path import blend
+from geodesic_morph.geometry.weights import normalised, parse_weights
 from tests.geometry.strategies import (
     SEEDS,
     UNEQUAL_ROWS,

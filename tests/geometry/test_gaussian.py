@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from torch import Tensor
 
-from geodesic_morph.geometry import gaussian
+from geodesic_morph.geometry import arc, gaussian
 
 from .strategies import SEEDS, global_random_state, normal, refused
 
@@ -32,7 +32,7 @@ def noises(seed: int, count: int, *shape: int) -> Tensor:
 def interpolation(method: str, x: Tensor) -> Tensor:
     """Nine frames between two noises, [9, ...]."""
     if method == "SLERP":
-        angle = gaussian.angle(x[0], x[1])
+        angle = arc.angle(x[0], x[1])
         weights = torch.tensor([gaussian.slerp(angle, t) for t in TIMES], dtype=torch.float64)
     else:
         weights = torch.tensor([gaussian.lerp(t) for t in TIMES], dtype=torch.float64)
@@ -180,10 +180,10 @@ def test_slerp_is_on_the_arc(seed: int, t: float) -> None:
     """Unit vectors stay unit, and the arc is run through at constant speed."""
     x = normal(seed, 2, 30, dtype=torch.float64)
     x /= x.norm(dim=1, keepdim=True)
-    angle = gaussian.angle(x[0], x[1])
+    angle = arc.angle(x[0], x[1])
     (at,) = gaussian.combine(x, torch.tensor([gaussian.slerp(angle, t)], dtype=torch.float64))
     assert float(at.norm()) == pytest.approx(1, abs=1e-9)
-    assert gaussian.angle(x[0], at) == pytest.approx(t * angle, abs=1e-7)
+    assert arc.angle(x[0], at) == pytest.approx(t * angle, abs=1e-7)
 
 
 @given(st.floats(1e-9, math.pi - 1e-9))
@@ -191,7 +191,7 @@ def test_angles_are_exact_where_arccos_is_not(angle: float) -> None:
     """Near 0 and π too."""
     x = torch.tensor([1.0, 0.0], dtype=torch.float64)
     y = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
-    assert gaussian.angle(x, y) == pytest.approx(angle, rel=1e-6)
+    assert arc.angle(x, y) == pytest.approx(angle, rel=1e-6)
 
 
 def test_cog_is_nearly_slerp_for_independent_noises() -> None:

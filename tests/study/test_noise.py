@@ -105,7 +105,7 @@ def test_one_command_writes_one_table_and_one_chart(
     from demo.in_process import import_comfyui, pack_nodes
 
     import_comfyui(cpu=True)
-    nao: Any = pack_nodes().noises.nao
+    nao: Any = pack_nodes().noise.mixed.nao
     for name in ("path", "centroid"):
         monkeypatch.setattr(nao, name, functools.partial(getattr(nao, name), max_steps=3))
     arguments = [

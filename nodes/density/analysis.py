@@ -10,25 +10,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..geometry.density import measure
-from ..geometry.density.boundary import relax, residual
-from ..geometry.density.curve import Curve
-from .evaluation import Evaluator, Prepared, evaluate
-from .frame_prompts import check_one_prompt, cut, frame_prompts, pick
-from .frames import Prompts
-from .inversion import invert
-from .model_score import TRUE_SCORE, Asked, preview
-from .noise_path import NOISE_LEVEL, SIGMA
-from .noised import (
-    NoiseLevel,
+from ...geometry.density import measure
+from ...geometry.density.boundary import relax, residual
+from ...geometry.density.curve import Curve
+from ..internals import LoadedModel, with_loaded_model
+from ..latents import (
+    NOISE_LEVEL,
+    SIGMA,
+    InvertedLevel,
     check_channels,
-    check_noise,
+    inverted_noise,
     level_if_noised,
     level_of,
+    plain_samples,
     same_level,
 )
+from ..noise.inversion import invert
+from ..prompt.batches import FrameBatch, batches_of, check_one_prompt, pick, split
+from .model import TRUE_SCORE, ModelAtLevel
 
-# How frames that are not inverted yet are: as in the paper, with one refinement for 60 dB.
+# How pictures are inverted first: as in the paper, with one refinement, which brings 60 dB.
 INVERSION_STEPS, INVERSION_LEVEL, INVERSION_REFINEMENTS = 30, 0.6, 1
 INVERSION_BATCH = 8
 # The rate of the optimised path. Steps are implicit, so it may be larger than the paper's 0.1.
@@ -61,7 +62,7 @@ class Analysis:
     log_length: float
     norms: dict[str, float]
     lengths: dict[str, float]
-    level: NoiseLevel
+    level: InvertedLevel
     settings: Settings
 
     @property
@@ -119,59 +120,59 @@ def analyse(
 ) -> Analysis:
     """The analysis of all frames in order. Raises ValueError for frames that make no path."""
     check_one_prompt("negative", negative)
-    prompts = frame_prompts(positives, [_count(latent) for latent in latents])
+    prompts = batches_of(positives, [len(plain_samples("latents", one)) for one in latents])
     level, points = frames_at_level(model, prompts, latents)
     if len(points) < 2:
         raise ValueError("latents: expected a path of at least two frames, got one.")
     curve = Curve(points.flatten(1))
 
-    def work(evaluator: Evaluator) -> Analysis:
-        asked = Asked(evaluator, model, level, settings.score, settings.seed, jittered=True)
-        return Analyst(asked, prompts, negative, settings).analyse(curve)
+    def work(loaded: LoadedModel) -> Analysis:
+        return Analyst(loaded, level, prompts, negative, settings).analyse(curve)
 
-    conditionings = [part.conditioning for part in prompts]
-    return evaluate(model, [*conditionings, negative], points[:1], level.sigma, work)
+    conditionings = [batch.conditioning for batch in prompts]
+    return with_loaded_model(model, [*conditionings, negative], points[:1], level.sigma, work)
 
 
 class Analyst:
-    """A model, the prompts of all frames, and how far the work has come."""
+    """A loaded model, the prompts of all frames, and how far the work has come."""
 
     def __init__(
-        self, asked: Asked, prompts: Sequence[Prompts], negative: Any, settings: Settings
+        self,
+        loaded: LoadedModel,
+        level: InvertedLevel,
+        prompts: Sequence[FrameBatch],
+        negative: Any,
+        settings: Settings,
     ) -> None:
-        self.asked, self.prompts, self.settings = asked, prompts, settings
-        self.negative = asked.evaluator.negative(negative)
-        self.report = preview(asked.model, asked.evaluator)
+        self.loaded, self.level, self.negative = loaded, level, negative
+        self.prompts, self.settings = prompts, settings
+        self.report = loaded.progress()
         self.passes = max(settings.draws, 1)
         self.total = 5 * self.passes + settings.iterations
         self.done = 0
 
     def analyse(self, curve: Curve) -> Analysis:
+        """Density and length of the frames, and how the path compares with its variants."""
         s = self.settings
-        every = self._prepared(range(curve.legs + 1))
-        scores = self._scores(replace(self.asked, score=TRUE_SCORE), every, curve)
+        scores = self._scores(curve, range(curve.legs + 1), TRUE_SCORE)
         log_density = measure.relative_log_density(curve.knots, scores)
         length = measure.log_length(curve.knots, log_density, s.strength)
-        found = Analysis(log_density, length, {}, {}, self.asked.level, s)
+        found = Analysis(log_density, length, {}, {}, self.level, s)
         kept = moving(curve)
         if len(kept) < 3:
             return found
         path = replace(curve, knots=curve.knots[kept])
-        prompts = self._prepared(kept)
         norms, lengths = {}, {}
-        for name, one in self._variants(path, kept).items():
-            scores = self._scores(self.asked, prompts, one)
-            rest = residual(one, scores[1:-1], s.strength)
-            norms[name] = rest.mean_norm / (s.strength or 1.0)
-            density = measure.relative_log_density(one.knots, scores)
-            lengths[name] = measure.log_length(one.knots, density, s.strength)
+        for name, variant in self._variants(path, kept).items():
+            scores = self._scores(variant, kept, s.score)
+            norms[name] = residual(variant, scores[1:-1], s.strength).mean_norm / (s.strength or 1)
+            density = measure.relative_log_density(variant.knots, scores)
+            lengths[name] = measure.log_length(variant.knots, density, s.strength)
         return replace(found, norms=norms, lengths=lengths)
 
     def _variants(self, path: Curve, kept: Sequence[int]) -> dict[str, Curve]:
         s = self.settings
-        asked = self.asked if s.draws else replace(self.asked, seed=None)
-        prompts = self._prepared(kept[1:-1])
-        score = asked.of(lambda _: prompts, self.negative)
+        score = self._asked(kept[1:-1], s.score).score
         rates = [RATE * (1 - i / s.iterations) / (path.legs - 1) for i in range(s.iterations)]
         optimised, _ = relax(path, score, s.strength, rates, lambda *_: self._count())
         return {
@@ -181,24 +182,26 @@ class Analyst:
             SMOOTHED: measure.smoothed(path, s.smoothing),
         }
 
-    def _scores(self, asked: Asked, prompts: list[Prepared], curve: Curve) -> Tensor:
+    def _scores(self, curve: Curve, frames: Sequence[int], kind: str) -> Tensor:
         """∇ log p [n+1, D], the mean over noise draws that are the same for every curve."""
-        asked = asked if self.settings.draws else replace(asked, seed=None)
-        score = asked.of(lambda _: prompts, self.negative)
+        asked = self._asked(frames, kind)
         found = torch.zeros_like(curve.knots)
         for _ in range(self.passes):
             self._count()
-            found += score(curve.knots, curve.times) / self.passes
+            found += asked.score(curve.knots, curve.times) / self.passes
         return found
 
-    def _prepared(self, frames: Sequence[int]) -> list[Prepared]:
-        """The prompts of some frames, in batches that fit into memory."""
-        evaluator = self.asked.evaluator
-        return [
-            evaluator.prepared(batch)
-            for part in pick(self.prompts, frames)
-            for batch in cut(part, evaluator.fitting(part.stop - part.start))
+    def _asked(self, frames: Sequence[int], kind: str) -> ModelAtLevel:
+        """The model with the prompts of some frames, in batches that fit into memory."""
+        batches = [
+            part
+            for batch in pick(self.prompts, frames)
+            for part in split(batch, self.loaded.fitting(batch.count))
         ]
+        seed = self.settings.seed if self.settings.draws else None
+        return ModelAtLevel(
+            self.loaded, self.level, batches, self.negative, kind, seed, jittered=True
+        )
 
     def _count(self) -> None:
         self.report(self.done, self.total)
@@ -212,8 +215,8 @@ def moving(curve: Curve) -> list[int]:
 
 
 def frames_at_level(
-    model: Any, prompts: Sequence[Prompts], latents: Sequence[dict[str, Any]]
-) -> tuple[NoiseLevel, Tensor]:
+    model: Any, prompts: Sequence[FrameBatch], latents: Sequence[dict[str, Any]]
+) -> tuple[InvertedLevel, Tensor]:
     """All frames as unit-variance noise [F, C, ...] of one level.
 
     Taken as they are from Invert Image and from density paths; pictures' latents are inverted.
@@ -232,35 +235,25 @@ def frames_at_level(
     return level, torch.cat([points for _, points in found]).float()
 
 
-def _noise(model: Any, prompt: Prompts, latent: dict[str, Any]) -> tuple[NoiseLevel, Tensor]:
+def _noise(model: Any, prompt: FrameBatch, latent: dict[str, Any]) -> tuple[InvertedLevel, Tensor]:
     samples = latent["samples"]
     if (of_path := level_if_noised(latent)) is not None:
         check_channels(model, "latents", samples.shape[1])
         level = level_of(model, "latents", *of_path)
         inside = model.get_model_object("process_latent_in")(samples)
-        return level, (inside / level.to_sampler).cpu()
+        return level, (inside / level.sampler_scale).cpu()
     if NOISE_LEVEL not in latent:
         latent = _inverted(model, prompt, samples)
-    points = check_noise(model, "latents", latent)
+    points = inverted_noise(model, "latents", latent)
     return level_of(model, "latents", latent[NOISE_LEVEL], latent[SIGMA]), points
 
 
-def _inverted(model: Any, prompt: Prompts, samples: Tensor) -> dict[str, Any]:
+def _inverted(model: Any, prompt: FrameBatch, samples: Tensor) -> dict[str, Any]:
     """Pictures' latents inverted in small batches, as a clip may be long."""
     settings = INVERSION_STEPS, INVERSION_LEVEL, INVERSION_REFINEMENTS
     found = []
-    for part in cut(replace(prompt, start=0, stop=len(samples)), INVERSION_BATCH):
+    for part in split(replace(prompt, start=0, stop=len(samples)), INVERSION_BATCH):
         batch = {"samples": samples[part.start : part.stop]}
         names = ("latents", "positive")
         found.append(invert(model, part.conditioning, batch, *settings, names).latent)
-    return found[0] | {"samples": torch.cat([one["samples"] for one in found])}
-
-
-def _count(latent: dict[str, Any]) -> int:
-    samples = latent["samples"]
-    if samples.is_nested:
-        raise ValueError(
-            "latents: this model's latents are nested (picture and sound together), which density "
-            "paths can't follow."
-        )
-    return len(samples)
+    return found[0] | {"samples": torch.cat([inverted["samples"] for inverted in found])}

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import comfy.sample
 import torch
 from comfy.utils import ProgressBar
 from torch import Tensor
 
-from ..geometry.cloud import PointCloud, clouds_from_conditioning, conditioning_from_clouds
-from .frames import check_one_image
+from ...geometry.cloud import PointCloud, clouds_from_conditioning, conditioning_from_clouds
+from ..internals import one_step, with_model_channels
+from ..latents import check_one_image
 
 # A permutation that changes the result by less than this share of what losing the prompt would
 # change is rounding: half precision leaves about 1e-3, a model with row positions 1e-1 and more.
@@ -102,23 +102,6 @@ def _rearranged(cloud: PointCloud, rows: Tensor) -> PointCloud:
 
 
 def _step(model: Any, conditioning: Any, latent: dict[str, Any], seed: int) -> Tensor:
-    """The latent after one euler step from pure noise, without guidance: [1, C, H, W] float64."""
-    samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
-    noise = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
-    return (
-        comfy.sample.sample(
-            model,
-            noise,
-            steps=1,
-            cfg=1.0,
-            sampler_name="euler",
-            scheduler="normal",
-            positive=conditioning,
-            negative=conditioning,
-            latent_image=samples,
-            disable_pbar=True,
-            seed=seed,
-        )
-        .cpu()
-        .double()
-    )
+    """The latent after one step from pure noise, [1, C, H, W] float64."""
+    samples = with_model_channels(model, latent)
+    return one_step(model, conditioning, samples, seed, latent.get("batch_index")).double()

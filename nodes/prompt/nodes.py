@@ -1,4 +1,4 @@
-"""geodesic/prompt: prompts as point clouds, their couplings, blends and barycentres."""
+"""geodesic/prompt: prompts as point clouds, paths through them, and schedules for the KSampler."""
 
 from __future__ import annotations
 
@@ -7,23 +7,31 @@ from typing import Any
 from comfy.utils import ProgressBar
 from comfy_api.latest import io, ui
 
-from ..geometry.barycenter import barycenter, parse_weights
-from ..geometry.cloud import clouds_from_conditioning, conditioning_from_clouds, summary
-from ..geometry.coupling import couple, relative_cost, total_cost
-from ..geometry.path import blend
-from . import chart_data, charts, invariance
-from .sockets import (
-    MAX_SEED,
+from ...geometry.barycenter import barycenter
+from ...geometry.cloud import clouds_from_conditioning, conditioning_from_clouds, summary
+from ...geometry.coupling import couple, relative_cost, total_cost
+from ...geometry.path import Keyframe, Path, blend
+from ...geometry.times import DEFAULT_CURVE, EASINGS, ENDINGS, LINEAR, MAX_FRAMES, STOP
+from ...geometry.times import times as make_times
+from ...geometry.weights import parse_weights
+from ..inputs import (
     PROMPT,
     Cloud,
     CouplingSocket,
+    PathSocket,
+    TimesSocket,
     as_paths,
     check_entries,
+    frames_per_batch_input,
     method_input,
     path_input,
     seed_input,
+    weight_input,
 )
-from .text import show_text
+from ..ui import figures, panels
+from ..ui.status import show_text
+from . import invariance
+from .batches import schedule
 from .tokens import texts_of
 
 
@@ -131,8 +139,8 @@ class GeodesicCouple(io.ComfyNode):
             couplings,
             total_cost(couplings),
             relative_cost(couplings),
-            charts.coupling_heatmap(couplings),
-            ui=chart_data.coupling_charts(couplings, texts),
+            figures.coupling_heatmap(couplings),
+            ui=panels.coupling_charts(couplings, texts),
         )
 
 
@@ -168,6 +176,136 @@ class GeodesicBlend(io.ComfyNode):
         return io.NodeOutput(conditioning_from_clouds(clouds))
 
 
+class GeodesicKeyframe(io.ComfyNode):
+    """A prompt and a path → the path that goes on to it. Raises what `couple` raises."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicKeyframe",
+            display_name="Prompt Keyframe",
+            category=PROMPT,
+            description="Appends a prompt to a path. The first in a chain starts the path; in a "
+            "loop its weight, method and seed describe the leg that leads back to it.",
+            inputs=[
+                io.Conditioning.Input("conditioning", tooltip="The prompt at this keyframe."),
+                weight_input(),
+                method_input(),
+                seed_input(),
+                PathSocket.Input(
+                    "previous",
+                    optional=True,
+                    tooltip="The path so far; leave it open at the first keyframe.",
+                ),
+            ],
+            outputs=[PathSocket.Output("path", "path", tooltip="The path up to this keyframe.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, conditioning: Any, weight: float, method: str, seed: int, previous: Any = None
+    ) -> io.NodeOutput:
+        clouds = clouds_from_conditioning(conditioning)
+        keyframes = [Keyframe(cloud, weight, method, seed) for cloud in clouds]
+        if previous is None:
+            return io.NodeOutput(tuple(Path((keyframe,)) for keyframe in keyframes))
+        names = ("previous", "conditioning")
+        check_entries(previous, keyframes, names)
+        grown = [p.append(k, names) for p, k in zip(previous, keyframes, strict=True)]
+        return io.NodeOutput(tuple(grown))
+
+
+class GeodesicTimes(io.ComfyNode):
+    """Frames, easing and ending → one time per frame. Raises what `times` raises."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicTimes",
+            display_name="Morph Times",
+            category=PROMPT,
+            description="When the morph is where: one time in [0, 1] per frame.",
+            inputs=[
+                io.Int.Input(
+                    "frames",
+                    default=16,
+                    min=1,
+                    max=MAX_FRAMES,
+                    tooltip="Number of frames, the way back included.",
+                ),
+                io.Combo.Input(
+                    "easing",
+                    options=list(EASINGS),
+                    default=LINEAR,
+                    tooltip="How time runs from 0 to 1: evenly, starting slowly (in), ending "
+                    "slowly (out), both, or along your own curve.",
+                ),
+                io.Combo.Input(
+                    "ending",
+                    options=list(ENDINGS),
+                    default=STOP,
+                    tooltip="'stop' ends at the last prompt, 'ping-pong' goes there and back, "
+                    "'loop' closes the path to the first prompt so that the video cycles.",
+                ),
+                io.String.Input(
+                    "curve",
+                    default=DEFAULT_CURVE,
+                    tooltip="Points [[u, t], ...] for the easing 'curve': u from 0 to 1 is the "
+                    "share of the frames, t from 0 to 1 the place on the path.",
+                ),
+            ],
+            outputs=[TimesSocket.Output("times", "times", tooltip="One time per frame.")],
+        )
+
+    @classmethod
+    def execute(cls, frames: int, easing: str, ending: str, curve: str) -> io.NodeOutput:
+        return io.NodeOutput(make_times(frames, easing, ending, curve))
+
+
+class GeodesicSchedule(io.ComfyNode):
+    """Path and times → conditionings and latents that match, for the native KSampler."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicSchedule",
+            display_name="Morph Schedule",
+            category=PROMPT,
+            description="One conditioning and one latent per frame, all with the same initial "
+            "noise. Connect both to a KSampler. With a deterministic sampler (euler, dpmpp_2m, "
+            "ddim, uni_pc) every frame differs by its prompt alone.",
+            inputs=[
+                path_input("path", "From Prompt Keyframe or Couple Prompts."),
+                TimesSocket.Input("times", tooltip="From Morph Times or Retime."),
+                io.Latent.Input("latent", tooltip="One image: its size, or what to start from."),
+                frames_per_batch_input(),
+            ],
+            outputs=[
+                io.Conditioning.Output(
+                    "positive",
+                    "positive",
+                    is_output_list=True,
+                    tooltip="The prompts of the frames, for KSampler's positive.",
+                ),
+                io.Latent.Output(
+                    "latents",
+                    "latents",
+                    is_output_list=True,
+                    tooltip="As many latents, for KSampler's latent_image.",
+                ),
+                io.Int.Output("frame_count", "frame_count", tooltip="Number of frames."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, path: Any, times: Any, latent: dict[str, Any], frames_per_batch: int
+    ) -> io.NodeOutput:
+        chunks = schedule(as_paths(path), times, latent, frames_per_batch)
+        positive = [conditioning for conditioning, _ in chunks]
+        return io.NodeOutput(positive, [latents for _, latents in chunks], len(times))
+
+
 class GeodesicBarycenter(io.ComfyNode):
     """Keyframes → their weighted barycentre (Which Way from B to A, equation 4)."""
 
@@ -199,10 +337,10 @@ class GeodesicBarycenter(io.ComfyNode):
         paths = as_paths(path)
         bar = ProgressBar(1)
         found = [
-            barycenter([k.cloud for k in one.keyframes], parsed, bar.update_absolute)
-            for one in paths
+            barycenter([k.cloud for k in entry.keyframes], parsed, bar.update_absolute)
+            for entry in paths
         ]
-        return io.NodeOutput(conditioning_from_clouds([one.cloud for one in found]))
+        return io.NodeOutput(conditioning_from_clouds([mix.cloud for mix in found]))
 
 
 class GeodesicInvarianceTest(io.ComfyNode):
@@ -222,14 +360,7 @@ class GeodesicInvarianceTest(io.ComfyNode):
                 io.Latent.Input(
                     "latent", tooltip="Size of the test image; an empty latent will do."
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=MAX_SEED,
-                    control_after_generate=False,
-                    tooltip="Seed of the noise and of the permutation.",
-                ),
+                seed_input("Seed of the noise and of the permutation."),
             ],
             outputs=[
                 io.String.Output("report", "report", tooltip="What was found, in words."),

@@ -8,8 +8,8 @@ GEODESIC_COUPLING   tuple[geometry.coupling.Coupling, ...]
 GEODESIC_PATH       tuple[geometry.path.Path, ...]
 GEODESIC_TIMES      geometry.times.Times
 GEODESIC_STEPS      geometry.perceptual.Steps
-GEODESIC_NOISE_PATH nodes.noise_path.NoisePath
-GEODESIC_DENSITY    nodes.density_path.DensityPath
+GEODESIC_NOISE_PATH nodes.noise.path.NoisePath
+GEODESIC_DENSITY    nodes.density.path.DensityPath
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from comfy_api.latest import io
 
 from ..geometry.coupling import METHODS, OPTIMAL, Coupling
 from ..geometry.path import Path, path_of_coupling
+from ..geometry.times import MAX_FRAMES
 
 Cloud = io.Custom("GEODESIC_CLOUD")
 CouplingSocket = io.Custom("GEODESIC_COUPLING")
@@ -33,7 +34,12 @@ DensitySocket = io.Custom("GEODESIC_DENSITY")
 # Categories.
 PROMPT, METRICS = "geodesic/prompt", "geodesic/metrics"
 NOISE, DENSITY = "geodesic/noise", "geodesic/density"
+
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
+# 240 frames of SD1.5 in one batch ask for 20 to 39 GB; 8 fit on every card that runs SD1.5.
+FRAMES_PER_BATCH = 8
+
+PAIRING_SEED = "Seed of the 'random' pairing. The other methods do not use it."
 
 
 def path_input(id: str, tooltip: str) -> Any:
@@ -42,6 +48,7 @@ def path_input(id: str, tooltip: str) -> Any:
 
 
 def method_input() -> io.Combo.Input:
+    """How the rows of two prompts are paired."""
     return io.Combo.Input(
         "method",
         options=list(METHODS),
@@ -52,10 +59,8 @@ def method_input() -> io.Combo.Input:
     )
 
 
-PAIRING_SEED = "Seed of the 'random' pairing; the other methods ignore it."
-
-
 def weight_input() -> io.Float.Input:
+    """The relative length of a leg in time."""
     return io.Float.Input(
         "weight",
         default=1.0,
@@ -67,20 +72,36 @@ def weight_input() -> io.Float.Input:
 
 
 def seed_input(tooltip: str = PAIRING_SEED) -> io.Int.Input:
+    """A seed that stays as it is after a run."""
     return io.Int.Input(
         "seed",
         default=0,
         min=0,
         max=MAX_SEED,
-        # A seed that changed by itself would change a morph, or re-render one it has no part in.
+        # A seed that changes after each run would change the morph, or render it again for nothing.
         control_after_generate=False,
         tooltip=tooltip,
     )
 
 
+def frames_per_batch_input(optional: bool = False) -> io.Int.Input:
+    """How many frames one batch may hold."""
+    return io.Int.Input(
+        "frames_per_batch",
+        default=FRAMES_PER_BATCH,
+        min=0,
+        max=MAX_FRAMES,
+        optional=optional,
+        tooltip="The most frames the sampler works on at once; 0 is all of them. Lower it when "
+        "memory runs out. With a deterministic sampler the frames stay the same.",
+    )
+
+
 def as_paths(value: Sequence[Path | Coupling]) -> tuple[Path, ...]:
     """What `path_input` received, as paths."""
-    return tuple(path_of_coupling(one) if isinstance(one, Coupling) else one for one in value)
+    return tuple(
+        path_of_coupling(entry) if isinstance(entry, Coupling) else entry for entry in value
+    )
 
 
 def check_entries(a: Sequence[Any], b: Sequence[Any], names: tuple[str, str]) -> None:

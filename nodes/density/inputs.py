@@ -6,8 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..geometry.times import MAX_FRAMES
-from .model_score import SCORES
+from .model import SCORES
 
 MAX_LEVELS, MAX_ITERATIONS, MAX_STEPS = 8, 10_000, 10_000
 STRENGTH = (
@@ -39,17 +38,6 @@ def score_input(default: str, optional: bool = False) -> io.Combo.Input:
         tooltip="Where density grows: 'noise difference' is away from the negative prompt and "
         "towards the positive one, as in the paper; 'true score' is the model's own gradient "
         "of its log density, taken at the points themselves; it is steeper, so lower the strength.",
-    )
-
-
-def frames_per_batch_input() -> io.Int.Input:
-    return io.Int.Input(
-        "frames_per_batch",
-        default=0,
-        min=0,
-        max=MAX_FRAMES,
-        optional=True,
-        tooltip="Frames the sampler works on at once; 0 is all of them.",
     )
 
 

@@ -13,19 +13,16 @@ import comfy.model_management as management
 import torch
 from torch import Tensor
 
-from ..geometry.density.score import Level, each, predicted_noises
-from .evaluation import Evaluator, evaluate
-from .frame_prompts import check_one_prompt
-from .frames import Prompts
-from .inversion import check_images
-from .model_score import preview
-from .noise_path import NOISE_LEVEL, NOISED
-from .noised import is_flow
+from ...geometry.density.score import each, predicted_noises
+from ...geometry.noise_level import NoiseLevel
+from ..internals import LoadedModel, is_flow, with_copied_weights, with_loaded_model
+from ..latents import single_picture
+from ..prompt.batches import check_one_prompt
 
 BATCH = 2  # draws of noise and time a step, as in the paper
 # Times of the model, as shares; at the very ends nothing is noise, or nothing else.
 FIRST, LAST = 0.001, 0.999
-# Training holds what inference forgets: room is asked for as if so many images were sampled.
+# Training keeps what inference lets go, so memory is asked for as if this many images were sampled.
 MEMORY_BATCH = 8
 # So that gradients in half precision neither vanish nor overflow; AdamW needs no scale.
 LOSS_SCALE = 1024.0
@@ -46,26 +43,29 @@ def bend(
     what to do, when memory runs out.
     """
     check_one_prompt("conditioning", conditioning)
-    image = check_picture(model, conditioning, latent)
+    samples = single_picture(model, "latent", latent)
+    image = model.get_model_object("process_latent_in")(samples)
     management.free_memory(
         model.model_size() + model.memory_required([MEMORY_BATCH, *image.shape[1:]]),
         model.load_device,
     )
 
-    def work(evaluator: Evaluator) -> list[Tensor]:
-        # Loading is ComfyUI's own, in inference mode; what is differentiated is made outside it.
+    def work(loaded: LoadedModel) -> list[Tensor]:
+        # ComfyUI loads models in inference mode; what is differentiated must be made outside it.
         with torch.inference_mode(False):
             entries = [[rows.clone(), _copy(extras)] for rows, extras in conditioning]
-            learn = Learner(evaluator, model, image.clone(), entries, learning_rate, seed)
-            report = preview(model, evaluator)
+            learner = Learner(loaded, image.clone(), entries, learning_rate, seed)
+            report = loaded.progress()
             for step in range(steps):
                 report(step, steps)
-                learn.step()
+                learner.step()
             report(steps, steps)
-            return learn.result()
+            return learner.result()
 
     try:
-        found = evaluate(readable(model), [conditioning], image, 1.0, work, MEMORY_BATCH)
+        found = with_loaded_model(
+            with_copied_weights(model), [conditioning], image, 1.0, work, MEMORY_BATCH
+        )
     except management.OOM_EXCEPTION as error:
         # Of the same kind, as ComfyUI then unloads all models.
         raise management.OOM_EXCEPTION(
@@ -79,40 +79,23 @@ def bend(
     ]
 
 
-def check_picture(model: Any, conditioning: Any, latent: dict[str, Any]) -> Tensor:
-    """One picture [1, C, ...] in the model's own scale. Raises ValueError for anything else."""
-    samples = check_images(model, conditioning, latent)
-    if len(samples) != 1:
-        raise ValueError(
-            f"latent: expected one image, got a batch of {len(samples)}. Pick one with "
-            "LatentFromBatch."
-        )
-    if NOISE_LEVEL in latent or NOISED in latent:
-        raise ValueError(
-            "latent: expected a picture, got noise of Invert Image or a density path. Connect VAE "
-            "Encode; Invert Image comes after this node."
-        )
-    return model.get_model_object("process_latent_in")(samples)
-
-
 class Learner:
     """The rows of a conditioning under AdamW, and the noise they learn from."""
 
     def __init__(
         self,
-        evaluator: Evaluator,
-        model: Any,
+        loaded: LoadedModel,
         image: Tensor,
         entries: list[list[Any]],
         learning_rate: float,
         seed: int,
     ) -> None:
-        self.evaluator, self.image = evaluator, image.to(evaluator.device)
+        self.loaded, self.image = loaded, image.to(loaded.device)
         self.extras = [extras for _, extras in entries]
-        self.space = model.get_model_object("model_sampling")
-        self.flow = is_flow(model)
+        self.space = loaded.patcher.get_model_object("model_sampling")
+        self.flow = is_flow(loaded.patcher)
         self.rows = [
-            rows.to(evaluator.device, torch.float32).requires_grad_(True) for rows, _ in entries
+            rows.to(loaded.device, torch.float32).requires_grad_(True) for rows, _ in entries
         ]
         self.optimizer = torch.optim.AdamW(self.rows, lr=learning_rate)
         self.generator = torch.Generator("cpu").manual_seed(seed)
@@ -147,31 +130,13 @@ class Learner:
         shares = torch.rand(BATCH, generator=self.generator) * (LAST - FIRST) + FIRST
         noise = torch.randn((BATCH, *self.image.shape[1:]), generator=self.generator)
         sigma = torch.tensor([float(self.space.percent_to_sigma(float(u))) for u in shares])
-        level = Level(sigma, self.flow)
+        level = NoiseLevel(sigma, self.flow)
         fresh = noise.to(self.image)
         z = each(level.signal, fresh) * self.image + each(level.noise, fresh) * fresh
         entries = [[rows, extras] for rows, extras in zip(self.rows, self.extras, strict=True)]
-        prompt = [self.evaluator.prepared(Prompts(0, BATCH, entries))]
-        (predicted,) = predicted_noises(self.evaluator, z, level, [prompt])
+        prompt = self.loaded.conditions(entries, BATCH)
+        (predicted,) = predicted_noises(self.loaded.denoise, z, level, [prompt])
         return (predicted - fresh).square().mean()
-
-
-def readable(model: Any) -> Any:
-    """The model for differentiation: its layers work on copies of their weights.
-
-    ComfyUI loads weights in inference mode, where nothing can be differentiated through them. A
-    weight wrapper makes ComfyUI copy a weight for each use; the copies ask for no gradient.
-    """
-    patcher = model.clone()
-    for name, module in model.model.named_modules():
-        if hasattr(module, "weight_function"):
-            for kind in ("weight", "bias"):
-                patcher.add_weight_wrapper(f"{name}.{kind}", _constant)
-    return patcher
-
-
-def _constant(weight: Tensor) -> Tensor:
-    return weight.detach()
 
 
 def _copy(value: Any) -> Any:
@@ -179,7 +144,7 @@ def _copy(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, dict):
-        return {key: _copy(one) for key, one in value.items()}
+        return {key: _copy(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_copy(one) for one in value]
+        return [_copy(part) for part in value]
     return value

@@ -14,15 +14,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import comfy.model_management as management
-import comfy.model_sampling
-import comfy.sample
-import comfy.samplers
-import latent_preview
 import torch
 from torch import Tensor
 
-from .noise_path import NOISE_LEVEL, NOISED, SIGMA, norm_ratios
+from ...geometry.noise_level import NoiseLevel
+from ..internals import Sampler, is_flow, run_sampler, scheduler_sigmas
+from ..latents import NOISE_LEVEL, NOISED, SIGMA, encoded_pictures, norm_ratios
 
 # Equal steps of the model's own time, as DDIM takes them.
 SCHEDULER = "normal"
@@ -55,10 +52,14 @@ class Inversion:
         return f"norm ratio {ratio:.3f}, {verdict}"
 
 
-class InverseSampler(comfy.samplers.Sampler):
-    """ComfyUI's sampler interface (its only base class here), from σ = 0 upwards."""
+class InverseSampler(Sampler):
+    """A sampler that goes upwards, from σ = 0 to noise.
 
-    def __init__(self, refinements: int) -> None:
+    flow: whether the model is a flow model. refinements: corrections of each step.
+    """
+
+    def __init__(self, flow: bool, refinements: int) -> None:
+        self.flow = flow
         self.refinements = refinements
 
     def sample(
@@ -73,15 +74,15 @@ class InverseSampler(comfy.samplers.Sampler):
         disable_pbar: bool = False,  # noqa: ARG002
     ) -> Tensor:
         """The latent [B, C, ...] carried from sigmas[0] to sigmas[-1], in the model's own scale."""
-        space = model_wrap.inner_model.model_sampling
         x = latent_image
+        scales = NoiseLevel(sigmas, self.flow).model_scale
         for i, (here, there) in enumerate(pairwise(sigmas)):
 
             def slope(at: Tensor, sigma: Tensor = there) -> tuple[Tensor, Tensor]:
                 denoised = model_wrap(at, sigma.expand(len(at)), **extra_args)
                 return (at - denoised) / sigma, denoised
 
-            direction, denoised = slope(x * (unit_scale(space, there) / unit_scale(space, here)))
+            direction, denoised = slope(x * (scales[i + 1] / scales[i]))
             for _ in range(self.refinements):
                 direction, denoised = slope(x + (there - here) * direction)
             x = x + (there - here) * direction
@@ -90,25 +91,14 @@ class InverseSampler(comfy.samplers.Sampler):
         return x
 
 
-def unit_scale(model_sampling: Any, sigma: Tensor) -> Tensor:
-    """The standard deviation of x_σ for data of unit variance, by which noise is made unit again.
-
-    √(1+σ²) where x_σ = x_0 + σε. Flow models mix (1−σ) x_0 + σε and end at the noise itself.
-    """
-    if isinstance(model_sampling, comfy.model_sampling.CONST):
-        return torch.ones_like(sigma)
-    return (1 + sigma.square()).sqrt()
-
-
 def ascending_sigmas(model: Any, steps: int, noise_level: float) -> Tensor:
     """0 … σ(noise_level), [steps + 1]: BasicScheduler's "normal", denoise = level, turned round."""
-    space = model.get_model_object("model_sampling")
     if steps / noise_level > MAX_STEPS:
         raise ValueError(
             f"steps: expected at most {int(MAX_STEPS * noise_level)} at noise_level "
             f"{noise_level:g}, got {steps}. A whole inversion would have more than {MAX_STEPS}."
         )
-    every = comfy.samplers.calculate_sigmas(space, SCHEDULER, int(steps / noise_level))
+    every = scheduler_sigmas(model, SCHEDULER, int(steps / noise_level))
     return every[-(steps + 1) :].flip(0)
 
 
@@ -128,21 +118,13 @@ def invert(
     x_σ). Shows progress and can be cancelled. Raises ValueError for latents that hold no image, are
     not finite, or do not fit the model or the conditioning; and for a model that breaks down.
     """
-    samples = check_images(model, conditioning, latent, names)
+    samples = encoded_pictures(model, names[0], latent)
+    _check_prompts(names[1], conditioning, len(samples))
     sigmas = ascending_sigmas(model, steps, noise_level)
-    guider = comfy.samplers.CFGGuider(model)
-    guider.inner_set_conds({"positive": conditioning})  # as BasicGuider: no negative, guidance 1
-    carried = guider.sample(
-        torch.zeros_like(samples),
-        samples,
-        InverseSampler(refinements),
-        sigmas,
-        callback=latent_preview.prepare_callback(model, len(sigmas) - 1),
-        disable_pbar=True,
-        seed=0,
-    ).to(management.intermediate_device())
+    sampler = InverseSampler(is_flow(model), refinements)
+    carried = run_sampler(model, sampler, conditioning, samples, sigmas)
     inside = model.get_model_object("process_latent_in")(carried)
-    noise = inside / unit_scale(model.get_model_object("model_sampling"), sigmas[-1])
+    noise = inside / NoiseLevel(sigmas[-1], is_flow(model)).model_scale
     ratios = norm_ratios(noise)
     if not all(map(math.isfinite, ratios)):
         raise ValueError(
@@ -154,42 +136,13 @@ def invert(
     return Inversion({**kept, "samples": noise, **reached}, ratios)
 
 
-def check_images(
-    model: Any,
-    conditioning: Any,
-    latent: dict[str, Any],
-    names: tuple[str, str] = ("latent", "conditioning"),
-) -> Tensor:
-    """The samples [B, C, ...] of a LATENT that this model can invert, each with its prompt.
-
-    names: those of the inputs that latent and conditioning came by, for errors.
-    """
-    images, prompts = names
-    samples = latent["samples"]
-    if samples.is_nested:
-        raise ValueError(
-            f"{images}: this model's latents are nested (picture and sound together), which can't "
-            "be inverted here."
-        )
-    samples = comfy.sample.fix_empty_latent_channels(model, samples)
-    channels = model.get_model_object("latent_format").latent_channels
-    if samples.shape[1] != channels:
-        raise ValueError(
-            f"{images}: expected {channels} channels as this model has, got {samples.shape[1]}. "
-            "Encode the image with the VAE of the same checkpoint."
-        )
-    if not bool(torch.isfinite(samples).all()):
-        raise ValueError("latent: expected finite numbers, got NaN or infinity. Check the VAE.")
-    if not bool(samples.flatten(1).any(dim=1).all()):
-        raise ValueError(
-            f"{images}: expected an encoded image, got an empty latent. Connect VAE Encode."
-        )
+def _check_prompts(name: str, conditioning: Any, images: int) -> None:
+    """Raise ValueError unless there is one prompt for all images, or one for each."""
     if not conditioning:
-        raise ValueError(f"{prompts}: expected at least one entry, got none. Connect a prompt.")
+        raise ValueError(f"{name}: expected at least one entry, got none. Connect a prompt.")
     for rows, _ in conditioning:
-        if isinstance(rows, Tensor) and len(rows) not in (1, len(samples)):
+        if isinstance(rows, Tensor) and len(rows) not in (1, images):
             raise ValueError(
-                f"{prompts}: expected one prompt, or one for each of the {len(samples)} images, "
+                f"{name}: expected one prompt, or one for each of the {images} images, "
                 f"got {len(rows)}. Invert the images one by one, or with one prompt for all."
             )
-    return samples.float()

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import comfy.sample
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..geometry.legs import check_weight, knots
-
-# Set by Invert Image: how far up the noise goes, 1 for all the way, and that in the model's own σ.
-NOISE_LEVEL, SIGMA = "geodesic_noise_level", "geodesic_sigma"
-# Set on a density path's latents, from which a sampler goes on: level, σ, and the tensor it says
-# this of, weakly. Nodes that change the tensor keep the key; the tensor tells.
-NOISED = "geodesic_noised"
-# A latent whose norm is further from √D than this is no noise. That catches pictures' own latents
-# of SD1.5 and SDXL, but not those of models whose latents have unit variance themselves.
-NOISE_RATIOS = (0.4, 2.5)
+from ...geometry.legs import check_weight, knots
+from ..internals import seed_noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +35,11 @@ class NoisePath:
         """This path with one more keyframe. Raises ValueError for images unlike in size."""
         check_weight(keyframe.weight)
         for number, other in enumerate(self.keyframes, start=1):
-            one, two = other.latent, keyframe.latent
-            if one is not None and two is not None and one.shape != two.shape:
+            a, b = other.latent, keyframe.latent
+            if a is not None and b is not None and a.shape != b.shape:
                 raise ValueError(
-                    f"latent: expected the size of keyframe {number}, {list(one.shape)}, got "
-                    f"{list(two.shape)}. Encode all images at one size, with one model's VAE."
+                    f"latent: expected the size of keyframe {number}, {list(a.shape)}, got "
+                    f"{list(b.shape)}. Encode all images at one size, with one model's VAE."
                 )
         return replace(self, keyframes=(*self.keyframes, keyframe))
 
@@ -79,8 +68,7 @@ class NoisePath:
         noises = []
         for number, keyframe in enumerate(self.keyframes, start=1):
             if keyframe.latent is None:
-                generator = torch.Generator("cpu").manual_seed(keyframe.seed)
-                noises.append(comfy.sample.prepare_noise_inner(like, generator, images))
+                noises.append(seed_noise(like, keyframe.seed, images))
                 continue
             if keyframe.latent.shape[1:] != like.shape[1:]:
                 raise ValueError(
@@ -91,37 +79,3 @@ class NoisePath:
             count = len(like) if images is None else len(images)
             noises.append(keyframe.latent.to("cpu", like.dtype).expand(count, *like.shape[1:]))
         return torch.stack(noises)
-
-
-def keyframe_latent(latent: dict[str, Any]) -> Tensor:
-    """The noise [1, C, ...] of one inverted image. Raises ValueError for anything else."""
-    samples = latent["samples"]
-    if samples.is_nested or len(samples) != 1:
-        got = "nested latents" if samples.is_nested else f"a batch of {len(samples)}"
-        raise ValueError(
-            f"latent: expected one inverted image, got {got}. Pick one with LatentFromBatch."
-        )
-    ratio = norm_ratios(samples)[0]
-    if not math.isfinite(ratio):
-        raise ValueError(
-            "latent: expected finite numbers, got NaN or infinity. Check the model and the steps "
-            "of the inversion."
-        )
-    level = latent.get(NOISE_LEVEL, 1.0)
-    if level < 1:
-        raise ValueError(
-            f"latent: expected an image inverted to noise_level 1, got {level:g}. Only there is it "
-            "noise alone, as samplers start from."
-        )
-    if not NOISE_RATIOS[0] <= ratio <= NOISE_RATIOS[1]:
-        raise ValueError(
-            f"latent: expected the noise of an image, of norm ratio near 1, got {ratio:.2f}. "
-            "Connect Invert Image, with enough steps; a picture's own latent is no noise."
-        )
-    return samples.detach()
-
-
-def norm_ratios(noise: Tensor) -> list[float]:
-    """‖z‖ / √D of every noise of a batch [B, ...]; near 1 for unit Gaussians."""
-    rows = noise.flatten(1).double()
-    return (rows.norm(dim=1) / math.sqrt(rows.shape[1])).tolist()

@@ -1,8 +1,8 @@
 """NOISE objects for SamplerCustomAdvanced: mixes of a noise path's noises.
 
 A NOISE has a `seed` and `generate_noise(latent)`. Ours mix when the sampler asks, because only then
-is the size known. Which frames a latent holds is said by `nodes/frames.py` where it comes from
-Morph Schedule, and by ComfyUI's `batch_index` elsewhere.
+is the size known. Which frames a latent holds stands in the keys of
+`nodes/latents.py` where it comes from Morph Schedule, and in ComfyUI's `batch_index` elsewhere.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import torch
 from comfy.utils import ProgressBar
 from torch import Tensor
 
-from ..geometry import gaussian, nao
-from ..geometry.legs import locate
-from ..geometry.times import Times
-from .frames import FRAME_COUNT, FRAMES
-from .noise_path import NoisePath
+from ...geometry import arc, gaussian, nao
+from ...geometry.legs import locate
+from ...geometry.times import Times
+from ..latents import FRAME_COUNT, FRAMES, plain_samples
+from .path import NoisePath
 
 COG, SLERP, LERP, NAO = "COG", "SLERP", "LERP", "NAO"
 METHODS = (COG, SLERP, LERP, NAO)
@@ -33,7 +33,7 @@ PROGRESS_EVERY = 50  # steps of an optimisation; milliseconds each, or seconds f
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class KeyframeNoises:
     """The noises of a path at one size, [K, C, ...].
 
     seeds: where they came from, for their correlations. optimised: what NAO has found for them.
@@ -55,7 +55,7 @@ class Drawn:
 
 
 # From the noises and the numbers of F frames to these frames, [F, C, ...].
-Mix = Callable[[Drawn, Sequence[int]], Tensor]
+Mix = Callable[[KeyframeNoises, Sequence[int]], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +80,7 @@ class MixedNoise:
 
         Raises ValueError for nested latents and where `requested` and `NoisePath.draw` do.
         """
-        like = input_latent["samples"]
-        if like.is_nested:
-            raise ValueError(
-                "latent_image: this model's latents are nested (picture and sound together), and "
-                "noise paths mix plain tensors only. Use Random Noise for it."
-            )
+        like = plain_samples("latent_image", input_latent)
         frames, draws = requested(input_latent, self.frames)
         # A batch without `batch_index` is drawn in one, as ComfyUI does: image n of it is draw n.
         batch = len(like) if draws is None else None
@@ -103,7 +98,7 @@ class MixedNoise:
     def _mixed(self, noises: Tensor, frames: Sequence[int], draw: tuple[Any, ...]) -> Tensor:
         """[F, C, ...] from one draw of the keyframes' noises [K, C, ...]."""
         optimised = self.memory.setdefault((*draw, tuple(noises.shape), noises.dtype), {})
-        return self.mix(Drawn(noises, self.path.seeds, self.seed, optimised), frames)
+        return self.mix(KeyframeNoises(noises, self.path.seeds, self.seed, optimised), frames)
 
 
 def requested(latent: dict[str, Any], count: int | None) -> tuple[list[int], Sequence[int] | None]:
@@ -137,7 +132,7 @@ def requested(latent: dict[str, Any], count: int | None) -> tuple[list[int], Seq
 
 
 def _scheduled(latent: dict[str, Any], count: int) -> tuple[list[int], Sequence[int]]:
-    """The same for latents of Morph Schedule, whose `batch_index` says which draw they share."""
+    """What `requested` gives for latents of Morph Schedule; `batch_index` names their one draw."""
     size, frames = len(latent["samples"]), list(latent[FRAMES])
     if latent[FRAME_COUNT] != count:
         raise ValueError(
@@ -159,22 +154,24 @@ def along(path: NoisePath, times: Times, method: str) -> MixedNoise:
     stops = path.knots(times.is_loop)
     places = [locate(stops, t) for t in times.values]
 
-    def mix(drawn: Drawn, frames: Sequence[int]) -> Tensor:
+    def mix(keyframes: KeyframeNoises, frames: Sequence[int]) -> Tensor:
         wanted = [places[frame] for frame in frames]
         if method == NAO:
-            _optimise_legs(drawn, sorted({k for k, u in places if u > 0}))
-            return torch.stack([_on_optimised(drawn, k, u) for k, u in wanted])
-        weights = _leg_weights(drawn, wanted, method)
+            _optimise_legs(keyframes, sorted({k for k, u in places if u > 0}))
+            return torch.stack([_on_optimised(keyframes, k, u) for k, u in wanted])
+        weights = _leg_weights(keyframes, wanted, method)
         if method == COG:
-            weights = gaussian.cog(weights, drawn.correlations)
-        return gaussian.combine(drawn.noises, weights)
+            weights = gaussian.cog(weights, keyframes.correlations)
+        return gaussian.combine(keyframes.noises, weights)
 
     return MixedNoise(path, mix, len(times))
 
 
-def _leg_weights(drawn: Drawn, places: Sequence[tuple[int, float]], method: str) -> Tensor:
+def _leg_weights(
+    keyframes: KeyframeNoises, places: Sequence[tuple[int, float]], method: str
+) -> Tensor:
     """[F, K]: at most two weights a row, those of the ends of its leg."""
-    count = len(drawn.noises)
+    count = len(keyframes.noises)
     weights = torch.zeros(len(places), count, dtype=torch.float64)
     angles: dict[int, float] = {}
     for row, (k, u) in zip(weights, places, strict=True):
@@ -183,23 +180,23 @@ def _leg_weights(drawn: Drawn, places: Sequence[tuple[int, float]], method: str)
             continue
         if method == SLERP:
             if k not in angles:
-                angles[k] = gaussian.angle(*drawn.leg(k))
+                angles[k] = arc.angle(*keyframes.leg(k))
             row[k % count], row[(k + 1) % count] = gaussian.slerp(angles[k], u)
         else:
             row[k % count], row[(k + 1) % count] = gaussian.lerp(u)
     return weights
 
 
-def _optimise_legs(drawn: Drawn, legs: Sequence[int]) -> None:
-    """NAO of every leg, also of those in other batches: one progress bar, nothing done twice."""
-    missing = [k for k in legs if k not in drawn.optimised]
+def _optimise_legs(keyframes: KeyframeNoises, legs: Sequence[int]) -> None:
+    """NAO of all legs, those of other batches included, so that one bar shows all the work."""
+    missing = [k for k in legs if k not in keyframes.optimised]
     for number, k in enumerate(missing):
         report = _progress(number, len(missing))
-        drawn.optimised[k] = nao.path(*drawn.leg(k), drawn.seed, report)
+        keyframes.optimised[k] = nao.path(*keyframes.leg(k), keyframes.seed, report)
 
 
-def _on_optimised(drawn: Drawn, k: int, u: float) -> Tensor:
-    return drawn.leg(k)[0] if u == 0 else nao.at(drawn.optimised[k], u)
+def _on_optimised(keyframes: KeyframeNoises, k: int, u: float) -> Tensor:
+    return keyframes.leg(k)[0] if u == 0 else nao.at(keyframes.optimised[k], u)
 
 
 def centroid(path: NoisePath, shares: Sequence[float], method: str) -> MixedNoise:
@@ -207,13 +204,15 @@ def centroid(path: NoisePath, shares: Sequence[float], method: str) -> MixedNois
     _check_choice(method, CENTROIDS)
     weights = torch.tensor([shares], dtype=torch.float64)
 
-    def mix(drawn: Drawn, frames: Sequence[int]) -> Tensor:
+    def mix(keyframes: KeyframeNoises, frames: Sequence[int]) -> Tensor:
         if method == NAO and max(shares) < 1:
-            mixed = _optimised_centroid(drawn, shares)
+            mixed = _optimised_centroid(keyframes, shares)
         elif method == COG:
-            mixed = gaussian.combine(drawn.noises, gaussian.cog(weights, drawn.correlations))[0]
+            mixed = gaussian.combine(
+                keyframes.noises, gaussian.cog(weights, keyframes.correlations)
+            )[0]
         else:
-            mixed = gaussian.combine(drawn.noises, weights)[0]
+            mixed = gaussian.combine(keyframes.noises, weights)[0]
         if max(shares) < 1 and method in RESCALED:
             mixed = RESCALED[method](mixed)
         return mixed.expand(len(frames), *mixed.shape).contiguous()
@@ -221,13 +220,13 @@ def centroid(path: NoisePath, shares: Sequence[float], method: str) -> MixedNois
     return MixedNoise(path, mix)
 
 
-def _optimised_centroid(drawn: Drawn, shares: Sequence[float]) -> Tensor:
-    if not drawn.optimised:
+def _optimised_centroid(keyframes: KeyframeNoises, shares: Sequence[float]) -> Tensor:
+    if not keyframes.optimised:
         used = [k for k, share in enumerate(shares) if share > 0]
         kept = [shares[k] for k in used]
-        found = nao.centroid(drawn.noises[used], kept, drawn.seed, _progress(0, 1))
-        drawn.optimised[0] = found
-    return drawn.optimised[0]
+        found = nao.centroid(keyframes.noises[used], kept, keyframes.seed, _progress(0, 1))
+        keyframes.optimised[0] = found
+    return keyframes.optimised[0]
 
 
 def plane(
@@ -236,9 +235,9 @@ def plane(
     """A plane through the span of all keyframes, row by row. Raises what `gaussian.grid` raises."""
     gaussian.check_plane(len(path.keyframes), axes, extent)
 
-    def mix(drawn: Drawn, frames: Sequence[int]) -> Tensor:
-        weights = gaussian.grid(drawn.noises, rows, columns, axes, extent)[list(frames)]
-        return gaussian.combine(drawn.noises, gaussian.cog(weights, drawn.correlations))
+    def mix(keyframes: KeyframeNoises, frames: Sequence[int]) -> Tensor:
+        weights = gaussian.grid(keyframes.noises, rows, columns, axes, extent)[list(frames)]
+        return gaussian.combine(keyframes.noises, gaussian.cog(weights, keyframes.correlations))
 
     return MixedNoise(path, mix, rows * columns)
 

@@ -14,15 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..geometry.density import boundary, measure
-from ..geometry.density.curve import Curve, is_still, line
-from ..geometry.density.initial import random_velocity, shoot
-from ..geometry.path import Path
-from .evaluation import Evaluator, evaluate
-from .frame_prompts import check_one_prompt, check_usable
-from .frames import prompts_at
-from .model_score import Asked, preview
-from .noised import NoiseLevel, check_channels, ends, is_flow, noised
+from ...geometry.density import boundary, measure
+from ...geometry.density.curve import Curve, has_equal_ends, line
+from ...geometry.density.initial import random_velocity, shoot
+from ...geometry.path import Path
+from ..internals import LoadedModel, is_flow, with_loaded_model
+from ..latents import InvertedLevel, check_channels, inverted_pair, noised
+from ..prompt.batches import batches_along, check_one_prompt, check_usable
+from .model import ModelAtLevel
 
 ON, BACK, RANDOM = "past the end", "back past the start", "random direction"
 DIRECTIONS = (ON, BACK, RANDOM)
@@ -38,7 +37,7 @@ class DensityPath:
 
     curve: Curve
     shape: tuple[int, ...]
-    level: NoiseLevel
+    level: InvertedLevel
     latent_format: Any
     prompts: tuple[Path, ...]
     strength: float
@@ -51,12 +50,12 @@ class DensityPath:
         points = self.curve.at(times)
         return [
             (batch.conditioning, self.latent(points[batch.start : batch.stop]))
-            for batch in prompts_at(self.prompts, times, frames_per_batch)
+            for batch in batches_along(self.prompts, times, frames_per_batch)
         ]
 
     def latent(self, points: Tensor) -> dict[str, Any]:
         """Points [F, D] as the LATENT a sampler goes on from."""
-        inside = points.reshape(-1, *self.shape) * self.level.to_sampler
+        inside = points.reshape(-1, *self.shape) * self.level.sampler_scale
         samples = self.latent_format.process_out(inside.to("cpu", torch.float32))
         index = {"batch_index": [0] * len(samples)}
         return {"samples": samples} | index | noised(samples, self.level)
@@ -75,7 +74,7 @@ class Search:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class SearchResult:
     """A path, the mean ‖a·G‖ on the way to it, and log densities [n+1] at the knots of both.
 
     The densities are those that the search's own score integrates to, relative to image A.
@@ -93,34 +92,32 @@ def find(
     negative: Any,
     latents: tuple[dict[str, Any], dict[str, Any]],
     search: Search,
-) -> Found:
+) -> SearchResult:
     """The density geodesic between two inverted images. Raises ValueError where it has none."""
-    level, (start, end) = ends(model, *latents)
+    level, (start, end) = inverted_pair(model, *latents)
     check_one_prompt("negative", negative)
-    both = [batch.conditioning for batch in prompts_at(prompts, [0.0, 1.0], 1)]
+    both = [batch.conditioning for batch in batches_along(prompts, [0.0, 1.0], 1)]
     for conditioning in both:
         check_usable("path", conditioning)
 
-    def work(evaluator: Evaluator) -> Found:
-        asked = Asked(evaluator, model, level, search.score, search.seed)
-        away = evaluator.negative(negative)
-        score = asked.along(prompts, away)
+    def work(loaded: LoadedModel) -> SearchResult:
+        asked = ModelAtLevel(loaded, level, prompts, negative, search.score, search.seed)
         a, b = start.flatten(), end.flatten()
         solution = boundary.solve(
             a,
             b,
-            score,
+            asked.score,
             strength=search.strength,
             levels=search.levels,
             iterations=search.iterations,
             learning_rate=search.learning_rate,
-            progress=preview(model, evaluator),
+            progress=loaded.progress(),
         )
-        exact = replace(asked, seed=None).along(prompts, away)
+        exact = replace(asked, seed=None)
         arc = Curve(line(a, b).at(solution.curve.times))
         densities = [
-            measure.relative_log_density(one.knots, exact(one.knots, one.times))
-            for one in (solution.curve, arc)
+            measure.relative_log_density(curve.knots, exact.score(curve.knots, curve.times))
+            for curve in (solution.curve, arc)
         ]
         path = DensityPath(
             solution.curve,
@@ -131,9 +128,9 @@ def find(
             search.strength,
             search.score,
         )
-        return Found(path, solution.history, densities[0], densities[1])
+        return SearchResult(path, solution.history, densities[0], densities[1])
 
-    return evaluate(model, [*both, negative], start, level.sigma, work)
+    return with_loaded_model(model, [*both, negative], start, level.sigma, work)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +142,7 @@ class Beyond:
     conditioning: Any
 
     def frames(self, count: int, frames_per_batch: int) -> list[tuple[Any, dict[str, Any]]]:
-        """`count` frames after the end, which is none of them, as `DensityPath.frames`."""
+        """`count` frames after the end of the path, as `DensityPath.frames`; the end is not one."""
         points = self.curve.at([(k + 1) / count for k in range(count)])
         batches = points.split(frames_per_batch or count)
         return [(self.conditioning, self.path.latent(batch)) for batch in batches]
@@ -172,30 +169,29 @@ def extrapolate(
     if is_flow(model) != path.level.flow:
         raise ValueError("model: expected the model of the path, got one of another kind.")
     curve = path.curve.reversed() if direction == BACK else path.curve
-    (prompt,) = prompts_at(path.prompts, [0.0 if direction == BACK else 1.0], 1)
+    (prompt,) = batches_along(path.prompts, [0.0 if direction == BACK else 1.0], 1)
     start, speed = curve.knots[-1], curve.speed()
-    if is_still(curve):
+    if has_equal_ends(curve):
         raise ValueError(
-            "state: expected a path between two different images, got one that stands still: it "
-            "has no direction and no length to go on with."
+            "state: expected a path between two different images, got one between equal images: "
+            "it has no direction and no length to go on with."
         )
     onwards = curve.end_velocity()
     velocity = random_velocity(start, speed, seed) if direction == RANDOM else onwards
 
-    def work(evaluator: Evaluator) -> Curve:
-        towards, away = [evaluator.prepared(prompt)], evaluator.negative(negative)
-        asked = Asked(evaluator, model, path.level, path.score, seed)
+    def work(loaded: LoadedModel) -> Curve:
+        asked = ModelAtLevel(loaded, path.level, [prompt], negative, path.score, seed)
         return shoot(
             start,
             velocity,
-            asked.of(lambda _: towards, away),
+            asked.score,
             strength=path.strength,
             duration=distance,
             steps=steps,
-            progress=preview(model, evaluator),
+            progress=loaded.progress(),
         )
 
     like = start.reshape(1, *path.shape)
     conditionings = [prompt.conditioning, negative]
-    found = evaluate(model, conditionings, like, path.level.sigma, work)
-    return Beyond(path, found, prompt.conditioning)
+    curve = with_loaded_model(model, conditionings, like, path.level.sigma, work)
+    return Beyond(path, curve, prompt.conditioning)

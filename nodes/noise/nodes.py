@@ -6,12 +6,13 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..geometry.barycenter import normalised, parse_weights
-from ..geometry.times import MAX_FRAMES
-from . import inversion, noises
-from .noise_path import NoiseKeyframe, NoisePath, keyframe_latent
-from .sockets import NOISE, NoisePathSocket, TimesSocket, seed_input, weight_input
-from .text import show_text
+from ...geometry.times import MAX_FRAMES
+from ...geometry.weights import normalised, parse_weights
+from ..inputs import NOISE, NoisePathSocket, TimesSocket, seed_input, weight_input
+from ..latents import keyframe_noise
+from ..ui.status import show_text
+from . import inversion, mixed
+from .path import NoiseKeyframe, NoisePath
 
 
 class GeodesicNoiseKeyframe(io.ComfyNode):
@@ -54,7 +55,7 @@ class GeodesicNoiseKeyframe(io.ComfyNode):
     def execute(
         cls, seed: int, weight: float, latent: Any = None, previous: Any = None
     ) -> io.NodeOutput:
-        noise = None if latent is None else keyframe_latent(latent)
+        noise = None if latent is None else keyframe_noise(latent)
         path = NoisePath() if previous is None else previous
         return io.NodeOutput(path.append(NoiseKeyframe(seed, weight, noise)))
 
@@ -75,8 +76,8 @@ class GeodesicNoiseAlong(io.ComfyNode):
                 TimesSocket.Input("times", tooltip="From Morph Times or Retime."),
                 io.Combo.Input(
                     "method",
-                    options=list(noises.METHODS),
-                    default=noises.COG,
+                    options=list(mixed.METHODS),
+                    default=mixed.COG,
                     tooltip="COG gives every frame between two seeds the full strength of a seed. "
                     "SLERP nearly does. LERP washes the middle out. NAO optimises for likely "
                     "norms: slow, for comparison.",
@@ -88,7 +89,7 @@ class GeodesicNoiseAlong(io.ComfyNode):
 
     @classmethod
     def execute(cls, noise_path: Any, times: Any, method: str) -> io.NodeOutput:
-        noise = noises.along(noise_path, times, method)
+        noise = mixed.along(noise_path, times, method)
         show_text(cls, f"{method}: {len(noise_path.keyframes)} keyframes, {len(times)} frames")
         return io.NodeOutput(noise)
 
@@ -113,8 +114,8 @@ class GeodesicNoiseCentroid(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "method",
-                    options=list(noises.CENTROIDS),
-                    default=noises.COG,
+                    options=list(mixed.CENTROIDS),
+                    default=mixed.COG,
                     tooltip="COG keeps the mix a noise as the model expects it. The others are the "
                     "plain mean (Euclidean), the mean made unit variance (standardised), the mean "
                     "of the likeliest norm (mode norm), and an optimised one (NAO, slow).",
@@ -126,7 +127,7 @@ class GeodesicNoiseCentroid(io.ComfyNode):
     @classmethod
     def execute(cls, noise_path: Any, weights: str, method: str) -> io.NodeOutput:
         shares = normalised(parse_weights(weights), len(noise_path.keyframes))
-        return io.NodeOutput(noises.centroid(noise_path, shares, method))
+        return io.NodeOutput(mixed.centroid(noise_path, shares, method))
 
 
 class GeodesicNoiseGrid(io.ComfyNode):
@@ -167,7 +168,7 @@ class GeodesicNoiseGrid(io.ComfyNode):
     def execute(
         cls, noise_path: Any, rows: int, columns: int, axis_x: int, axis_y: int, extent: float
     ) -> io.NodeOutput:
-        plane = noises.plane(noise_path, rows, columns, (axis_x, axis_y), extent)
+        plane = mixed.plane(noise_path, rows, columns, (axis_x, axis_y), extent)
         return io.NodeOutput(plane, plane.frames)
 
 

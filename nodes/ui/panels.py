@@ -14,9 +14,9 @@ import torch
 from comfy_api.latest import ui
 from torch import Tensor
 
-from ..geometry.coupling import Coupling, relative_cost, total_cost
-from ..geometry.perceptual import Steps
-from .tokens import row_labels
+from ...geometry.coupling import Coupling, relative_cost, total_cost
+from ...geometry.perceptual import Steps
+from ..prompt.tokens import row_labels
 
 # A sheet of thumbnails is one file; browsers and graphics cards take pictures of this size.
 SHEET, CELL = 4096, 96
