@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import density, density_tools, metrics, noise, paths, prompt
-from .backbones import register_folder
+from . import density, density_tools, noise, paths, prompt
+from .metrics import nodes as metrics_nodes
+from .metrics.weights import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
     prompt.GeodesicPointCloud,
@@ -17,9 +18,9 @@ NODES: list[type[io.ComfyNode]] = [
     paths.GeodesicSchedule,
     prompt.GeodesicBarycenter,
     prompt.GeodesicInvarianceTest,
-    metrics.GeodesicPathLength,
-    metrics.GeodesicRetime,
-    metrics.GeodesicCompare,
+    metrics_nodes.GeodesicPathLength,
+    metrics_nodes.GeodesicRetime,
+    metrics_nodes.GeodesicCompare,
     noise.GeodesicNoiseKeyframe,
     noise.GeodesicNoiseAlong,
     noise.GeodesicNoiseCentroid,

@@ -55,14 +55,15 @@ class Studio:
         import comfy.utils
 
         from geodesic_morph.geometry import cloud, coupling, perceptual
-        from geodesic_morph.nodes import backbones, frames, sockets
+        from geodesic_morph.nodes import frames, sockets
+        from geodesic_morph.nodes.metrics import weights
 
         comfy.utils.set_progress_bar_enabled(False)  # the pairs have a bar of their own
         self.device = comfy.model_management.get_torch_device()
         self.out_of_memory = comfy.model_management.OOM_EXCEPTION
         self.cloud, self.coupling, self.perceptual = cloud, coupling, perceptual
         self.frames, self.sockets = frames, sockets
-        found = backbones.load_backbone(plan.backbone)
+        found = weights.load_backbone(plan.backbone)
         self.metric = found.metric
         self.lpips = perceptual.lpips_network(plan.backbone, found.weights).to(self.device)
         self.negative = self.encode(plan.negative)
