@@ -1,12 +1,12 @@
-"""What happens to a conditioning's other keys when prompts are mixed.
+"""What happens to the other keys of a conditioning's dictionary when prompts are mixed.
 
-The rule, for every key of the dictionary beside the rows:
+The rule for every key:
 
-- `pooled_output` is one vector per prompt and has no rows to couple: it is averaged linearly;
-- a key whose value is equal in all prompts is kept;
-- a plain number that differs is averaged linearly;
-- anything else that differs (areas, masks, `attention_mask`, control nets) has no meaning between
-  its values, so it is an error that names the key.
+- a value that is equal in all prompts is kept;
+- `pooled_output`, one vector per prompt, is averaged linearly;
+- a number that differs is averaged linearly if its key is in `QUANTITIES`;
+- anything else that differs is an error that names the key: areas, masks, `attention_mask`,
+  ControlNets, and numbers that count or choose something, such as an index or a seed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,50 @@ import torch
 from torch import Tensor
 
 POOLED = "pooled_output"
+
+# Numbers that say how much of something there is, so that a value between two values means what
+# lies between. Every key that ComfyUI 0.3.75 puts into a conditioning was looked at. Models turn
+# each of these into a float before they use it, so a whole number needs not stay whole.
+QUANTITIES = {
+    # Set Area, Set Area Strength: a factor on what the prompt adds to the picture.
+    "strength",
+    # Set Mask: a factor on the mask.
+    "mask_strength",
+    # Set Timestep Range: from which to which share of the denoising the prompt acts.
+    "start_percent",
+    "end_percent",
+    # FluxGuidance (Flux, HunyuanVideo and others): how closely to follow the prompt; embedded.
+    "guidance",
+    # SDXL, SDXL refiner, HunyuanDiT, PixArt: sizes and crop in pixels. SDXL puts them as floats
+    # into the sines of a timestep embedding, PixArt and HunyuanDiT into a float tensor. A width of
+    # 1331.2 lies between those of 1331 and 1332. No picture gets this size.
+    "width",
+    "height",
+    "crop_w",
+    "crop_h",
+    "target_width",
+    "target_height",
+    # SDXL refiner: a rating from 0 to 1000; embedded like the sizes.
+    "aesthetic_score",
+    # Stable Video Diffusion: pictures per second, amount of motion, amount of noise added to the
+    # first picture; embedded like the sizes.
+    "fps",
+    "motion_bucket_id",
+    "augmentation_level",
+    # LTXV, Cosmos: pictures per second; time is divided by it.
+    "frame_rate",
+    # SD x4 upscaler, HunyuanVideo and HunyuanImage refiners: share of noise in the given picture.
+    "noise_augmentation",
+    # Stable Audio: start and length in seconds; made a float and embedded.
+    "seconds_start",
+    "seconds_total",
+    # ACE-Step: a factor on the lyrics.
+    "lyrics_strength",
+}
+# Numbers left out on purpose: `guiding_frame_index` and `concat_mask_index` choose a frame and a
+# channel; `seed` chooses noise; `azimuth` and `elevation` are angles (half way from 350 to 10
+# degrees is 0, not 180); `clip_start_percent` and `clip_end_percent` say for which part of a
+# schedule of hooks the rows were encoded, and other parts have other rows.
 
 
 def same_value(a: Any, b: Any) -> bool:
@@ -39,18 +83,18 @@ def same_value(a: Any, b: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """A plain number that may be averaged; a switch is not a number."""
+    """An int or a float; a switch (bool) is not a number here."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def mix_extras(
     extras: Sequence[Mapping[str, Any]], weights: Sequence[float], names: Sequence[str]
 ) -> dict[str, Any]:
-    """Average the dictionaries of K prompts by the rule above.
+    """Mix the dictionaries of K prompts by the rule above.
 
     weights: K numbers that sum to 1; a weight of 1 returns that prompt's own values exactly.
     names: the K inputs, as errors should name them.
-    Raises ValueError naming the key that has no value in between.
+    Raises ValueError naming the key that cannot be blended.
     """
     keys = list(dict.fromkeys(key for one in extras for key in one))
     return {key: _mix(key, extras, weights, names) for key in keys}
@@ -75,9 +119,9 @@ def _mix(
             return values[k]
     if key == POOLED and _poolable(values):
         return average(values, weights)
-    if all(is_number(value) for value in values):
+    if key in QUANTITIES and all(is_number(value) for value in values):
         return sum(w * v for w, v in zip(weights, values, strict=True))
-    raise ValueError(_no_value_between(key, values, names))
+    raise ValueError(_cannot_blend(key, values, names))
 
 
 def _poolable(values: Sequence[Any]) -> bool:
@@ -97,7 +141,7 @@ def average(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return total.to(tensors[0].dtype)
 
 
-def _no_value_between(key: str, values: Sequence[Any], names: Sequence[str]) -> str:
+def _cannot_blend(key: str, values: Sequence[Any], names: Sequence[str]) -> str:
     described = ", ".join(f"{n} has {_describe(v)}" for n, v in zip(names, values, strict=True))
     if key == POOLED:
         remedy = "Encode all prompts with the same text encoders."
@@ -106,15 +150,28 @@ def _no_value_between(key: str, values: Sequence[Any], names: Sequence[str]) -> 
     else:
         remedy = "Give all prompts the same value, or set it after the morph."
     return (
-        f"{' and '.join(names)}: '{key}' must be equal or a plain number to be blended, but "
-        f"{described}. {remedy}"
+        f"{' and '.join(names)}: '{key}' must be equal in all prompts, because it cannot be "
+        f"blended, but {described}. {remedy}"
     )
 
 
 def _describe(value: Any) -> str:
+    """A value in an error; objects by their type, without an address."""
     if value is None:
         return "none"
     if isinstance(value, Tensor):
         return f"a tensor of shape {list(value.shape)}"
-    text = repr(value)
-    return text if len(text) <= 60 else type(value).__name__
+    if _is_plain(value) and len(repr(value)) <= 60:
+        return repr(value)
+    if isinstance(value, str):
+        return f"a text of {len(value)} characters"
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)} values"
+    return f"an object of type {type(value).__name__}"
+
+
+def _is_plain(value: Any) -> bool:
+    """Nothing but texts, numbers and none, so that its words hold no address."""
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(part) for part in value)
+    return value is None or isinstance(value, (str, int, float))

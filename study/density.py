@@ -198,7 +198,7 @@ class Studio:
 
     def _measure(self, method: str, positive: Any, latent: Any, frames: Tensor) -> None:
         found = self.measured[method]
-        measure = self.pack.metrics.nodes.measure_on_device
+        measure = self.pack.metrics.measuring.measure_on_device
         steps = measure([frames.movedim(1, -1)], "alex", 16, False)
         found.ppl.append(steps.mean)
         found.largest.append(steps.largest)

@@ -274,10 +274,10 @@ def test_bad_input_names_the_input_and_the_remedy(comfy: Comfy) -> None:
     with pytest.raises(ValueError, match="path: expected at least two keyframes, got one"):
         schedule(comfy, keyframes(comfy, a), times(comfy, 4))
     masked = [[rows, extras | {"mask": torch.ones(1, 8, 8)}] for rows, extras in b]
-    with pytest.raises(ValueError, match="'mask' must be equal or a plain number"):
+    with pytest.raises(ValueError, match="'mask' must be equal in all prompts"):
         couple(comfy, a, masked)
     area = comfy.nodes.ConditioningSetArea().append(b, 32, 32, 0, 0, 1.0)[0]
-    with pytest.raises(ValueError, match="'area' must be equal or a plain number"):
+    with pytest.raises(ValueError, match="'area' must be equal in all prompts"):
         couple(comfy, a, area)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from geodesic_morph.geometry.perceptual import check_backbone, check_images, lpips_network, measure
+from geodesic_morph.geometry.perceptual import check_backbone, check_frames, lpips_network, measure
 from geodesic_morph.geometry.times import (
     CURVE,
     ENDINGS,
@@ -148,17 +148,16 @@ def test_images_that_cannot_be_measured_are_refused(
     batches: list[torch.Tensor], parts: tuple[str, ...]
 ) -> None:
     """Two or more RGB images of one size and large enough; checked before any work."""
-    refused(lambda: check_images(batches), "images: ", *parts)
+    refused(lambda: check_frames(batches), "images: ", *parts)
     refused(lambda: measure(batches, torch.nn.Identity(), ""), "images: ", *parts)
 
 
 @pytest.mark.parametrize("bad", [NAN, INF])
 @pytest.mark.parametrize("frame", [0, 3, 4])
 def test_pixels_that_are_not_finite_are_refused(bad: float, frame: int) -> None:
-    """NaN and infinity are found before they are measured, and the batch that holds them named."""
+    """NaN and infinity are found before they are measured, and the frame that holds them named."""
     pixels = images(5, 64, 64, 3)
     pixels[frame, 1, 2, 0] = bad
-    found = "frames 1 to 4" if frame < 4 else "frames 5 to 5"
 
     class Frozen(torch.nn.Module):
         """Stands for a network that sees finite images only: all of them alike."""
@@ -173,7 +172,7 @@ def test_pixels_that_are_not_finite_are_refused(bad: float, frame: int) -> None:
     refused(
         lambda: measure([pixels[:2], pixels[2:]], Frozen(), "", frames_per_batch=4),
         "images: expected finite pixels, got NaN or infinity",
-        found,
+        f"in frame {frame + 1}. ",
         "Check the VAE",
     )
 

@@ -72,14 +72,14 @@ def test_a_prompt_of_no_weight_has_no_say() -> None:
 def test_two_prompts_give_the_geodesic(seed: int, rows: int, u: float) -> None:
     """K = 2 with weights (1−u, u) is the geodesic blend at u, in the row order of the first."""
     x, y = (
-        cloud(seed + k, rows, dtype=torch.float64, pooled_output=normal(seed + k, 1, 4), n=k)
+        cloud(seed + k, rows, dtype=torch.float64, pooled_output=normal(seed + k, 1, 4), fps=k)
         for k in range(2)
     )
     found = barycenter([x, y], [1 - u, u])
     expected = blend(couple(x, y), u)
     torch.testing.assert_close(found.cloud.points, expected.points, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(found.cloud.extras[POOLED], expected.extras[POOLED])
-    assert found.cloud.extras["n"] == pytest.approx(expected.extras["n"])
+    assert found.cloud.extras["fps"] == pytest.approx(expected.extras["fps"])
     assert found.objective == pytest.approx(u * (1 - u) * couple(x, y).squared_cost, rel=1e-6)
 
 

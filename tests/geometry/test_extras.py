@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from geodesic_morph.geometry.extras import (
     POOLED,
+    QUANTITIES,
     average,
     check_extras,
     is_number,
@@ -99,14 +100,50 @@ def test_only_the_pooled_vector_is_an_averaged_tensor() -> None:
 
 
 @given(
+    key=st.sampled_from(sorted(QUANTITIES)),
     a=st.one_of(st.integers(-1000, 1000), st.floats(-1e3, 1e3)),
     b=st.one_of(st.integers(-1000, 1000), st.floats(-1e3, 1e3)),
     u=SHARES,
 )
-def test_a_plain_number_that_differs_is_averaged_linearly(a: float, b: float, u: float) -> None:
+def test_a_quantity_that_differs_is_averaged_linearly(
+    key: str, a: float, b: float, u: float
+) -> None:
     """Numbers a and b become (1−u)·a + u·b."""
-    mixed = mix_extras([{"guidance": a}, {"guidance": b}], (1 - u, u), NAMES)
-    assert mixed["guidance"] == pytest.approx((1 - u) * a + u * b, rel=1e-12, abs=1e-9)
+    mixed = mix_extras([{key: a}, {key: b}], (1 - u, u), NAMES)
+    assert mixed[key] == pytest.approx((1 - u) * a + u * b, rel=1e-12, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "key", ["guiding_frame_index", "concat_mask_index", "seed", "azimuth", "clip_end_percent", "n"]
+)
+@pytest.mark.parametrize(("a", "b"), [(2, 3), (0.25, 0.5)])
+def test_a_number_that_is_no_quantity_is_refused(key: str, a: float, b: float) -> None:
+    """Numbers that count or choose something, or that nobody knows, do not become 2.7."""
+    match = (
+        rf"^source and target: '{key}' must be equal in all prompts, because it cannot be blended, "
+        rf"but source has {a}, target has {b}. Give all prompts the same value, or set it after"
+    )
+    with pytest.raises(ValueError, match=match):
+        mix_extras([{key: a}, {key: b}], (0.3, 0.7), NAMES)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (object(), "an object of type object"),
+        ([object()], "a list of 1 values"),
+        (("percentage", object()), "a tuple of 2 values"),
+        ({"a": object()}, "an object of type dict"),
+        ("x" * 100, "a text of 100 characters"),
+        ((64, 64, 0, 0), r"\(64, 64, 0, 0\)"),
+        ("default", "'default'"),
+    ],
+)
+def test_no_message_shows_an_address_in_memory(value: Any, words: str) -> None:
+    """Objects are named by their type; plain values are shown as they are."""
+    with pytest.raises(ValueError, match=rf"source has {words}, target has none") as caught:
+        mix_extras([{"key": value}, {}], (0.5, 0.5), NAMES)
+    assert "0x" not in str(caught.value)
 
 
 @pytest.mark.parametrize("k", [0, 1, 2])
@@ -164,14 +201,14 @@ def test_pooled_vectors_of_two_models_are_refused(other: Any) -> None:
 
 def test_every_key_of_every_prompt_is_in_the_mix_once_and_in_order() -> None:
     """Keys come out in the order in which the prompts name them first; none where it is shared."""
-    extras = [{"b": 1.0, "a": None}, {"c": None, "b": 2.0}]
-    assert list(mix_extras(extras, (0.5, 0.5), NAMES)) == ["b", "a", "c"]
+    extras = [{"strength": 1.0, "a": None}, {"c": None, "strength": 2.0}]
+    assert list(mix_extras(extras, (0.5, 0.5), NAMES)) == ["strength", "a", "c"]
 
 
 @pytest.mark.parametrize(
     "values", [(1.0, 2.0), (torch.ones(1, 2), torch.zeros(1, 2)), ("a", "a"), ("a", "b"), (1, None)]
 )
-@pytest.mark.parametrize("key", ["key", POOLED])
+@pytest.mark.parametrize("key", ["key", "guidance", POOLED])
 def test_the_check_raises_exactly_where_the_mix_does(key: str, values: tuple[Any, Any]) -> None:
     """`check_extras` says beforehand what `mix_extras` would say."""
     extras = [{key: value} for value in values]
@@ -191,9 +228,9 @@ def test_the_check_raises_exactly_where_the_mix_does(key: str, values: tuple[Any
 def test_inputs_are_left_as_they_were() -> None:
     """Mixing writes into none of the dictionaries and none of the tensors it reads."""
     vectors = [normal(k, 1, 4) for k in range(2)]
-    extras = [{POOLED: v.clone(), "n": k} for k, v in enumerate(vectors)]
+    extras = [{POOLED: v.clone(), "fps": k} for k, v in enumerate(vectors)]
     mix_extras(extras, (0.5, 0.5), NAMES)
-    assert [one["n"] for one in extras] == [0, 1]
+    assert [one["fps"] for one in extras] == [0, 1]
     assert all(torch.equal(one[POOLED], v) for one, v in zip(extras, vectors, strict=True))
 
 

@@ -1,58 +1,25 @@
-"""geodesic/metrics: how smooth a morph is, and how to make its pace even."""
+"""The nodes of geodesic/metrics: how smooth a morph is, and how to make its pace even."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import comfy.model_management as management
-from comfy.model_patcher import ModelPatcher
-from comfy.utils import ProgressBar
 from comfy_api.latest import io, ui
 
-from ..geometry.perceptual import BACKBONES, Steps, check_images, lpips_network, measure
-from ..geometry.times import MAX_FRAMES, Times, retime
-from . import chart_data, charts
-from .backbones import load_backbone
-from .sockets import METRICS, StepsSocket, TimesSocket
-from .text import show_text
+from ...geometry.perceptual import BACKBONES, Steps
+from ...geometry.times import MAX_FRAMES, Times, retime
+from ..inputs import METRICS, StepsSocket, TimesSocket
+from ..ui import figures, panels
+from ..ui.status import show_text
+from .measuring import measure_on_device
+from .weights import fingerprint
 
-# What features take at their peak, so that ComfyUI makes room for them before.
-BYTES_PER_PIXEL = {"alex": 200, "vgg": 2000, "squeeze": 600}
 LABELS = ("A", "B", "C", "D")
 
 
-def measure_on_device(images: Any, backbone: str, frames_per_batch: int, download: bool) -> Steps:
-    """LPIPS on ComfyUI's device, in its memory management, with progress; released afterwards."""
-    frames = check_images(images)
-    pixels = min(frames, frames_per_batch) * images[0].shape[1] * images[0].shape[2]
-    found = load_backbone(backbone, download)
-    network = lpips_network(backbone, found.weights)
-    patcher = ModelPatcher(network, management.get_torch_device(), management.unet_offload_device())
-    bar = ProgressBar(frames)
-    try:
-        management.load_models_gpu([patcher], memory_required=pixels * BYTES_PER_PIXEL[backbone])
-        return measure(
-            images,
-            network,
-            found.metric,
-            frames_per_batch,
-            management.get_torch_device(),
-            bar.update_absolute,
-        )
-    except management.OOM_EXCEPTION as error:
-        raise RuntimeError(
-            f"frames_per_batch: {frames_per_batch} frames of this size do not fit into memory. "
-            "Lower it; the result stays the same."
-        ) from error
-    finally:
-        patcher.detach()
-        del patcher, network
-        management.soft_empty_cache()
-
-
 class GeodesicPathLength(io.ComfyNode):
-    """Frames → LPIPS of consecutive ones. Raises what `measure` and `load_backbone` raise."""
+    """Frames → LPIPS of consecutive ones. Raises what `measure_on_device` raises."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -103,6 +70,11 @@ class GeodesicPathLength(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, backbone: Sequence[str | None] = (None,), **_: Any) -> list[str]:
+        """The weights file that would be read: ComfyUI measures again when it is swapped."""
+        return fingerprint(backbone[0] if backbone else None)
+
+    @classmethod
     def execute(
         cls,
         images: list[Any],
@@ -116,8 +88,8 @@ class GeodesicPathLength(io.ComfyNode):
             steps.total,
             steps.variance,
             steps,
-            charts.steps_chart(steps),
-            ui=chart_data.steps_chart(steps, images),
+            figures.steps_chart(steps),
+            ui=panels.steps_chart(steps, images),
         )
 
 
@@ -197,8 +169,8 @@ class GeodesicCompare(io.ComfyNode):
         table = compare_table(paths)
         # A table does not fit under a node; one line per path does.
         show_text(cls, "\n".join(f"{label}: PPL {s.mean:.4f}" for label, s in paths))
-        drawn = chart_data.compare_chart(paths) | ui.PreviewText(table).as_dict()
-        return io.NodeOutput(charts.compare_chart(paths), table, ui=drawn)
+        drawn = panels.compare_chart(paths) | ui.PreviewText(table).as_dict()
+        return io.NodeOutput(figures.compare_chart(paths), table, ui=drawn)
 
 
 def compare_table(paths: list[tuple[str, Steps]]) -> str:
