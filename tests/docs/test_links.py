@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,8 +16,11 @@ ARXIV = re.compile(r"\b(\d{4}\.\d{5})\b")
 
 def files(*endings: str) -> list[Path]:
     """The project's own files with one of these endings."""
-    found = (path for ending in endings for path in ROOT.rglob(f"*{ending}"))
-    return sorted(p for p in found if not SKIPPED & set(p.relative_to(ROOT).parts))
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in SKIPPED]
+        found += [Path(folder, name) for name in names if name.endswith(endings)]
+    return sorted(found)
 
 
 PAGES = files(".md")
