@@ -89,7 +89,7 @@ def test_the_classifier_sees_what_was_asked_for(drawn: tuple[list[Scene], Tensor
 def test_optimal_transport_is_smoother_than_random_pairing(comfy: Comfy) -> None:
     """Mean LPIPS step of eleven frames, 20 fixed pairs of prompts, one seed a pair: p < 0.01.
 
-    Without guidance; CONTRIBUTING.md has another set of pairs, and guidance 4, where it fails.
+    Without guidance. docs/study.md has other pairs, and guidance 4.
     """
     network = scene_lpips()
     lengths: dict[str, list[float]] = {"optimal transport": [], "random": []}
