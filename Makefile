@@ -11,11 +11,12 @@ demo: ## a morph video from two prompts, in demo/output/
 test: lint ## all tests, on a real ComfyUI and in a real Chromium
 	@$(SETUP) --develop --browser --run -m pytest $(ARGS)
 
-lint: ## ruff, pyright and oxlint
+lint: ## ruff, pyright, oxlint and the order of layers
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m dev.checks.typecheck
 	@$(RUN) -m dev.checks.lint_js
+	@$(RUN) -m dev.checks.layers
 
 bench: ## ratios against what one would use otherwise
 	@PYTHONPATH=.comfyui/base/custom_nodes $(RUN) -m benchmarks $(ARGS)
