@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from demo.in_process import import_comfyui, pack_nodes
-from demo.settings import SMALL
+from dev.comfyui.in_process import import_comfyui, pack_nodes
+from dev.workflows.settings import SMALL
 
 from .measure import Row, paired, readable, seconds
 

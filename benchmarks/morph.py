@@ -6,11 +6,11 @@ import dataclasses
 import time
 from typing import Any
 
-from demo.environment import BASE
-from demo.graph import Graph
-from demo.server import Server
-from demo.settings import SMALL, Settings
-from demo.workflows import two_prompt_morph
+from dev.comfyui.environment import BASE
+from dev.comfyui.server import Server
+from dev.workflows.graph import Graph
+from dev.workflows.prompt import two_prompt_morph
+from dev.workflows.settings import SMALL, Settings
 from scenes import checkpoint
 
 from .measure import Row

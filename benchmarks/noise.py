@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from demo.in_process import import_comfyui, pack_nodes
+from dev.comfyui.in_process import import_comfyui, pack_nodes
 
 from .measure import Row, paired, peak, readable, seconds
 

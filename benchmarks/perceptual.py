@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from demo.backbone import random_weights
+from dev.comfyui.lpips_weights import random_weights
 from geodesic_morph.geometry.perceptual import lpips_network, measure
 
 from .measure import Row, paired, peak

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from demo.in_process import import_comfyui, pack_nodes
+from dev.comfyui.in_process import import_comfyui, pack_nodes
 
 from .measure import Row, paired
 

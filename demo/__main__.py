@@ -10,22 +10,22 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from dev.comfyui import lpips_weights
+from dev.comfyui.environment import BASE, ROOT, locate
+from dev.comfyui.models import find_checkpoint
+from dev.comfyui.server import Server, ServerError
+from dev.pictures.sheets import filmstrip
+from dev.workflows.building_blocks import COUPLINGS
+from dev.workflows.graph import Graph
+from dev.workflows.prompt import compare_couplings, two_prompt_morph
+from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 from scenes import checkpoint
 from scenes.language import COLORS, SHAPES
 from scenes.weights import WeightsError
-
-from . import backbone
-from .environment import BASE, ROOT, locate
-from .graph import Graph
-from .pictures import filmstrip
-from .server import Server, ServerError, link_model
-from .settings import SMALL, SMALL_SETTINGS, Settings
-from .workflows import COUPLINGS, compare_couplings, two_prompt_morph
 
 OUTPUT = ROOT / "demo" / "output"
 PUBLISHED = "alexnet-owt-7be5be79.pth"
@@ -112,23 +112,12 @@ def read_integer(
     return int(text)
 
 
-def find_checkpoint(given: str) -> str:
-    """A path anywhere, or a name in the models folder; returns the name ComfyUI knows it by."""
-    path = Path(given).expanduser()
-    if path.is_file():
-        return link_model("checkpoints", path)
-    # A ComfyUI of somebody's own may know more folders than we do; it then says so itself.
-    if not locate().owned or (BASE / "models" / "checkpoints" / given).is_file():
-        return given
-    raise ServerError(f"CHECKPOINT={given}: there is no such file, and no such name in models/.")
-
-
 def announce_backbone() -> None:
     """Say what measures; without published weights that is our own network, named as such."""
     homes = [base / "models" / "lpips" for base in (BASE, locate().comfyui)]
     if any((home / PUBLISHED).is_file() for home in homes):
         return
-    backbone.ensure(BASE / "models" / "lpips")
+    lpips_weights.ensure(BASE / "models" / "lpips")
     print(
         f"No LPIPS weights ({PUBLISHED}) in {homes[0]}: measuring with this repository's scene "
         "classifier in their place, which table and chart name."

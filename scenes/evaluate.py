@@ -1,6 +1,6 @@
 """Does the small model draw what it is asked? Held-out captions, judged by the scene classifier.
 
-Images are made by ComfyUI itself: CheckpointLoaderSimple, CLIPTextEncode, KSampler, VAE Decode.
+Who draws is given: `dev/small_model/painter.py` does it in ComfyUI, with the nodes an artist uses.
 """
 
 from __future__ import annotations
@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
 import torch
 from scipy.stats import binomtest
 from torch import Tensor
 from tqdm import tqdm
 
-from demo.settings import SMALL_SETTINGS
-
 from .classifier import HEADS, SceneClassifier, in_order, layout
 from .drawing import draw
 from .language import Scene, Thing, evaluation_scene, say
 
-STEPS, GUIDANCE, SAMPLER, SCHEDULER = SMALL_SETTINGS.steps, SMALL_SETTINGS.cfg, "dpmpp_2m", "karras"
 SEED, COUNT, BATCH = 0, 400, 50
 AIMS = {"color": 95, "background": 95, "shape": 90, "size": 90, "relation": 80}
 MEASURED = (*AIMS, "place", "number of things")
@@ -77,37 +75,26 @@ def marks(likelihood: dict[str, Tensor], scene: Scene) -> Marks:
     ]
 
 
-class Painter:
-    """The small checkpoint in ComfyUI, from captions to images."""
+class Painter(Protocol):
+    """The model that is evaluated: it draws captions, and encodes and decodes pictures."""
 
-    def __init__(self, checkpoint: str, cpu: bool) -> None:
-        from demo.in_process import import_comfyui
-
-        self.nodes = import_comfyui(cpu)
-        loaded = self.nodes.CheckpointLoaderSimple().load_checkpoint(checkpoint)
-        self.model, self.clip, self.vae = loaded[:3]
-
-    @torch.no_grad()
     def paint(self, captions: Sequence[str], seed: int) -> Tensor:
-        """One image for each caption, [B, 3, 64, 64]."""
-        encode = self.nodes.CLIPTextEncode().encode
-        entries = [encode(self.clip, caption)[0][0] for caption in captions]
-        positive = [[torch.cat([rows for rows, _ in entries]), {}]]
-        negative = encode(self.clip, "")[0]
-        latent = {"samples": torch.zeros(len(captions), 4, 8, 8)}
-        (done,) = self.nodes.common_ksampler(
-            self.model, seed, STEPS, GUIDANCE, SAMPLER, SCHEDULER, positive, negative, latent
-        )
-        return self.decode(done["samples"])
+        """One image for each caption, [B, 3, 64, 64] in 0 to 1."""
+        ...
 
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        return self.vae.decode(latents).movedim(-1, 1).cpu()
-
-    @torch.no_grad()
     def again(self, pictures: Tensor) -> Tensor:
-        """Pictures encoded and decoded."""
-        return self.decode(self.vae.encode(pictures.movedim(1, -1)))
+        """Pictures [B, 3, 64, 64] in 0 to 1, encoded and decoded."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a painter samples, in ComfyUI's names; its negative prompt is empty."""
+
+    steps: int
+    guidance: float
+    sampler: str
+    scheduler: str
 
 
 @dataclass(frozen=True)
@@ -189,13 +176,14 @@ def percent(right: int, asked: int) -> str:
     return f"{100 * right / asked:.1f} %"
 
 
-def report(result: Evaluation, digest: str, device: str) -> str:
+def report(result: Evaluation, digest: str, device: str, sampling: Sampling) -> str:
     """The page `quality.md`, of the checkpoint with this digest."""
+    how = f"{sampling.sampler}, {sampling.scheduler}, guidance {sampling.guidance:g}"
     return f"""# What the small model draws
 
 Written by `make evaluate` for the checkpoint {digest[:12]}, drawn on a {device}.
 {len(result.model)} different scenes that were held out of training in every wording, one caption
-each, drawn by ComfyUI in {STEPS} steps ({SAMPLER}, {SCHEDULER}, guidance {GUIDANCE:g}, empty
+each, drawn by ComfyUI in {sampling.steps} steps ({how}, empty
 negative prompt, seed {SEED}) and judged by the scene classifier. About half hold two things; each
 of them counts for colour and shape.
 

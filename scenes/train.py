@@ -16,8 +16,6 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from demo.in_process import import_comfyui
-
 from . import autoencoder, checkpoint, classifier, denoiser, text, weights
 from .drawing import draw
 from .language import training_scene
@@ -37,9 +35,9 @@ CLASSIFIER = {"steps": 4000, "batch": 64}
 def main(folder: Path, cpu: bool) -> None:
     """Train what `folder` does not hold finished, then store all weights at once.
 
-    Raises ValueError when `folder` holds a run of other settings.
+    The networks are ComfyUI's: whoever calls this has imported ComfyUI first, on the CPU where
+    `cpu` says so. Raises ValueError when `folder` holds a run of other settings.
     """
-    import_comfyui(cpu)
     device = torch.device("cpu" if cpu else "cuda")
     pictures = draw_all()
     network = train_autoencoder(pictures, folder, device)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from torchvision.transforms.functional import to_pil_image
 
-from demo.environment import ROOT, SetupError
-from demo.server import ServerError
+from dev.comfyui.environment import ROOT, SetupError
+from dev.comfyui.server import ServerError
 from scenes.weights import WeightsError
 
 from .prompts import cli as prompts
@@ -38,7 +38,7 @@ def noise(arguments: argparse.Namespace) -> None:
 
 def density(arguments: argparse.Namespace) -> None:
     """Compare density paths with the great arc and the prompt path; write table and pictures."""
-    from demo.pictures import filmstrip, stack
+    from dev.pictures.sheets import filmstrip, stack
 
     from . import density
 

@@ -18,13 +18,13 @@ from scipy.stats import wilcoxon
 from torch import Tensor
 from tqdm import tqdm
 
-from demo import backbone
-from demo.environment import BASE
-from demo.in_process import pack_nodes
-from demo.settings import SMALL
+from dev.comfyui import lpips_weights
+from dev.comfyui.environment import BASE
+from dev.comfyui.in_process import pack_nodes
+from dev.small_model.painter import Painter
+from dev.workflows.settings import SMALL
 from scenes import checkpoint
 from scenes.drawing import draw
-from scenes.evaluate import Painter
 from scenes.language import evaluation_scene, say
 
 ARC, PROMPT = "great arc (slerp)", "prompt path alone"
@@ -79,7 +79,7 @@ def run(plan: Plan, cpu: bool = False) -> Found:
     """The whole comparison; the same plan takes the same images everywhere."""
     cpu = cpu or not torch.cuda.is_available()
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-    backbone.ensure(BASE / "models" / "lpips")
+    lpips_weights.ensure(BASE / "models" / "lpips")
     studio = Studio(plan, cpu)
     with torch.inference_mode():
         for k in tqdm(range(plan.pairs), "pairs"):

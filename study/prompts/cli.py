@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from demo.__main__ import find_checkpoint
-from demo.server import ServerError
-from demo.settings import SMALL
+from dev.comfyui.models import find_checkpoint
+from dev.comfyui.server import ServerError
+from dev.workflows.settings import SMALL
 
 from . import figures, found, pairs, report, scene_pairs, store
 from .plan import Plan

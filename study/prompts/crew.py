@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Protocol
 
-from demo.environment import PACK, ROOT
+from dev.comfyui.environment import PACK, ROOT
 
 from .plan import Plan
 from .store import Result

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from demo.pictures import BACKGROUND, MARGIN, filmstrip, stack, write
+from dev.pictures.sheets import BACKGROUND, MARGIN, filmstrip, stack, write
 
 from . import store
 from .pairs import BINS, WIDTH, Pair

@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from demo.building_blocks import COUPLINGS
-from demo.settings import SMALL, SMALL_SETTINGS, Settings
+from dev.workflows.building_blocks import COUPLINGS
+from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 
 OPTIMAL, ROW_ORDER, RANDOM = COUPLINGS
 

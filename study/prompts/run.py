@@ -15,9 +15,9 @@ import tomllib
 import torch
 from tqdm import tqdm
 
-from demo import backbone
-from demo.environment import BASE, ROOT, locate
-from demo.settings import SMALL
+from dev.comfyui import lpips_weights
+from dev.comfyui.environment import BASE, ROOT, locate
+from dev.workflows.settings import SMALL
 from scenes import checkpoint
 
 from . import pairs as prompt_pairs
@@ -216,7 +216,7 @@ def _pairs(asked: Asked, plan: Plan) -> tuple[list[Pair], list[Excluded], int]:
 
 def _ensure_models(name: str) -> None:
     """Put in place what is the project's own."""
-    backbone.ensure(BASE / "models" / "lpips")
+    lpips_weights.ensure(BASE / "models" / "lpips")
     if name == SMALL:
         checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
 

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from scenes.evaluate import Painter
+from dev.small_model.painter import Painter
 
 from .pairs import Pair
 from .plan import Plan

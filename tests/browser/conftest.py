@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
-from demo import backbone, photos
-from demo.browser import NODES_2, SETTINGS, chromium, show
-from demo.environment import BASE, ROOT, locate, newest_front_end
-from demo.server import Server
-from demo.settings import SMALL
+from dev.comfyui import lpips_weights
+from dev.comfyui.browser import NODES_2, SETTINGS, chromium, show
+from dev.comfyui.environment import BASE, ROOT, locate, newest_front_end
+from dev.comfyui.server import Server
+from dev.pictures import photos
+from dev.workflows.settings import SMALL
 from scenes import checkpoint
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -40,7 +41,7 @@ VARIANTS = [Variant(newest, nodes_2) for newest in (False, True) for nodes_2 in 
 def prepare() -> None:
     """What a person has in ComfyUI's folders: a model, LPIPS weights, pictures."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-    backbone.ensure(BASE / "models" / "lpips")
+    lpips_weights.ensure(BASE / "models" / "lpips")
     photos.ensure(BASE / "input")
     # The picture that every ComfyUI brings in its own input folder.
     shutil.copy(locate().comfyui / "input" / "example.png", BASE / "input")

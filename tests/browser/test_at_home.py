@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from demo.environment import ROOT
-from demo.locales import LOCALES
-from demo.workflows import WORKFLOWS
+from dev.comfyui.environment import ROOT
+from dev.locales import LOCALES
+from dev.workflows.catalogue import WORKFLOWS
 
 from .conftest import VARIANTS, Interface, open_interface, ours
 

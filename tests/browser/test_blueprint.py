@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from demo.blueprint import FILE_PREFIX, NAME, PROMOTED, RESULTS
-from demo.settings import SMALL, SMALL_SETTINGS, Settings
-from demo.workflows import two_prompt_morph
+from dev.workflows.blueprint import FILE_PREFIX, NAME, PROMOTED, RESULTS
+from dev.workflows.prompt import two_prompt_morph
+from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 
 from .conftest import VARIANTS, Interface
 from .test_workflows import SIZE, check_player, check_video

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from demo.environment import ROOT
-from demo.settings import SMALL
+from dev.comfyui.environment import ROOT
+from dev.workflows.settings import SMALL
 
 from .conftest import Interface
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, expect
 
-from demo.environment import BASE, ROOT
-from demo.server import Server
+from dev.comfyui.environment import BASE, ROOT
+from dev.comfyui.server import Server
 from tests.video import decode
 
 from .conftest import Interface

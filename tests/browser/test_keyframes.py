@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from demo.environment import ROOT
+from dev.comfyui.environment import ROOT
 
 from .conftest import Interface
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.environment import ROOT
-from demo.server import Server
-from demo.settings import SMALL, SMALL_SETTINGS, Settings
-from demo.workflows import WORKFLOWS
+from dev.comfyui.environment import ROOT
+from dev.comfyui.server import Server
+from dev.workflows.catalogue import WORKFLOWS
+from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 from tests.video import decode
 
 from .conftest import Interface, ours
@@ -86,7 +86,7 @@ CHARTS = {
 
 @pytest.mark.parametrize("name", list(WORKFLOWS))
 def test_a_file_opens_as_its_definition(interface: Interface, name: str) -> None:
-    """No node is missing, and the interface would send exactly the graph of demo/workflows.py."""
+    """No node is missing, and the interface would send exactly the graph of dev/workflows/."""
     interface.open_file(ROOT / "example_workflows" / f"{name}.json")
     missing = interface.page.evaluate(
         "() => window.app.graph.nodes.filter(n => !LiteGraph.registered_node_types[n.type])"

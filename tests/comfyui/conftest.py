@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from demo import backbone
-from demo.environment import BASE
-from demo.in_process import import_comfyui, pack_nodes
-from demo.server import Server
-from demo.settings import SMALL, Settings
+from dev.comfyui import lpips_weights
+from dev.comfyui.environment import BASE
+from dev.comfyui.in_process import import_comfyui, pack_nodes
+from dev.comfyui.server import Server
+from dev.workflows.settings import SMALL, Settings
 from scenes import checkpoint
 
 PROMPT_A = "a small red circle on a white background"
@@ -25,7 +25,7 @@ PROMPT_B = "on black, a large yellow star"
 def models() -> None:
     """The small checkpoint and its LPIPS backbone, where ComfyUI looks for them."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-    backbone.ensure(BASE / "models" / "lpips")
+    lpips_weights.ensure(BASE / "models" / "lpips")
 
 
 @pytest.fixture(scope="session")

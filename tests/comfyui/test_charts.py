@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from demo.in_process import pack_nodes
-from demo.server import Server
-from demo.settings import SMALL
+from dev.comfyui.in_process import pack_nodes
+from dev.comfyui.server import Server
+from dev.workflows.settings import SMALL
 
 from .conftest import PROMPT_A, PROMPT_B, Comfy
 

@@ -11,8 +11,8 @@ import torch
 from scipy.stats import wilcoxon
 from torch import Tensor
 
-from demo import backbone
-from demo.settings import SMALL, SMALL_SETTINGS
+from dev.comfyui import lpips_weights
+from dev.workflows.settings import SMALL, SMALL_SETTINGS
 from geodesic_morph.geometry.perceptual import Steps, lpips_network, measure
 from scenes import checkpoint, classifier, weights
 from scenes.drawing import color_shares, draw
@@ -123,7 +123,7 @@ def test_the_backbone_loads_like_any_other_and_is_named(
     comfy: Comfy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Written into models/lpips, the ordinary loader reads the classifier's trunk from it."""
-    backbone.ensure(tmp_path)
+    lpips_weights.ensure(tmp_path)
     found = ([str(tmp_path)], comfy.backbones.EXTENSIONS)
     folders = comfy.backbones.folder_paths.folder_names_and_paths
     monkeypatch.setitem(folders, comfy.backbones.FOLDER, found)
@@ -135,13 +135,13 @@ def test_the_backbone_loads_like_any_other_and_is_named(
 
 def test_a_backbone_of_somebody_else_stays(tmp_path: Path) -> None:
     """Ours is brought up to date; other weights of that name are a person's own."""
-    path = backbone.ensure(tmp_path)
+    path = lpips_weights.ensure(tmp_path)
     current = path.stat().st_size
-    weights.write({"old": torch.ones(1)}, path, name=backbone.OURS[1])
-    assert backbone.ensure(tmp_path).stat().st_size == current
+    weights.write({"old": torch.ones(1)}, path, name=lpips_weights.OURS[1])
+    assert lpips_weights.ensure(tmp_path).stat().st_size == current
     weights.write({"own": torch.ones(1)}, path, name="mine")
     mine = path.read_bytes()
-    assert backbone.ensure(tmp_path).read_bytes() == mine
+    assert lpips_weights.ensure(tmp_path).read_bytes() == mine
 
 
 def test_nearer_scenes_have_smaller_distances() -> None:

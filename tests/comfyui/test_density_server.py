@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import photos
-from demo.density_workflows import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
-from demo.environment import BASE
-from demo.server import Server
-from demo.settings import SMALL_SETTINGS
+from dev.comfyui.environment import BASE
+from dev.comfyui.server import Server
+from dev.pictures import photos
+from dev.workflows.density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
+from dev.workflows.settings import SMALL_SETTINGS
 
 from .test_noise_server import cancelled, frames_of
 

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from demo.backbone import random_weights
+from dev.comfyui.lpips_weights import random_weights
 
 from .conftest import Comfy
 

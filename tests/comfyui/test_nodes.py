@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from demo.server import Server
+from dev.comfyui.server import Server
 
 from .conftest import PROMPT_A, PROMPT_B, Comfy
 
@@ -283,8 +283,8 @@ def test_bad_input_names_the_input_and_the_remedy(comfy: Comfy) -> None:
 
 def test_errors_reach_the_person_who_queued(server: Server, settings: Any) -> None:
     """The server reports our sentence with the failing node."""
-    from demo.server import ServerError
-    from demo.workflows import two_prompt_morph
+    from dev.comfyui.server import ServerError
+    from dev.workflows.prompt import two_prompt_morph
 
     graph = two_prompt_morph(settings).to_api()
     (latent,) = (n for n in graph.values() if n["class_type"] == "EmptyLatentImage")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import photos
-from demo.environment import BASE
-from demo.graph import Graph
-from demo.noise_workflows import photo_to_photo, prompt_and_seed_travel, seed_travel
-from demo.server import Server, ServerError
-from demo.settings import SMALL_SETTINGS, Settings
+from dev.comfyui.environment import BASE
+from dev.comfyui.server import Server, ServerError
+from dev.pictures import photos
+from dev.workflows.graph import Graph
+from dev.workflows.noise import photo_to_photo, prompt_and_seed_travel, seed_travel
+from dev.workflows.settings import SMALL_SETTINGS, Settings
 
 
 def frames_of(server: Server, graph: Graph) -> np.ndarray:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import tomllib
 
-from demo.environment import ROOT, locate
-from demo.server import Server
-from demo.workflows import WORKFLOWS, as_text
+from dev.comfyui.environment import ROOT, locate
+from dev.comfyui.server import Server
+from dev.workflows.catalogue import WORKFLOWS, as_text
 
 SNAPSHOT = Path(__file__).parent / "schemas.json"
 LAZY = ("ot", "lpips", "scipy", "matplotlib")
@@ -89,7 +89,7 @@ def test_every_node_has_a_help_page_that_names_its_inputs(server: Server) -> Non
 
 @pytest.mark.parametrize("name", list(WORKFLOWS))
 def test_the_example_files_are_what_their_definition_writes(server: Server, name: str) -> None:
-    """example_workflows/*.json and demo/workflows.py agree; `make workflows` writes them anew."""
+    """example_workflows/*.json and dev/workflows/ agree; `make workflows` writes them anew."""
     path = ROOT / "example_workflows" / f"{name}.json"
     assert path.read_text() == as_text(name, server.get("object_info"))
 

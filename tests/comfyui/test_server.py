@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.graph import Graph
-from demo.server import Server, ServerError
-from demo.settings import Settings
-from demo.workflows import compare_couplings, keyframes_constant_speed, two_prompt_morph
+from dev.comfyui.server import Server, ServerError
+from dev.workflows.graph import Graph
+from dev.workflows.prompt import compare_couplings, keyframes_constant_speed, two_prompt_morph
+from dev.workflows.settings import Settings
 from tests.video import decode
 
 

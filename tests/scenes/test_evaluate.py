@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from demo.environment import ROOT
+from dev.comfyui.environment import ROOT
 from scenes import checkpoint, classifier
 from scenes.classifier import HEADS, NO_LABEL, labels
 from scenes.drawing import draw

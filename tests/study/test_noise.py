@@ -102,7 +102,7 @@ def test_one_command_writes_one_table_and_one_chart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`python -m study noise` with one class and few steps; NAO is cut short to save a minute."""
-    from demo.in_process import import_comfyui, pack_nodes
+    from dev.comfyui.in_process import import_comfyui, pack_nodes
 
     import_comfyui(cpu=True)
     nao: Any = pack_nodes().noise.mixed.nao

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from demo.environment import ROOT
+from dev.comfyui.environment import ROOT
 from study.prompts import figures, report, store
 from study.prompts.found import FILE, export, from_parquet, from_store, load
 from study.prompts.pairs import Excluded, Pair

@@ -17,8 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from demo.environment import BASE, ROOT
-from demo.settings import SMALL
+from dev.comfyui.environment import BASE, ROOT
+from dev.workflows.settings import SMALL
 from scenes import checkpoint
 from study import __main__ as program
 from study.prompts import cli, scene_pairs, store

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.environment import ROOT
+from dev.comfyui.environment import ROOT
 from study.prompts import store
 from study.prompts.pairs import Excluded, Pair
 from study.prompts.plan import OPTIMAL, RANDOM, Plan

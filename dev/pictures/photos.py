@@ -7,10 +7,9 @@ from random import Random
 
 from torchvision.transforms.functional import to_pil_image
 
+from dev.workflows.settings import SMALL_SETTINGS
 from scenes.drawing import draw
 from scenes.language import Scene, Thing
-
-from .settings import SMALL_SETTINGS
 
 # What the prompts A and B of SMALL_SETTINGS say.
 SCENES = (

@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from .environment import ROOT
+from dev.comfyui.environment import ROOT
 
 FOLDERS = ("js", "tests/js")
 

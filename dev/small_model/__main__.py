@@ -1,8 +1,8 @@
 """Commands around the small model.
 
-python -m scenes train                  train what is not trained yet, and store the weights
-python -m scenes evaluate               write scenes/quality.md: does it draw what it is asked?
-python -m scenes checkpoint PATH        write the checkpoint
+python -m dev.small_model train              train what is not trained yet, and store the weights
+python -m dev.small_model evaluate           write scenes/quality.md: does it draw what it is asked?
+python -m dev.small_model checkpoint PATH    write the checkpoint
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from demo.environment import BASE, FOLDER, ROOT
-from demo.settings import SMALL
-
-from .weights import WeightsError
+from dev.comfyui.environment import BASE, FOLDER, ROOT
+from dev.workflows.settings import SMALL
+from scenes.weights import WeightsError
 
 QUALITY = ROOT / "scenes" / "quality.md"
 SHEET = ROOT / "docs" / "scenes.jpg"
@@ -25,21 +24,26 @@ ROWS, COLUMNS = 4, 10
 
 
 def train(arguments: argparse.Namespace) -> None:
-    from .train import main
+    from dev.comfyui.in_process import import_comfyui
+    from scenes.train import main
 
-    main(arguments.folder, cpu=not torch.cuda.is_available())
+    cpu = not torch.cuda.is_available()
+    import_comfyui(cpu)
+    main(arguments.folder, cpu)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    from . import checkpoint, classifier
-    from .evaluate import COUNT, Painter, evaluate, report
+    from scenes import checkpoint, classifier
+    from scenes.evaluate import COUNT, evaluate, report
+
+    from .painter import SAMPLING, Painter
 
     if arguments.count < 50:
         raise ValueError(f"--count: expected at least 50 captions, got {arguments.count}.")
     cpu = not torch.cuda.is_available()
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     result = evaluate(Painter(SMALL, cpu), classifier.load(), arguments.count)
-    page = report(result, checkpoint.expected_digest(), "CPU" if cpu else "GPU")
+    page = report(result, checkpoint.expected_digest(), "CPU" if cpu else "GPU", SAMPLING)
     print(page)
     if arguments.count == COUNT:  # what the repository shows is always the whole count
         QUALITY.write_text(page)
@@ -60,13 +64,15 @@ def contact_sheet(pictures: torch.Tensor, columns: int, gap: int = 4) -> Image.I
 
 
 def write(arguments: argparse.Namespace) -> None:
-    from . import checkpoint
+    from scenes import checkpoint
 
     print(checkpoint.write(arguments.path))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m scenes", description="The small model.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.small_model", description="The small model."
+    )
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("train", help="train from nothing, and replace the weights")
     command.add_argument("--folder", type=Path, default=FOLDER / "training")

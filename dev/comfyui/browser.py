@@ -35,7 +35,9 @@ def chromium() -> Iterator[Browser]:
     """Debian's Chromium, which the set-up installs where it is missing."""
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not program:
-        raise ServerError("chromium is missing; `python3 -m demo.environment --browser` adds it.")
+        raise ServerError(
+            "chromium is missing; `python3 -m dev.comfyui.environment --browser` adds it."
+        )
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=QUIET + sandbox)

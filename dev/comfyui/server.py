@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -214,20 +213,3 @@ def _refusal(answer: dict[str, Any]) -> str:
 
 def mps() -> bool:
     return sys.platform == "darwin" and torch.backends.mps.is_available()
-
-
-def link_model(kind: str, path: Path) -> str:
-    """Make a model file known to our ComfyUI without copying it; returns its name there."""
-    folder = BASE / "models" / kind
-    for stale in folder.iterdir():
-        if stale.is_symlink() and not stale.exists():
-            stale.unlink()
-    target = folder / path.name
-    if path.resolve() == target.resolve():
-        return path.name
-    if target.is_symlink():
-        target.unlink()
-    elif target.exists():
-        raise ServerError(f"{target} is another file of this name; rename one of the two.")
-    os.symlink(path.resolve(), target)
-    return path.name

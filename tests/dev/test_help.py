@@ -7,10 +7,10 @@ import re
 import pytest
 from PIL import Image
 
-from demo.graph import Graph
-from demo.help_examples import EXAMPLES
-from demo.help_pictures import BELOW, BESIDE, PAGES, arrange
-from demo.help_tiles import Tile
+from dev.pictures.help.catalogue import EXAMPLES
+from dev.pictures.help.interface import BELOW, BESIDE, PAGES, arrange
+from dev.pictures.help.tiles import Tile
+from dev.workflows.graph import Graph
 
 SECTIONS = ["Inputs", "Outputs", "How to use", "The idea", "Good to know"]
 WIDEST, HEAVIEST, TOGETHER = 1000, 90_000, 1_200_000

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence
 
-from demo.environment import ROOT
-from demo.pictures import LABEL, MARGIN, animate, filmstrip, mosaic, side_by_side
-from demo.workflows import WORKFLOWS
+from dev.comfyui.environment import ROOT
+from dev.pictures.sheets import LABEL, MARGIN, animate, filmstrip, mosaic, side_by_side
+from dev.workflows.catalogue import WORKFLOWS
 
 
 def film(count: int, blue: int) -> list[Image.Image]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from demo import density_figure
-from demo.density_figure import END, START, log_density, paths, score
+from dev.pictures import density_figure
+from dev.pictures.density_figure import END, START, log_density, paths, score
 
 
 def test_its_score_is_the_gradient_of_its_density() -> None:

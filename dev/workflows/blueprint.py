@@ -14,10 +14,12 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from .environment import ROOT
+from dev.comfyui.environment import ROOT
+
+from .catalogue import pack_version
 from .graph import Graph, Link, Node
+from .prompt import two_prompt_morph
 from .settings import Settings
-from .workflows import pack_version, two_prompt_morph
 
 NAME = "Prompt morph"
 PATH = ROOT / "subgraphs" / f"{NAME}.json"

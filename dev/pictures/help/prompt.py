@@ -1,16 +1,15 @@
-"""What the help pages' pictures show: for every node a small graph, and which nodes of it."""
+"""Examples of the nodes for prompts, times and measures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Page
 
-from . import help_noise_examples as noise
-from .building_blocks import COUPLINGS, Common, cloud, path_length, render, times
-from .graph import Graph, Node
-from .help_tiles import (
+from dev.workflows.building_blocks import COUPLINGS, Common, cloud, path_length, render, times
+from dev.workflows.graph import Graph, Node
+
+from .tiles import (
     HEART,
     STAR,
     TRANSPORT,
@@ -170,29 +169,3 @@ def retime() -> Example:
     again = folded(sampler.node.inputs["positive"].node)
     seen = look(graph, images, "The same at an even pace", 280)
     return Example(graph, [[Tile(measure, 340)], [Tile(node), again, sampler, decoder, seen]])
-
-
-EXAMPLES: dict[str, Callable[[], Example]] = {
-    "GeodesicPointCloud": point_cloud,
-    "GeodesicConditioning": conditioning,
-    "GeodesicCouple": coupling,
-    "GeodesicBlend": blend,
-    "GeodesicBarycenter": barycenter,
-    "GeodesicKeyframe": keyframe,
-    "GeodesicTimes": when,
-    "GeodesicSchedule": schedule,
-    "GeodesicInvarianceTest": invariance,
-    "GeodesicPathLength": measured,
-    "GeodesicCompare": compare,
-    "GeodesicRetime": retime,
-    "GeodesicNoiseKeyframe": noise.keyframe,
-    "GeodesicNoiseAlong": noise.along,
-    "GeodesicNoiseCentroid": noise.centroid,
-    "GeodesicNoiseGrid": noise.grid,
-    "GeodesicInvert": noise.inverted,
-    "GeodesicDensityPath": noise.geodesic,
-    "GeodesicDensityFrames": noise.density_frames,
-    "GeodesicDensityExtrapolate": noise.extrapolated,
-    "GeodesicDensityAnalysis": noise.analysis,
-    "GeodesicTextInversion": noise.bent,
-}

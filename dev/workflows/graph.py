@@ -26,7 +26,7 @@ Parts = tuple[list[dict[str, Any]], list[list[Any]], list[dict[str, Any]]]
 class Link:
     """An output of a node, to be given as another node's input.
 
-    `value` is what a widget shows that is linked to the inputs of a subgraph (demo/blueprint.py).
+    `value` is what a widget shows that is linked to the inputs of a subgraph (blueprint.py).
     """
 
     node: Node

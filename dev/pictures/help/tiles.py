@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from playwright.sync_api import Page
 
-from .building_blocks import COUPLINGS, Common, cloud, couple, ksampler, start
-from .graph import Graph, Link, Node
-from .settings import SMALL_SETTINGS, Settings
+from dev.workflows.building_blocks import COUPLINGS, Common, cloud, couple, ksampler, start
+from dev.workflows.graph import Graph, Link, Node
+from dev.workflows.settings import SMALL_SETTINGS, Settings
 
 S = replace(SMALL_SETTINGS, steps=12, frames=16, frames_per_batch=0)
 STAR, HEART = S.prompt_a, S.prompt_b

@@ -1,98 +1,29 @@
-"""Pictures of morphs, and those that README and example workflows show.
-
-python -m demo.pictures     draws docs/, the workflows' thumbnails and the help pages' pictures
-                            anew, on the small checkpoint
-"""
+"""The pictures in docs/ that the README shows, and the example workflows' thumbnails."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from dev.comfyui import lpips_weights
+from dev.comfyui.environment import BASE, ROOT
+from dev.comfyui.server import Server
+from dev.workflows.building_blocks import COUPLINGS
+from dev.workflows.density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
+from dev.workflows.graph import Graph, Node
+from dev.workflows.noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
+from dev.workflows.prompt import compare_couplings, keyframes_constant_speed
+from dev.workflows.settings import SEED_SETTINGS, SMALL_SETTINGS, Settings
 from scenes import checkpoint
-from scenes.weights import WeightsError
 
-from . import backbone, density_figure, photos
-from .density_workflows import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
-from .environment import BASE, ROOT
-from .graph import Graph, Node
-from .noise_workflows import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
-from .server import Server, ServerError
-from .settings import SEED_SETTINGS, SMALL_SETTINGS, Settings
-from .workflows import COUPLINGS, compare_couplings, keyframes_constant_speed
+from . import density_figure, photos
+from .sheets import Frames, animate, filmstrip, mosaic, side_by_side
 
-Frames = Sequence[Image.Image]
-BACKGROUND, INK = "#1e1f22", "#e6e6e6"
-MARGIN, LABEL = 8, 34
 EXAMPLES, DOCS = ROOT / "example_workflows", ROOT / "docs"
-
-
-def filmstrip(films: Mapping[str, Frames], columns: int = 9, size: int = 128) -> Image.Image:
-    """Films under each other with their labels, equally spaced frames from first to last."""
-    count = min(columns, *(len(frames) for frames in films.values()))
-    width = MARGIN + count * (size + MARGIN)
-    sheet = Image.new("RGB", (width, len(films) * (LABEL + size) + MARGIN), BACKGROUND)
-    for row, (label, frames) in enumerate(films.items()):
-        top = row * (LABEL + size)
-        write(sheet, (MARGIN, top + 7), label)
-        for column in range(count):
-            frame = frames[round(column * (len(frames) - 1) / max(count - 1, 1))]
-            sheet.paste(enlarge(frame, size), (MARGIN + column * (size + MARGIN), top + LABEL))
-    return sheet
-
-
-def side_by_side(films: Mapping[str, Frames], size: int = 256) -> list[Image.Image]:
-    """One picture for each frame: the films beside each other, there and back again."""
-    pictures = []
-    for now in zip(*films.values(), strict=True):
-        width = MARGIN + len(films) * (size + MARGIN)
-        sheet = Image.new("RGB", (width, LABEL + size + MARGIN), BACKGROUND)
-        for column, (label, frame) in enumerate(zip(films, now, strict=True)):
-            left = MARGIN + column * (size + MARGIN)
-            write(sheet, (left, 7), label)
-            sheet.paste(enlarge(frame, size), (left, LABEL))
-        pictures.append(sheet)
-    return pictures + pictures[-2:0:-1]
-
-
-def mosaic(rows: Sequence[Frames], columns: int, size: int = 128) -> Image.Image:
-    """Frames edge to edge, equally spaced, one film a row."""
-    sheet = Image.new("RGB", (columns * size, len(rows) * size))
-    for row, frames in enumerate(rows):
-        for column in range(columns):
-            frame = frames[round(column * (len(frames) - 1) / (columns - 1))]
-            sheet.paste(enlarge(frame, size), (column * size, row * size))
-    return sheet
-
-
-def stack(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Pictures of any widths under each other."""
-    sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)))
-    top = 0
-    for picture in pictures:
-        sheet.paste(picture, (0, top))
-        top += picture.height
-    return sheet
-
-
-def enlarge(frame: Image.Image, size: int) -> Image.Image:
-    return frame.resize((size, size), Image.Resampling.LANCZOS)
-
-
-def write(sheet: Image.Image, place: tuple[int, int], text: str) -> None:
-    ImageDraw.Draw(sheet).text(place, text, fill=INK, font=ImageFont.load_default(size=18))
-
-
-def animate(pictures: Frames, path: Path, fps: float) -> None:
-    """An animated WebP that repeats for ever."""
-    first, *others = pictures
-    duration = round(1000 / fps)
-    first.save(path, save_all=True, append_images=others, duration=duration, loop=0, quality=80)
 
 
 def rendered(server: Server, graph: Graph, titles: Sequence[str]) -> list[list[Image.Image]]:
@@ -194,21 +125,11 @@ def in_rows(frames: Frames, count: int) -> list[Frames]:
     return [frames[k * length : (k + 1) * length] for k in range(count)]
 
 
-def main() -> None:
-    """Render the example workflows, draw what is shown of them, and picture every node."""
-    from . import help_pictures  # needs a browser, which `make demo` does without
-
+def draw() -> None:
+    """All of them, on the small checkpoint."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL_SETTINGS.checkpoint)
-    backbone.ensure(BASE / "models" / "lpips")
+    lpips_weights.ensure(BASE / "models" / "lpips")
     with Server() as server:
         draw_prompts(server)
         draw_noise(server)
         draw_density(server)
-    help_pictures.draw()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except (ServerError, WeightsError) as error:
-        sys.exit(f"pictures: {error}")

@@ -1,15 +1,8 @@
-"""The example workflows, each written once: run by the demo and the tests, opened by artists.
-
-python -m demo.workflows     writes example_workflows/*.json from what is below, and subgraphs/
-"""
+"""The example workflows that travel from prompt to prompt."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from typing import Any
-
-import tomllib
 
 from .building_blocks import (
     COUPLINGS,
@@ -24,10 +17,7 @@ from .building_blocks import (
     start,
     times,
 )
-from .density_workflows import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
-from .environment import ROOT
 from .graph import Graph, Link
-from .noise_workflows import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
 from .settings import Settings
 
 
@@ -113,44 +103,3 @@ def keyframes_constant_speed(s: Settings) -> Graph:
         label_d="D",
     )
     return graph
-
-
-WORKFLOWS: dict[str, Callable[[Settings], Graph]] = {
-    "two_prompt_morph": two_prompt_morph,
-    "compare_couplings": compare_couplings,
-    "keyframes_constant_speed": keyframes_constant_speed,
-    "seed_travel": seed_travel,
-    "prompt_and_seed_travel": prompt_and_seed_travel,
-    "noise_grid": noise_grid,
-    "photo_to_photo": photo_to_photo,
-    "image_to_image_geodesic": image_to_image_geodesic,
-    "extrapolate": extrapolate,
-    "is_this_clip_a_geodesic": is_this_clip_a_geodesic,
-}
-
-
-def pack_version() -> str:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-
-
-def as_text(name: str, schemas: dict) -> str:
-    """The file of one example workflow, with the default settings."""
-    workflow = WORKFLOWS[name](Settings()).to_workflow(schemas, pack_version())
-    return json.dumps(workflow, indent=1) + "\n"
-
-
-def main() -> None:
-    from . import blueprint
-    from .server import Server
-
-    with Server() as server:
-        schemas = server.get("object_info")
-    blueprint.write(schemas)
-    for name in WORKFLOWS:
-        path = ROOT / "example_workflows" / f"{name}.json"
-        path.write_text(as_text(name, schemas))
-        print(path.relative_to(ROOT))
-
-
-if __name__ == "__main__":
-    main()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .environment import ROOT
-from .server import Server
+from dev.comfyui.environment import ROOT
+from dev.comfyui.server import Server
 
 LOCALES = ROOT / "locales"
 ENGLISH = LOCALES / "en" / "nodeDefs.json"

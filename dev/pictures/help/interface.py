@@ -1,30 +1,25 @@
-"""Pictures for the help pages: every node at work in ComfyUI's own web interface.
-
-python -m demo.help_pictures                    draws js/docs/*.jpg anew, on the small checkpoint
-python -m demo.help_pictures GeodesicTimes …    draws only those
-"""
+"""Takes the help pages' pictures: opens each example in ComfyUI's web interface and runs it."""
 
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Route, ViewportSize
 
+from dev.comfyui import lpips_weights
+from dev.comfyui.browser import NODES_2, SETTINGS, chromium, show
+from dev.comfyui.environment import BASE, FOLDER, ROOT, newest_front_end
+from dev.comfyui.server import Server, ServerError
+from dev.pictures import photos
+from dev.workflows.catalogue import pack_version
+from dev.workflows.settings import SMALL
 from scenes import checkpoint
-from scenes.weights import WeightsError
 
-from . import backbone, photos
-from .browser import NODES_2, SETTINGS, chromium, show
-from .environment import BASE, FOLDER, ROOT, newest_front_end
-from .help_examples import EXAMPLES
-from .help_tiles import Example, Tile
-from .server import Server, ServerError
-from .settings import SMALL
-from .workflows import pack_version
+from .catalogue import EXAMPLES
+from .tiles import Example, Tile
 
 PAGES = ROOT / "js" / "docs"
 # In pixels, about twice as wide as the help panel: text stays sharp on dense screens.
@@ -188,7 +183,7 @@ def save(picture: Image.Image, node_id: str) -> None:
 def draw(names: Sequence[str] = ()) -> None:
     """The pictures of these nodes, or of all."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-    backbone.ensure(BASE / "models" / "lpips")
+    lpips_weights.ensure(BASE / "models" / "lpips")
     photos.ensure(BASE / "input")
     log, front_end = FOLDER / "help.log", newest_front_end()
     with Server(cpu=True, log=log, front_end=front_end) as server, chromium() as browser:
@@ -199,10 +194,3 @@ def draw(names: Sequence[str] = ()) -> None:
             save(studio.picture(example), name)
             studio.page.close()
             print(f"js/docs/{name}.jpg", flush=True)
-
-
-if __name__ == "__main__":
-    try:
-        draw(sys.argv[1:])
-    except (ServerError, WeightsError) as error:
-        sys.exit(f"help pictures: {error}")

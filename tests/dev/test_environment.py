@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from demo import environment
-from demo.environment import Environment, SetupError
+from dev.comfyui import environment
+from dev.comfyui.environment import Environment, SetupError
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_folder_in_the_links_place_is_not_removed(folder: Path) -> None:
 def test_a_path_without_comfyui_is_said_in_one_sentence(folder: Path) -> None:
     """COMFYUI_PATH to anything else ends at once, with the path and the reason."""
     done = subprocess.run(
-        [sys.executable, "-m", "demo.environment"],
+        [sys.executable, "-m", "dev.comfyui.environment"],
         env={"COMFYUI_PATH": str(folder), "PATH": "/usr/bin:/bin"},
         cwd=environment.ROOT,
         capture_output=True,

@@ -1,0 +1,1 @@
+"""The workshop: what builds, checks and shows the pack. Never shipped; imports nothing itself."""
