@@ -211,6 +211,30 @@ def test_batches_of_any_size_give_the_same_frames(comfy: Comfy) -> None:
     assert same_picture(frames[0], frames[2])
 
 
+def test_a_second_pass_through_pixels_keeps_one_noise(comfy: Comfy) -> None:
+    """VAE Encode forgets which noise a frame has; LatentBatchSeedBehavior "fixed" says it again.
+
+    So the help page of Morph Schedule says. Without it every frame of a batch draws a noise of its
+    own, and the film flickers.
+    """
+    from comfy_extras.nodes_latent import LatentBatchSeedBehavior
+
+    same = comfy.encode(PROMPT_A)
+    frames = render(comfy, schedule(comfy, couple(comfy, same, same), times(comfy, 3)))
+    encoded = comfy.nodes.VAEEncode().encode(comfy.vae, comfy.vae.decode(frames))[0]
+    kept = LatentBatchSeedBehavior.execute(encoded, "fixed")[0]
+    for latent, number in ((encoded, 3), (kept, 1)):
+        noise = comfy_noise(latent)
+        assert len(torch.unique(noise, dim=0)) == number
+
+
+def comfy_noise(latent: Any) -> torch.Tensor:
+    """The noise that KSampler draws for a LATENT."""
+    from comfy.sample import prepare_noise
+
+    return prepare_noise(latent["samples"], 1, latent.get("batch_index"))
+
+
 def test_entries_of_a_combined_prompt_morph_together(comfy: Comfy) -> None:
     """ConditioningCombine's two entries stay two, paired by position, ends exact."""
     combine = comfy.nodes.ConditioningCombine().combine
