@@ -85,11 +85,11 @@ def test_the_model_is_as_before_after_an_error(comfy: Comfy, internals: Any) -> 
 
 def test_the_noise_of_a_seed_is_ksamplers(comfy: Comfy, internals: Any) -> None:
     """prepare_noise_inner: image n of a batch gets draw `batch_index[n]` of the generator."""
-    import comfy.sample
+    from comfy.sample import prepare_noise
 
     like = torch.zeros(3, 4, 8, 8)
     for index in (None, [0, 0, 0], [2, 0, 5]):
-        expected = comfy.sample.prepare_noise(like, 7, index)
+        expected = prepare_noise(like, 7, index)
         assert torch.equal(internals.seed_noise(like, 7, index), expected)
 
 
