@@ -72,9 +72,10 @@ def load_metric(backbone: str, download: bool, pixels: int) -> PerceptualMetric:
     return PerceptualMetric(patcher.model, name, next(patcher.model.parameters()).device)
 
 
-def fitting_batch(backbone: str, limit: int, pixels: int, device: torch.device) -> int:
+def fitting_batch(backbone: str, limit: int, pixels: int, device: torch.device | str) -> int:
     """How many frames of `pixels` pixels fit into free memory at once: 1 to `limit`."""
-    free = management.get_free_memory(device) - management.extra_reserved_memory()
+    memory: Any = management.get_free_memory(device)  # a number, as no second one is asked for
+    free = memory - management.extra_reserved_memory()
     return max(1, min(limit, int(free // (pixels * BYTES_PER_PIXEL[backbone])) - HELD))
 
 
