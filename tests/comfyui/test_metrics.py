@@ -217,7 +217,8 @@ def test_swapping_the_file_runs_the_node_again(
     def asked(**inputs: Any) -> Any:
         inputs = {"images": ["2", 0], "frames_per_batch": 16, "download": False} | inputs
         prompt = {"1": {"class_type": "GeodesicPathLength", "inputs": inputs}}
-        cache = IsChangedCache("prompt", DynamicPrompt(prompt), None)
+        unused: Any = None
+        cache = IsChangedCache("prompt", DynamicPrompt(prompt), unused)
         return asyncio.run(cache.get("1"))
 
     # Missing weights are no reason to fail here: the run itself says what to do.
