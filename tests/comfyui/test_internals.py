@@ -89,7 +89,7 @@ def test_the_noise_of_a_seed_is_ksamplers(comfy: Comfy, internals: Any) -> None:
 
     like = torch.zeros(3, 4, 8, 8)
     for index in (None, [0, 0, 0], [2, 0, 5]):
-        expected = prepare_noise(like, 7, index)
+        expected: Any = prepare_noise(like, 7, index)
         assert torch.equal(internals.seed_noise(like, 7, index), expected)
 
 
