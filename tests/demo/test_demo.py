@@ -21,6 +21,7 @@ from scenes import checkpoint
 from tests.video import decode
 
 
+@pytest.mark.comfyui
 def test_the_demo_writes_its_video_filmstrip_chart_and_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_wrong_setting_is_one_sentence(environment: dict[str, str], message: s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.comfyui
 def test_a_file_that_is_no_checkpoint_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

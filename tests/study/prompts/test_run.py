@@ -76,6 +76,7 @@ def command(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     program.main()
 
 
+@pytest.mark.comfyui
 def test_ten_pairs_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +111,7 @@ def test_ten_pairs_from_the_command_line(
     assert capsys.readouterr().out.splitlines()[-4:] == told.splitlines()[-4:]
 
 
+@pytest.mark.comfyui
 def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
     begin(tmp_path / "run", THREE[:1])
     kept = store.open_run(tmp_path / "run")
@@ -120,6 +122,7 @@ def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
     assert len({film[1] for film in films.values()}) > 1
 
 
+@pytest.mark.comfyui
 def test_killed_and_taken_up(tmp_path: Path) -> None:
     """kill -9 in the middle: the same command goes on, nothing is repeated or lost."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -173,6 +176,7 @@ def test_every_pair_has_random_couplings_of_its_own() -> None:
     assert Plan(frames=11).images_per_pair == 29
 
 
+@pytest.mark.comfyui
 def test_two_workers_are_one_worker(tmp_path: Path) -> None:
     """Ray's two actors measure the very same numbers as this process does."""
     alone, both = tmp_path / "alone", tmp_path / "both"
@@ -182,17 +186,20 @@ def test_two_workers_are_one_worker(tmp_path: Path) -> None:
     assert measured(both) == measured(alone)
 
 
+@pytest.mark.comfyui
 def test_more_workers_than_there_is_room_for(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"workers: 400 need 400 CPUs, Ray has \d+; lower"):
         begin(tmp_path, workers=400)
 
 
+@pytest.mark.comfyui
 def test_without_ray_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"2 need Ray, which is not installed.*--workers 1"):
         begin(tmp_path, workers=2)
 
 
+@pytest.mark.comfyui
 def test_a_failing_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
     """17 and 18 chunks of 77 rows would need 306: refused, recorded, counted; can be retried."""
     long = [" ".join(["star"] * 75 * chunks) for chunks in (17, 18)]
@@ -211,12 +218,14 @@ def test_a_failing_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
     assert repeated == [pair.caption_a == long[0] for pair in pairs_of(folder)]
 
 
+@pytest.mark.comfyui
 def test_prompts_of_different_length_are_measured(tmp_path: Path) -> None:
     """77 rows and 154: ends and middle have different numbers of rows, and go apart."""
     long = Pair("a red star", " ".join(["a blue heart on white"] * 20), 1.0)
     assert begin(tmp_path / "run", [long]).measured == 1
 
 
+@pytest.mark.comfyui
 def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
     """Another setting, pair file or checkpoint is an error that names it; fewer is going on."""
     folder = tmp_path / "run"
@@ -248,6 +257,7 @@ def test_one_metric_a_run() -> None:
         same_metric("LPIPS vgg", one)
 
 
+@pytest.mark.comfyui
 def test_a_broken_machine_does_not_use_up_the_pairs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +276,7 @@ def test_a_broken_machine_does_not_use_up_the_pairs(
     assert begin(folder, THREE, retry_failed=True).measured == 3
 
 
+@pytest.mark.comfyui
 def test_a_worker_that_dies_costs_one_pair() -> None:
     """Ray starts it again; the pair is recorded with the reason, the others are measured."""
     import ray
@@ -291,6 +302,7 @@ def test_a_worker_that_dies_costs_one_pair() -> None:
     assert "worker lost" in str(found[1].failure)
 
 
+@pytest.mark.comfyui
 def test_bad_settings_are_named(tmp_path: Path) -> None:
     bad: dict[str, Any] = {"frames": 1, "steps": 0, "random_seeds": 0, "batch": 0, "size": 65}
     bad |= {"kept_per_bin": -1, "guidance": -1.0, "sampler": "eulr", "scheduler": "none"}
@@ -319,6 +331,7 @@ def test_images_kept_are_those_of_the_first_pairs() -> None:
     assert kept_numbers(pairs, 0) == set()
 
 
+@pytest.mark.comfyui
 def test_a_checkpoint_of_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
