@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,8 @@ def test_a_failed_install_leaves_no_stamp_and_is_repaired(
 ) -> None:
     """A virtual environment counts only when its last step was made; else it is made anew."""
     monkeypatch.setattr(environment, "WITNESSES", ("json",))
+    # A real one, only without pip, whose calls `steps` writes down.
+    monkeypatch.setattr(environment, "_make_venv", lambda folder: venv.create(folder))
     found = environment.locate()
     found.comfyui.mkdir()
     (found.comfyui / "requirements.txt").write_text("einops\n")
