@@ -55,14 +55,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-def place(item: pytest.Item) -> int:
-    """Chromium, server, nothing, ComfyUI started by the test itself, ComfyUI in this process."""
-    for number, name in enumerate(("browser", "server")):
-        if name in fixtures(item):
-            return number
+def place(item: pytest.Item) -> tuple[int, str]:
+    """Chromium, server, nothing, ComfyUI started by the test itself, ComfyUI in this process.
+
+    Those in Chromium by the page that they use, of which there is one for each variant.
+    """
+    if "browser" in fixtures(item):
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        return 0, str(parameters.get("studio", "1.32-classic"))
+    if "server" in fixtures(item):
+        return 1, ""
     if "comfy" in fixtures(item):
-        return 4
-    return 3 if item.get_closest_marker("comfyui") else 2
+        return 4, ""
+    return (3 if item.get_closest_marker("comfyui") else 2), ""
 
 
 def fixtures(item: pytest.Item) -> list[str]:
