@@ -66,7 +66,7 @@ class Cluster:
         self.ray: Any = ray
         self.left = 0
         path = f"{ROOT}:{PACK.parent}"
-        self.options = {"include_dashboard": False, "log_to_driver": False}
+        self.options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
         self.options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
         ray.init(address="local", **self.options)
 
