@@ -29,6 +29,8 @@ from .times import LOOP, PING_PONG, check_frames, half
 
 # Gaps narrower than this get no frame: its time could not be told from its neighbours' times.
 NARROWEST = 4 * SAME_TIME
+# A frame that leaves more than this of its gap's distance on one side did nothing for it.
+STUCK = 0.95
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Rules:
     tolerance: no new frame in gaps whose distance is this or less; 0 renders all frames.
     growth: part of the steps that is taken over more, each time a gap does not close.
     fail: a gap does not close where one of its two parts keeps more than this of its distance.
-    patience: how often a gap may fail at the latest step before it is left to be a cut.
+    patience: how often a frame at the latest step may do nothing for its gap before the gap is left
+        to be a cut.
     between: frames of the first round between two keyframes, at most.
     worth: in one round only gaps of at least this part of the largest distance get a frame.
     centred: put a new frame at the estimated middle of the distance, not at the middle of t.
@@ -149,7 +152,7 @@ class Insertion:
 class Gap:
     """Between a frame and the next: their distance, and what is known about closing it.
 
-    failures: how often a frame at the latest step did not close it.
+    failures: how often in a row a frame at the latest step did nothing for it.
     """
 
     distance: float
@@ -302,8 +305,8 @@ class Placement:
         """One of the two gaps that a new frame makes of one."""
         if distance <= self.rules.fail * gap.distance:
             return Gap(distance, gap.start_step)
-        failures = gap.failures + (gap.start_step == self.rules.latest)
-        return Gap(distance, self.rules.later(gap.start_step), failures)
+        stuck = gap.start_step == self.rules.latest and distance > STUCK * gap.distance
+        return Gap(distance, self.rules.later(gap.start_step), gap.failures + 1 if stuck else 0)
 
 
 def _check_distances(distances: Sequence[float]) -> None:
