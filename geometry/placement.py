@@ -50,6 +50,8 @@ class Rules:
     between: frames of the first round between two keyframes, at most.
     worth: in one round only gaps of at least this part of the largest distance get a frame.
     centred: put a new frame at the estimated middle of the distance, not at the middle of t.
+    spare: frames that are rendered and not shown, as a part of those shown: the film is the most
+        even choice. They are cheap, as most of them start late.
 
     Raises ValueError for numbers outside these ranges.
     """
@@ -65,7 +67,8 @@ class Rules:
     patience: int = 3
     between: int = 3
     worth: float = 0.0
-    centred: bool = False
+    centred: bool = True
+    spare: float = 0.0
 
     def __post_init__(self) -> None:
         check_frames(self.frames)
@@ -83,10 +86,18 @@ class Rules:
                 "frames."
             )
 
+        if not (math.isfinite(self.spare) and self.spare >= 0):
+            raise ValueError(f"spare: expected a part of the frames, 0 or more, got {self.spare}.")
+
+    @property
+    def shown(self) -> int:
+        """Frames of the film that are rendered for it: of a ping-pong the way there."""
+        return half(self.frames) if self.ending == PING_PONG else self.frames
+
     @property
     def rendered(self) -> int:
         """The most frames that are rendered."""
-        return half(self.frames) if self.ending == PING_PONG else self.frames
+        return self.shown + round(self.spare * self.shown)
 
     @property
     def earliest(self) -> int:
@@ -118,13 +129,13 @@ class Rules:
         keyframes = len(knots) - (self.ending == LOOP)
         if legs < 1:
             raise ValueError(f"path: expected at least two keyframes, got {keyframes}.")
-        if keyframes > self.rendered:
+        if keyframes > self.shown:
             way = " on the way there of a ping-pong" if self.ending == PING_PONG else ""
             raise ValueError(
                 f"frames: expected at least one for each of the {keyframes} keyframes{way}, got "
-                f"{self.rendered}. Ask for more frames or take keyframes out."
+                f"{self.shown}. Ask for more frames or take keyframes out."
             )
-        between = max(0, min(self.between, (self.rendered // 2 - keyframes) // legs))
+        between = max(0, min(self.between, (self.shown // 2 - keyframes) // legs))
         parts = np.arange(between + 1) / (between + 1)
         inside = [a + (b - a) * parts for a, b in pairwise(knots)]
         values = np.concatenate([*inside, [] if self.ending == LOOP else [knots[-1]]])
@@ -246,19 +257,12 @@ class Placement:
         """Where in gap i half of its length is behind, in [0.29, 0.71].
 
         Speed is taken to change linearly over the gap. At each end it is the mean of this gap's
-        own speed and the next gap's.
+        own speed and the next gap's, but at a keyframe, where another leg begins, its own.
         """
         speeds = np.sqrt(self.distances) / np.diff(self.ends)
-        last = len(speeds) - 1
-        around = (
-            (i - 1, (i + 1) % len(speeds))
-            if self.rules.ending == LOOP
-            else (
-                max(i - 1, 0),
-                min(i + 1, last),
-            )
-        )
-        a, b = ((speeds[i] + speeds[j]) / 2 for j in around)
+        before = i if i in self.keyframes else i - 1
+        after = i if (i + 1) % self.frames in self.keyframes else i + 1
+        a, b = ((speeds[i] + speeds[j]) / 2 for j in (before, after))
         # The root of a·u + (b − a)·u²/2 = (a + b)/4, in a form that is stable for a = b.
         return float((a + b) / 2 / (a + math.hypot(a, b) / math.sqrt(2))) if a + b > 0 else 0.5
 

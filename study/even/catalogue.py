@@ -53,7 +53,7 @@ class Catalogue:
             BISECTED: self.placed(at_once=1, **plain),
             BLENDING: Way(lambda r: ways.latentblending(r, frames, STEPS, lpips)),
             HALF: self.placed(),
-            WHOLE: self.placed(rendered=2 * frames),
+            WHOLE: self.placed(spare=WHOLE_SPARE),
         }
 
     def varied(self) -> dict[str, Way]:
@@ -75,17 +75,16 @@ class Catalogue:
     def placed(
         self,
         at_once: int = AT_ONCE,
-        rendered: int | None = None,
         distance: Distance | None = None,
         group: str = COMPARED,
         setting: float = float("nan"),
         **changes: Any,
     ) -> Way:
         """By the pack's placement with its own defaults, but for `changes`."""
-        rules = self.engine.placement.Rules(rendered or self.frames, STEPS, **changes)
+        rules = self.engine.placement.Rules(self.frames, STEPS, **changes)
 
         def film(render: Render) -> Film:
             by = distance or self.engine.lpips
-            return ways.placed(render, rules, at_once, by, self.engine, self.frames)
+            return ways.placed(render, rules, at_once, by, self.engine)
 
         return Way(film, group, setting)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,9 +36,8 @@ def placed(
     at_once: int,
     distance: Distance,
     geometry: Any,
-    shown: int | None = None,
 ) -> Film:
-    """By the pack's placement between two keyframes. shown: frames of the film, if not all."""
+    """By the pack's placement between two keyframes."""
     knots = (0.0, 1.0)
     frames = plain(render, rules.first_times(knots))
     placement = geometry.placement.Placement.start(rules, knots, distance(frames))
@@ -58,8 +56,6 @@ def placed(
         placement = placement.add(insertions, parts)
         frames = sorted([*frames, *new], key=lambda frame: frame.t)
     renders = placement.evaluations / rules.steps
-    if shown:
-        placement = replace(placement, rules=replace(rules, frames=shown))
     return Film([frames[i] for i in geometry.playback.playback(placement)], renders, rounds)
 
 
