@@ -19,6 +19,7 @@ SHOWN = (EQUAL, RETIMED, HALF, WHOLE)  # whose strips are kept
 
 COMPARED, VARIED, CURVE = "compared", "varied", "curve"  # groups of ways
 AT_ONCE = 2
+WHOLE_SPARE = 1.0  # of the way that may cost as much as plain renders
 LATEST = (4, 8, 10, 12, 14, 16, 17, 18, 19)  # steps of 20 that the curve lets bridges start at
 CURVE_EVERY = 2  # pairs: of every second one
 

@@ -131,6 +131,4 @@ class SmallRenderer:
         )
         images = engine.painter.decode(done).movedim(1, -1)
         kept = torch.stack(states, dim=1)
-        return [
-            Frame(t, first, images[i], done[i], kept[i].clone()) for i, t in enumerate(times)
-        ]
+        return [Frame(t, first, images[i], done[i], kept[i].clone()) for i, t in enumerate(times)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from .catalogue import (
 )
 from .run import Plan
 
-PAGE, STRIPS, CURVES = "report.md", "strips.png", "curve.png"
+PAGE, STRIPS, CURVES, TABLE = "report.md", "strips.png", "curve.png", "measurements.parquet"
 RESAMPLES, SEED = 2000, 0
 MEASURES = ("largest", "sum", "cv", "strays", "confidence", "sharpness", "renders", "rounds")
 
@@ -71,7 +72,7 @@ measured (seed {plan.seed}, no two prompts of one scene); settings were tuned on
 - *Strays*: the share of frames between the ends whose number of things is neither end's, or that
   show a shape that neither end shows, as the scene classifier sees them. *Confidence*: its mean
   probability of what it sees. *Sharpness*: mean |Laplacian| of those frames against that of the
-  ends. Equal times show next to no frame on the way, so compare these three with *{BISECTED}*, whose
+  ends. Equal times show few frames on the way, so compare these three with *{BISECTED}*, whose
   frames are plain renders on the way.
 - *{WHOLE}* renders twice as many frames as are shown, and shows the most even choice of them.
 - *{BLENDING}* is written from a description of its code; the path is the same as of all others.
@@ -96,6 +97,15 @@ measured (seed {plan.seed}, no two prompts of one scene); settings were tuned on
 
 ![The worst, the median and the best pair]({STRIPS})
 """
+
+
+def write(table: pd.DataFrame, plan: Plan, folder: Path) -> None:
+    """All of a run's results: measurements.parquet, report.md, curve.png and strips.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table.drop(columns="strip").to_parquet(folder / TABLE, index=False)
+    (folder / PAGE).write_text(report(table, plan))
+    curves(table).save(folder / CURVES, optimize=True)
+    strips(table).save(folder / STRIPS, optimize=True)
 
 
 def goals(table: pd.DataFrame) -> str:
@@ -162,7 +172,8 @@ def batching(table: pd.DataFrame) -> str:
   {in_time:.2f} times as large.
 - Outside the model {outside:.3f} s are spent for each render's worth of evaluations, LPIPS
   included, on one thread.
-- Re-timing by √LPIPS instead of LPIPS: largest step {roots[0]:.2f} times, CV {roots[1]:.2f} times."""
+- Re-timing by √LPIPS instead of LPIPS: largest step {roots[0]:.2f} times as large, CV
+  {roots[1]:.2f} times."""
 
 
 def curve(table: pd.DataFrame) -> str:
