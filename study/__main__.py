@@ -69,6 +69,8 @@ def even(arguments: argparse.Namespace) -> None:
     left = run(plan, arguments.folder, arguments.seconds, arguments.threads)
     if left:
         print(f"{left} of {plan.pairs} pairs are waiting; the same command goes on.")
+    if left == plan.pairs:
+        return
     table = measured(plan, arguments.folder)
     report.write(table, plan, arguments.output / "even_morph")
     print(arguments.output / "even_morph" / report.PAGE)

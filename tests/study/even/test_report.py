@@ -1,0 +1,135 @@
+"""A run stops and goes on; its page says of every goal whether it was met."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from study.even import pairs, report, run
+from study.even.catalogue import (
+    BISECTED,
+    BLENDING,
+    COMPARED,
+    CURVE,
+    EQUAL,
+    FOUR,
+    HALF,
+    IN_TIME,
+    LATENT,
+    ONE,
+    RETIMED,
+    ROOTS,
+    SHOWN,
+    VARIED,
+    WHOLE,
+)
+from study.even.run import Plan
+from study.prompts.scene_pairs import generate, same_scene
+
+LARGEST = {EQUAL: 0.4, HALF: 0.08, WHOLE: 0.08}
+RENDERS = {HALF: 10.0, WHOLE: 20.0}
+GROUPS = {
+    COMPARED: (EQUAL, RETIMED, ROOTS, BISECTED, BLENDING, HALF, WHOLE),
+    VARIED: (LATENT, IN_TIME, ONE, FOUR),
+    CURVE: ("latest step 10", "latest step 19"),
+}
+
+
+def table(count: int = 4) -> pd.DataFrame:
+    """A run of known numbers; pair k is k hundredths worse."""
+    film = run.png(torch.rand(24, 8, 8, 3, generator=torch.Generator().manual_seed(0)))
+    rows: list[dict[str, Any]] = []
+    for k in range(count):
+        for group, ways in GROUPS.items():
+            for way in ways:
+                rows.append(
+                    {
+                        "pair": k,
+                        "caption_a": f"a {k}",
+                        "caption_b": f"b {k}",
+                        "way": way,
+                        "group": group,
+                        "setting": float(way[-2:]) if group == CURVE else float("nan"),
+                        "largest": LARGEST.get(way, 0.1) + k / 100,
+                        "renders": RENDERS.get(way, 24.0),
+                        **dict.fromkeys(("sum", "cv", "strays", "rounds"), 0.5),
+                        **dict.fromkeys(("confidence", "sharpness", "outside"), 0.9),
+                        "strip": film if way in SHOWN else None,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def test_a_ratio_is_of_means_and_inside_its_interval() -> None:
+    """(0.08 + 0.015) / (0.4 + 0.015); against itself it is exactly 1."""
+    found, low, high = report.ratio(table(), HALF, "largest")
+    assert found == pytest.approx(0.095 / 0.415)
+    assert low <= found <= high
+    assert report.ratio(table(), HALF, "largest", HALF) == (1.0, 1.0, 1.0)
+
+
+def test_goals_are_met_or_not() -> None:
+    """0.23 is met at 0.25 and not at 0.15; equal CVs are not met at 0.4."""
+    lines = report.goals(table()).splitlines()[2:]
+    marks = ["not met" not in line for line in lines]
+    assert marks == [True, True, False, True, False, False, True]
+
+
+def test_the_page_and_its_files_are_written(tmp_path: Path) -> None:
+    """Strips are of the worst, the median and the best pair; the table has no pictures."""
+    report.write(table(), Plan(pairs=4), tmp_path)
+    page = (tmp_path / report.PAGE).read_text()
+    assert "4 of 4 pairs" in page
+    assert "worst pair (3)" in page
+    assert "best pair (0)" in page
+    assert "nan" not in page
+    assert "strip" not in pd.read_parquet(tmp_path / report.TABLE).columns
+    assert Image.open(tmp_path / report.STRIPS).size == (24 * 8, 12 * 8 + 2 * 2)
+    assert Image.open(tmp_path / report.CURVES).width > 500
+
+
+def test_pairs_are_of_different_scenes_and_not_the_tuned_ones() -> None:
+    """Two wordings of one scene are left out; the choice is the same everywhere."""
+    chosen = pairs.choose(40)
+    assert len({(p.caption_a, p.caption_b) for p in chosen}) == 40
+    assert not any(same_scene(pair) for pair in chosen)
+    assert chosen == pairs.choose(40)
+    assert not set(chosen) & set(pairs.choose(8, pairs.TUNING))
+    assert any(same_scene(pair) for pair in generate(20, 0))
+    similarities = [pair.similarity for pair in chosen]
+    assert min(similarities) < 1
+    assert max(similarities) > 3.5
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs that are there are not measured again; no time is left for none."""
+    asked: list[int] = []
+
+    def measure(_engine: Any, _plan: Plan, number: int, _pair: Any) -> list[dict[str, Any]]:
+        asked.append(number)
+        return [{"pair": number, "way": EQUAL, "distances": [0.5]}]
+
+    monkeypatch.setattr(run, "measure", measure)
+    monkeypatch.setattr(run, "Engine", lambda _threads: None)
+    plan = Plan(pairs=3)
+    assert run.run(plan, tmp_path, seconds=-1) == 3
+    run.begin(plan, tmp_path)
+    run.part(tmp_path, 1).touch()
+    assert run.run(plan, tmp_path, seconds=np.inf) == 0
+    assert asked == [0, 2]
+    run.part(tmp_path, 1).unlink()
+    assert run.waiting(plan, tmp_path) == [1]
+    assert list(run.measured(plan, tmp_path)["pair"]) == [0, 2]
+    with pytest.raises(ValueError, match="holds a run of"):
+        run.run(Plan(pairs=4), tmp_path, seconds=1)
+
+
+def test_bad_plans_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected at least 2 pairs and 12 frames, got 1 and 24"):
+        Plan(pairs=1)
