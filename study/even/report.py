@@ -13,14 +13,15 @@ from PIL import Image
 from .catalogue import (
     BISECTED,
     BLENDING,
-    COMPARED,
     CURVE,
     EQUAL,
-    FOUR,
+    GOALS,
     HALF,
     IN_TIME,
     LATENT,
+    MANY,
     ONE,
+    PEERS,
     RETIMED,
     ROOTS,
     SHOWN,
@@ -30,6 +31,7 @@ from .catalogue import (
 from .run import Plan
 
 PAGE, STRIPS, CURVES, TABLE = "report.md", "strips.png", "curve.png", "measurements.parquet"
+TITLES = {GOALS: "the goals", PEERS: "peers", VARIED: "variations", CURVE: "the curve"}
 RESAMPLES, SEED = 2000, 0
 MEASURES = ("largest", "sum", "cv", "strays", "confidence", "sharpness", "renders", "rounds")
 
@@ -51,12 +53,15 @@ def ratio(table: pd.DataFrame, way: str, measure: str, other: str = EQUAL) -> tu
 
 def report(table: pd.DataFrame, plan: Plan) -> str:
     """A Markdown page; curve and strips are files beside it."""
-    measured = table["pair"].nunique()
+    counts = table.groupby("group", sort=False)["pair"].nunique()
+    pairs = ", ".join(f"{counts.get(group, 0)} for {name}" for group, name in TITLES.items())
     return f"""# Even morphs: where to render, what to share, where to bridge
 
-Written by `python -m study even`: {measured} of {plan.pairs} pairs of prompts, {plan.frames} frames
-a film, 20 steps (euler, karras), guidance 4, small model. The pairs were fixed before anything was
-measured (seed {plan.seed}, no two prompts of one scene); settings were tuned on other ones.
+Written by `python -m study even`: {plan.frames} frames a film, 20 steps (euler, karras),
+guidance 4, small model. {plan.pairs} pairs of prompts were fixed before anything was measured
+(seed {plan.seed}, no pair of one scene in two wordings); settings were tuned on other ones.
+Measured so far: pairs
+{pairs}.
 
 ## Were the goals reached?
 
@@ -121,18 +126,26 @@ def goals(table: pd.DataFrame) -> str:
     ]
     lines = ["| goal | at most | measured | 95 % interval | |", "|---|---|---|---|---|"]
     for name, (way, measure, other), most in asked:
+        if not {way, other} <= set(table["way"]):
+            continue
         found, low, high = ratio(table, way, measure, other)
         met = "met" if found <= most else "**not met**"
         lines.append(f"| {name} | {most:g} | {found:.3f} | {low:.3f} to {high:.3f} | {met} |")
     return "\n".join(lines)
 
 
+def ways_of(table: pd.DataFrame, *groups: str) -> list[str]:
+    """The ways of these groups, as they were measured."""
+    return list(dict.fromkeys(table[table["group"].isin(groups)]["way"]))
+
+
 def compared(table: pd.DataFrame) -> str:
-    return _table(table, list(dict.fromkeys(table[table["group"] == COMPARED]["way"])))
+    """Ways that use LPIPS or nothing at all to place frames."""
+    return _table(table, [way for way in ways_of(table, GOALS, PEERS) if way != LATENT])
 
 
 def varied(table: pd.DataFrame) -> str:
-    return _table(table, [HALF, *dict.fromkeys(table[table["group"] == VARIED]["way"])])
+    return _table(table, [HALF, LATENT, *ways_of(table, VARIED)])
 
 
 def _table(table: pd.DataFrame, ways: Sequence[str]) -> str:
@@ -160,25 +173,25 @@ def _table(table: pd.DataFrame, ways: Sequence[str]) -> str:
 
 
 def batching(table: pd.DataFrame) -> str:
-    """What choosing several gaps a round costs, and the time that is not the model's."""
+    """What choosing several gaps a round costs, the time that is not the model's, and the like."""
     outside = values(table, HALF, "outside").mean() / values(table, HALF, "renders").mean()
-    two, four = (ratio(table, way, "largest", ONE)[0] for way in (HALF, FOUR))
-    work = [ratio(table, way, "renders", ONE)[0] for way in (HALF, FOUR)]
-    in_time = ratio(table, IN_TIME, "largest", HALF)[0]
-    roots = ratio(table, ROOTS, "largest", RETIMED)[0], ratio(table, ROOTS, "cv", RETIMED)[0]
-    return f"""- Two frames a round have a largest step {two:.2f} times that of one a round, for
-  {work[0]:.2f} times the evaluations; four a round {four:.2f} times, for {work[1]:.2f} times.
-- New frames at the middle of t instead of the estimated middle of the distance: the largest step is
-  {in_time:.2f} times as large.
-- Outside the model {outside:.3f} s are spent for each render's worth of evaluations, LPIPS
-  included, on one thread.
-- Re-timing by √LPIPS instead of LPIPS: largest step {roots[0]:.2f} times as large, CV
-  {roots[1]:.2f} times."""
+    lines = [
+        f"Outside the model {outside:.3f} s are spent for each render's worth of evaluations, "
+        "LPIPS included, on one thread."
+    ]
+    for way, other in ((HALF, ONE), (MANY, ONE), (IN_TIME, HALF), (ROOTS, RETIMED)):
+        if {way, other} <= set(table["way"]):
+            step, cv, work = (ratio(table, way, m, other)[0] for m in ("largest", "cv", "renders"))
+            lines.append(
+                f"*{way}* against *{other}*: largest step {step:.2f} times, CV {cv:.2f} times, "
+                f"evaluations {work:.2f} times."
+            )
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def curve(table: pd.DataFrame) -> str:
     """The numbers of the picture."""
-    return _table(table, list(dict.fromkeys(table[table["group"] == CURVE]["way"])))
+    return _table(table, ways_of(table, CURVE))
 
 
 def by_latest(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..prompts.pairs import Pair
-from .catalogue import SHOWN, Catalogue
+from .catalogue import GROUPS, SHOWN, Catalogue, on
 from .engine import Engine
-from .frames import Film, Frame, Remembered, Render
+from .frames import Frame, Remembered, Render
 from .pairs import MEASURED, choose
 from .quality import evenness, quality
 
@@ -53,73 +53,78 @@ def begin(plan: Plan, folder: Path) -> None:
         raise ValueError(f"folder: {folder} holds a run of {found}, not of {wanted}.")
 
 
-def waiting(plan: Plan, folder: Path) -> list[int]:
-    """The numbers of the pairs that are not measured yet."""
-    return [k for k in range(plan.pairs) if not part(folder, k).exists()]
+def parts(plan: Plan) -> list[tuple[str, int]]:
+    """What is measured piece by piece, in order: a group of ways on a pair."""
+    return [(group, k) for group in GROUPS for k in range(plan.pairs) if on(k, group)]
 
 
-def part(folder: Path, number: int) -> Path:
-    return folder / f"pair-{number:03d}.parquet"
+def file_of(folder: Path, part: tuple[str, int]) -> Path:
+    return folder / f"{part[0]}-{part[1]:03d}.parquet"
+
+
+def waiting(plan: Plan, folder: Path) -> list[tuple[str, int]]:
+    """The parts that are not measured yet."""
+    return [part for part in parts(plan) if not file_of(folder, part).exists()]
 
 
 def measured(plan: Plan, folder: Path) -> pd.DataFrame:
     """All rows there are, one for each pair and way."""
-    done = [part(folder, k) for k in range(plan.pairs) if part(folder, k).exists()]
-    return pd.concat([pd.read_parquet(file) for file in done], ignore_index=True)
+    files = [file_of(folder, part) for part in parts(plan)]
+    return pd.concat([pd.read_parquet(file) for file in files if file.exists()], ignore_index=True)
 
 
 def run(plan: Plan, folder: Path, seconds: float, threads: int = 1) -> int:
-    """Measure pairs until all are done or the time is over; returns how many still wait."""
+    """Measure until all is done or the time is over; returns how many parts still wait."""
     begin(plan, folder)
     todo = waiting(plan, folder)
     if not todo:
         return 0
-    engine, pairs = Engine(threads), choose(plan.pairs, plan.seed)
     start, slowest = time.monotonic(), 0.0
-    for k in todo:
+    engine, pairs = Engine(threads), choose(plan.pairs, plan.seed)
+    for group, k in todo:
         began = time.monotonic()
         if began - start + slowest > seconds:  # it would not be done in time
             break
-        rows = list(measure(engine, plan, k, pairs[k]))
-        unfinished = part(folder, k).with_suffix(".part")
+        rows = list(measure(engine, plan, group, k, pairs[k]))
+        file = file_of(folder, (group, k))
+        unfinished = file.with_suffix(".part")
         pd.DataFrame(rows).to_parquet(unfinished, index=False)
-        os.replace(unfinished, part(folder, k))  # there as a whole or not at all
+        os.replace(unfinished, file)  # there as a whole or not at all
         slowest = max(slowest, time.monotonic() - began)
-        print(f"pair {k + 1} of {plan.pairs}: {time.monotonic() - began:.0f} s", flush=True)
+        print(
+            f"{group}, pair {k + 1} of {plan.pairs}: {time.monotonic() - began:.0f} s", flush=True
+        )
     return len(waiting(plan, folder))
 
 
-def measure(engine: Engine, plan: Plan, number: int, pair: Pair) -> Iterator[dict[str, Any]]:
-    """A row for each way."""
+def measure(
+    engine: Engine, plan: Plan, group: str, number: int, pair: Pair
+) -> Iterator[dict[str, Any]]:
+    """A row for each way of a group."""
     with torch.inference_mode():
         render = Remembered(engine.renderer(pair.caption_a, pair.caption_b))
-        for name, way in Catalogue(engine, plan.frames).ways(number).items():
+        for name, way in Catalogue(engine, plan.frames).ways(group).items():
             clock = Clock(render)
             start = time.perf_counter()
             film = way.film(clock)
             outside = time.perf_counter() - start - clock.seconds
+            distances = engine.lpips(film.frames)
             yield {
                 "pair": number,
                 **asdict(pair),
                 "way": name,
-                "group": way.group,
+                "group": group,
                 "setting": way.setting,
-                **evenness(engine.lpips(film.frames)),
+                **evenness(distances),
                 **quality(engine.judge, film.images),
                 "renders": film.renders,
                 "rounds": film.rounds,
                 "outside": outside,
-                **_frames(engine, film),
+                "times": [frame.t for frame in film.frames],
+                "start_steps": [frame.start_step for frame in film.frames],
+                "distances": distances,
                 "strip": png(film.images) if name in SHOWN else None,
             }
-
-
-def _frames(engine: Engine, film: Film) -> dict[str, list[float]]:
-    return {
-        "times": [frame.t for frame in film.frames],
-        "start_steps": [frame.start_step for frame in film.frames],
-        "distances": engine.lpips(film.frames),
-    }
 
 
 class Clock:

@@ -15,14 +15,15 @@ from study.even import pairs, report, run
 from study.even.catalogue import (
     BISECTED,
     BLENDING,
-    COMPARED,
     CURVE,
     EQUAL,
-    FOUR,
+    GOALS,
     HALF,
     IN_TIME,
     LATENT,
+    MANY,
     ONE,
+    PEERS,
     RETIMED,
     ROOTS,
     SHOWN,
@@ -34,9 +35,10 @@ from study.prompts.scene_pairs import generate, same_scene
 
 LARGEST = {EQUAL: 0.4, HALF: 0.08, WHOLE: 0.08}
 RENDERS = {HALF: 10.0, WHOLE: 20.0}
-GROUPS = {
-    COMPARED: (EQUAL, RETIMED, ROOTS, BISECTED, BLENDING, HALF, WHOLE),
-    VARIED: (LATENT, IN_TIME, ONE, FOUR),
+WAYS = {
+    GOALS: (EQUAL, HALF, WHOLE, LATENT),
+    PEERS: (RETIMED, ROOTS, BISECTED, BLENDING),
+    VARIED: (IN_TIME, ONE, MANY),
     CURVE: ("latest step 10", "latest step 19"),
 }
 
@@ -46,7 +48,7 @@ def table(count: int = 4) -> pd.DataFrame:
     film = run.png(torch.rand(24, 8, 8, 3, generator=torch.Generator().manual_seed(0)))
     rows: list[dict[str, Any]] = []
     for k in range(count):
-        for group, ways in GROUPS.items():
+        for group, ways in WAYS.items():
             for way in ways:
                 rows.append(
                     {
@@ -85,12 +87,12 @@ def test_the_page_and_its_files_are_written(tmp_path: Path) -> None:
     """Strips are of the worst, the median and the best pair; the table has no pictures."""
     report.write(table(), Plan(pairs=4), tmp_path)
     page = (tmp_path / report.PAGE).read_text()
-    assert "4 of 4 pairs" in page
+    assert "pairs\n4 for the goals, 4 for peers" in page
     assert "worst pair (3)" in page
     assert "best pair (0)" in page
     assert "nan" not in page
     assert "strip" not in pd.read_parquet(tmp_path / report.TABLE).columns
-    assert Image.open(tmp_path / report.STRIPS).size == (24 * 8, 12 * 8 + 2 * 2)
+    assert Image.open(tmp_path / report.STRIPS).size == (24 * 8, 9 * 8 + 2 * 2)
     assert Image.open(tmp_path / report.CURVES).width > 500
 
 
@@ -108,26 +110,35 @@ def test_pairs_are_of_different_scenes_and_not_the_tuned_ones() -> None:
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pairs that are there are not measured again; no time is left for none."""
-    asked: list[int] = []
+    """Parts that are there are not measured again; a group is done before the next begins."""
+    asked: list[tuple[str, int]] = []
 
-    def measure(_engine: Any, _plan: Plan, number: int, _pair: Any) -> list[dict[str, Any]]:
-        asked.append(number)
-        return [{"pair": number, "way": EQUAL, "distances": [0.5]}]
+    def measure(
+        _engine: Any, _plan: Plan, group: str, number: int, _pair: Any
+    ) -> list[dict[str, Any]]:
+        asked.append((group, number))
+        return [{"pair": number, "group": group, "way": EQUAL, "distances": [0.5]}]
 
     monkeypatch.setattr(run, "measure", measure)
     monkeypatch.setattr(run, "Engine", lambda _threads: None)
     plan = Plan(pairs=3)
-    assert run.run(plan, tmp_path, seconds=-1) == 3
-    run.begin(plan, tmp_path)
-    run.part(tmp_path, 1).touch()
+    whole = [(group, k) for group in (GOALS, PEERS, VARIED) for k in range(3)] + [(CURVE, 0)]
+    assert run.run(plan, tmp_path, seconds=-1) == len(whole)
+    run.file_of(tmp_path, (PEERS, 1)).touch()
     assert run.run(plan, tmp_path, seconds=np.inf) == 0
-    assert asked == [0, 2]
-    run.part(tmp_path, 1).unlink()
-    assert run.waiting(plan, tmp_path) == [1]
-    assert list(run.measured(plan, tmp_path)["pair"]) == [0, 2]
+    assert asked == [part for part in whole if part != (PEERS, 1)]
+    run.file_of(tmp_path, (PEERS, 1)).unlink()
+    assert run.waiting(plan, tmp_path) == [(PEERS, 1)]
+    assert len(run.measured(plan, tmp_path)) == len(whole) - 1
     with pytest.raises(ValueError, match="holds a run of"):
         run.run(Plan(pairs=4), tmp_path, seconds=1)
+
+
+def test_a_page_is_written_of_the_goals_alone(tmp_path: Path) -> None:
+    """While all else is waiting, what can be said is said."""
+    rows = table()
+    report.write(rows[rows["group"] == GOALS], Plan(pairs=4), tmp_path)
+    assert "0 for the curve" in (tmp_path / report.PAGE).read_text()
 
 
 def test_bad_plans_are_refused() -> None:
