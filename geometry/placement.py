@@ -42,7 +42,8 @@ class Rules:
     ending: one of `times.ENDINGS`. A loop has one gap more, from its last frame to its first.
     share: part of the steps, in [0, 1), that a new frame takes over from its neighbours.
     bridge: part of the steps, in [0, 1), that it takes over at most, where a gap does not close.
-    tolerance: no new frame in gaps whose distance is this or less; 0 renders all frames.
+    tolerance: no new frame in gaps whose distance is this or less; 0 renders all frames. Where
+        rendered frames are skipped, steps of the film are larger than the gaps.
     growth: part of the steps that is taken over more, each time a gap does not close.
     fail: a gap does not close where one of its two parts keeps more than this of its distance.
     patience: how often a frame at the latest step may do nothing for its gap before the gap is left
@@ -59,16 +60,16 @@ class Rules:
     frames: int
     steps: int
     ending: str = "stop"
-    share: float = 0.2
+    share: float = 0.4
     bridge: float = 0.9
     tolerance: float = 0.0
     growth: float = 1 / 3
-    fail: float = 0.7
+    fail: float = 0.5
     patience: int = 3
     between: int = 3
-    worth: float = 0.0
+    worth: float = 0.5
     centred: bool = True
-    spare: float = 0.0
+    spare: float = 1.0
 
     def __post_init__(self) -> None:
         check_frames(self.frames)
