@@ -18,17 +18,18 @@ ONE, MANY = "placed, one frame a round", "placed, up to eight a round"
 SHOWN = (EQUAL, HALF, WHOLE)  # whose strips are kept
 
 # Groups of ways, in the order in which they are measured: each on all pairs before the next.
-GOALS, PEERS, VARIED, CURVE = GROUPS = ("goals", "peers", "varied", "curve")
+GOALS, PEERS, CURVE, VARIED, SHARES = GROUPS = ("goals", "peers", "curve", "varied", "shares")
 AT_ONCE = 4  # frames a round, as many as are worth it
-LATEST = (4, 8, 12, 14, 16, 17, 18, 19)  # steps of 20 that the curve lets frames start at
-CURVE_EVERY = 4  # of the pairs
+LATEST = (8, 10, 12, 14, 16, 17, 18, 19)  # steps of 20 that the curve lets frames start at
+SHARED = (0.0, 0.2, 0.4, 0.6, 0.8)
+FEWER = 4  # the curve and the shares are measured on every so many pairs
 # Of the way that may cost as much as plain renders: changes of the placement's own rules.
 MORE_WORK: dict[str, Any] = {"spare": 2.0, "bridge": 0.8}
 
 
 def on(pair: int, group: str) -> bool:
     """Whether a group is measured on this pair."""
-    return group != CURVE or pair % CURVE_EVERY == 0
+    return group not in (CURVE, SHARES) or pair % FEWER == 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Catalogue:
             PEERS: self.peers,
             VARIED: self.varied,
             CURVE: self.curve,
+            SHARES: self.shares,
         }[group]()
 
     def goals(self) -> dict[str, Way]:
@@ -82,6 +84,10 @@ class Catalogue:
     def curve(self) -> dict[str, Way]:
         """Half the work, by the latest step that a new frame may start at."""
         return {f"latest step {k}": self.placed(bridge=k / STEPS, setting=k) for k in LATEST}
+
+    def shares(self) -> dict[str, Way]:
+        """Half the work, by the share of the steps that all new frames take over."""
+        return {f"share {part:g}": self.placed(share=part, setting=part) for part in SHARED}
 
     def placed(
         self,

@@ -24,6 +24,7 @@ from .catalogue import (
     PEERS,
     RETIMED,
     ROOTS,
+    SHARES,
     SHOWN,
     VARIED,
     WHOLE,
@@ -31,14 +32,20 @@ from .catalogue import (
 from .run import Plan
 
 PAGE, STRIPS, CURVES, TABLE = "report.md", "strips.png", "curve.png", "measurements.parquet"
-TITLES = {GOALS: "the goals", PEERS: "peers", VARIED: "variations", CURVE: "the curve"}
+TITLES = {
+    GOALS: "the goals",
+    PEERS: "peers",
+    CURVE: "the curve",
+    VARIED: "variations",
+    SHARES: "shares",
+}
 RESAMPLES, SEED = 2000, 0
 MEASURES = ("largest", "sum", "cv", "strays", "confidence", "sharpness", "renders", "rounds")
 
 
 def values(table: pd.DataFrame, way: str, measure: str) -> pd.Series:
     """One number for each pair, by its number."""
-    return table[table["way"] == way].set_index("pair")[measure]
+    return pd.Series(table[table["way"] == way].set_index("pair")[measure])
 
 
 def ratio(table: pd.DataFrame, way: str, measure: str, other: str = EQUAL) -> tuple[float, ...]:
@@ -94,7 +101,11 @@ Measured so far: pairs
 
 {curve(table)}
 
-*Latest step*: of 20, where a new frame may start at most. Every second pair.
+*Latest step*: of 20, where a new frame may start at most.
+
+## What sharing costs
+
+{_table(table, ways_of(table, SHARES))}
 
 ## Strips
 
@@ -197,7 +208,7 @@ def curve(table: pd.DataFrame) -> str:
 def by_latest(table: pd.DataFrame) -> pd.DataFrame:
     """Means of the curve's ways, by the latest step."""
     rows = table[table["group"] == CURVE]
-    return rows.groupby("setting")[list(MEASURES)].mean()
+    return pd.DataFrame(rows.groupby("setting")[list(MEASURES)].mean())
 
 
 def strip_pairs(table: pd.DataFrame) -> dict[str, int]:
@@ -222,7 +233,7 @@ def strips(table: pd.DataFrame) -> Image.Image:
     films = []
     for pair in strip_pairs(table).values():
         for way in SHOWN:
-            films.append(Image.open(io.BytesIO(values(table, way, "strip")[pair])))
+            films.append(Image.open(io.BytesIO(bytes(values(table, way, "strip")[pair]))))
     width, height = films[0].size
     gap = height // 4
     whole = height * len(films) + gap * (len(films) // len(SHOWN) - 1)

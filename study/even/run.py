@@ -6,7 +6,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -134,9 +134,15 @@ class Clock:
         self._render = render
         self.seconds = 0.0
 
-    def __call__(self, *arguments: Any) -> list[Frame]:
+    def __call__(
+        self,
+        times: Sequence[float],
+        start_steps: Sequence[int],
+        states: Sequence[Tensor | None],
+        guidance: float | None = None,
+    ) -> list[Frame]:
         start = time.perf_counter()
-        done = self._render(*arguments)
+        done = self._render(times, start_steps, states, guidance)
         self.seconds += time.perf_counter() - start
         return done
 

@@ -26,6 +26,7 @@ from study.even.catalogue import (
     PEERS,
     RETIMED,
     ROOTS,
+    SHARES,
     SHOWN,
     VARIED,
     WHOLE,
@@ -40,6 +41,7 @@ WAYS = {
     PEERS: (RETIMED, ROOTS, BISECTED, BLENDING),
     VARIED: (IN_TIME, ONE, MANY),
     CURVE: ("latest step 10", "latest step 19"),
+    SHARES: ("share 0.2", "share 0.4"),
 }
 
 
@@ -122,7 +124,9 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(run, "measure", measure)
     monkeypatch.setattr(run, "Engine", lambda _threads: None)
     plan = Plan(pairs=3)
-    whole = [(group, k) for group in (GOALS, PEERS, VARIED) for k in range(3)] + [(CURVE, 0)]
+    every = [0, 1, 2]
+    groups = {GOALS: every, PEERS: every, CURVE: [0], VARIED: every, SHARES: [0]}
+    whole = [(group, k) for group, numbers in groups.items() for k in numbers]
     assert run.run(plan, tmp_path, seconds=-1) == len(whole)
     run.file_of(tmp_path, (PEERS, 1)).touch()
     assert run.run(plan, tmp_path, seconds=np.inf) == 0
@@ -137,7 +141,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_page_is_written_of_the_goals_alone(tmp_path: Path) -> None:
     """While all else is waiting, what can be said is said."""
     rows = table()
-    report.write(rows[rows["group"] == GOALS], Plan(pairs=4), tmp_path)
+    report.write(pd.DataFrame(rows[rows["group"] == GOALS]), Plan(pairs=4), tmp_path)
     assert "0 for the curve" in (tmp_path / report.PAGE).read_text()
 
 
