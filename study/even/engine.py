@@ -78,7 +78,7 @@ class SmallRenderer:
         import comfy.sample
 
         self.empty = torch.zeros(1, 4, 8, 8)
-        self.noise = comfy.sample.prepare_noise(self.empty, SEED)
+        self.noise: Tensor = comfy.sample.prepare_noise(self.empty, SEED)  # type: ignore[assignment]
         self.sample = comfy.sample.sample_custom
 
     def __call__(
@@ -102,20 +102,20 @@ class SmallRenderer:
     ) -> list[Frame]:
         engine, count = self.engine, len(times)
         (rows,) = engine.path.sample(self.path, times)
-        shape = (count, 1, 1, 1)
-        before = [] if first == 0 else torch.stack([s for s in taken if s is not None])
-        states: list[Tensor] = [before[:, k] for k in range(first)]
+        states: list[Tensor] = []
+        if first == 0:
+            noise: Tensor = self.noise.expand(count, -1, -1, -1)
+            latent: Tensor = self.empty.expand(count, -1, -1, -1)
+        else:
+            before = torch.stack([one for one in taken if one is not None], dim=1)
+            states += list(before[:first])
+            # No noise is added: the state is what the model would see after scaling it.
+            noise = torch.zeros_like(before[first])
+            latent = engine.painter.model.model.process_latent_out(before[first])
 
         def keep(_step: int, _denoised: Tensor, x: Tensor, _total: int) -> None:
             states.append(x.clone())
 
-        if first == 0:
-            noise, latent = self.noise.repeat(shape), self.empty.repeat(shape)
-        else:
-            # No noise is added: the state is what the model would see after scaling it.
-            state = before[:, first]
-            noise = torch.zeros_like(state)
-            latent = engine.painter.model.model.process_latent_out(state)
         done = self.sample(
             engine.painter.model,
             noise,

@@ -19,6 +19,10 @@ ALWAYS, OF_TWO, OF_ONE = (
 )
 
 
+# By head: the probability of what is seen in each image, and its number.
+Seen = dict[str, tuple[list[float], list[int]]]
+
+
 @torch.inference_mode()
 def quality(judge: SceneClassifier, images: Tensor) -> dict[str, float]:
     """Of the frames between the two ends of a film [F, H, W, 3].
@@ -28,7 +32,10 @@ def quality(judge: SceneClassifier, images: Tensor) -> dict[str, float]:
     |Laplacian| against the mean of both ends.
     """
     pictures = images.movedim(-1, 1)
-    seen = {name: logits.softmax(1).max(1) for name, logits in judge(pictures).items()}
+    seen: Seen = {}
+    for name, logits in judge(pictures).items():
+        likely, index = logits.softmax(1).max(1)
+        seen[name] = likely.tolist(), index.tolist()
     readings = [_read(seen, k) for k in range(len(images))]
     numbers = {readings[0][0], readings[-1][0]}
     shapes = readings[0][1] | readings[-1][1]
@@ -42,16 +49,16 @@ def quality(judge: SceneClassifier, images: Tensor) -> dict[str, float]:
     }
 
 
-def _read(seen: dict[str, Tensor], k: int) -> tuple[int, set[str], float]:
+def _read(seen: Seen, k: int) -> tuple[int, set[str], float]:
     """Number of things, their shapes, and how sure the judge is, of image k."""
 
     def of(head: str) -> str:
-        return HEADS[head][int(seen[head].indices[k])]
+        return HEADS[head][seen[head][1][k]]
 
     two = of("layout") != "one"
     heads = ALWAYS + (OF_TWO if two else OF_ONE)
     shapes = {of("shape"), *([of("other shape")] if two else [])}
-    return 1 + two, shapes, float(np.mean([float(seen[head].values[k]) for head in heads]))
+    return 1 + two, shapes, float(np.mean([seen[head][0][k] for head in heads]))
 
 
 def sharpness(pictures: Tensor) -> Tensor:
