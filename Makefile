@@ -3,13 +3,16 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m dev.comfyui.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test lint bench workflows locales pictures train evaluate study results clean
+.PHONY: demo test check lint bench workflows locales pictures train evaluate study results clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
 
-test: lint ## all tests, on a real ComfyUI and in a real Chromium
-	@$(SETUP) --develop --browser --run -m pytest $(ARGS)
+test: ## lint, types and all tests, on a real ComfyUI and in a real Chromium; ten minutes
+	@$(SETUP) --develop --browser --run -m tests $(ARGS)
+
+check: ## lint, types and the tests that need no ComfyUI; a minute
+	@$(RUN) -m tests check $(ARGS)
 
 lint: ## ruff, pyright, oxlint and the order of layers
 	@$(RUN) -m ruff check .

@@ -9,6 +9,7 @@ from .metrics import nodes as metrics_nodes
 from .metrics.weights import register_folder
 from .noise import nodes as noise_nodes
 from .prompt import nodes as prompt_nodes
+from .render import nodes as render_nodes
 
 NODES: list[type[io.ComfyNode]] = [
     prompt_nodes.GeodesicPointCloud,
@@ -33,6 +34,7 @@ NODES: list[type[io.ComfyNode]] = [
     density_nodes.GeodesicDensityExtrapolate,
     density_nodes.GeodesicDensityAnalysis,
     density_nodes.GeodesicTextInversion,
+    render_nodes.GeodesicMorphSampler,
 ]
 
 

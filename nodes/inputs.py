@@ -33,7 +33,7 @@ DensitySocket = io.Custom("GEODESIC_DENSITY")
 
 # Categories.
 PROMPT, METRICS = "geodesic/prompt", "geodesic/metrics"
-NOISE, DENSITY = "geodesic/noise", "geodesic/density"
+NOISE, DENSITY, RENDER = "geodesic/noise", "geodesic/density", "geodesic/render"
 
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
 # 240 frames of SD1.5 in one batch ask for 20 to 39 GB; 8 fit on every card that runs SD1.5.

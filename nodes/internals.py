@@ -12,6 +12,11 @@ comfy.samplers.calculate_sigmas    the σ of a scheduler, from the highest to 0
 comfy.sampler_helpers.convert_cond CONDITIONING pairs → dictionaries
 comfy.sample.prepare_noise_inner   noise by `batch_index` from a generator, as KSampler draws it
 comfy.sample.fix_empty_latent_channels   an empty latent in the channels of the model
+comfy.sample.sample_custom         one run of a sampler over given σ, as KSampler's own
+comfy.samplers.KSampler            its σ for sampler, scheduler, steps and denoise
+comfy.samplers.sampler_object      a sampler by name: a KSAMPLER with `sampler_function`, which is
+                                   called with (model, x, sigmas, **options), x in its own scale
+latent_preview.get_previewer       a small picture of a denoised latent
 comfy.model_sampling.CONST         the base class of flow models: x_σ = (1−σ) x_0 + σ ε
 latent_preview.prepare_callback    progress with a picture, and a check for cancelling
 ModelPatcher.add_weight_wrapper    makes a layer call a function with a copy of its weight
@@ -242,3 +247,132 @@ def with_copied_weights(model: Any) -> Any:
             for kind in ("weight", "bias"):
                 patcher.add_weight_wrapper(f"{name}.{kind}", torch.Tensor.detach)
     return patcher
+
+
+def ksampler_sigmas(
+    model: Any, sampler_name: str, scheduler: str, steps: int, denoise: float
+) -> Tensor:
+    """The σ that KSampler goes through with these settings, [steps + 1], on the CPU."""
+    sampler = comfy.samplers.KSampler(
+        model,
+        steps=steps,
+        device=model.load_device,
+        sampler=sampler_name,
+        scheduler=scheduler,
+        denoise=denoise,
+        model_options=model.model_options,
+    )
+    return sampler.sigmas.cpu()
+
+
+def resumable_sampler(
+    name: str, start: Tensor | None, keep: Callable[[int, Tensor], None]
+) -> Sampler:
+    """KSampler's sampler of a name, which can start from a state and shows the states it has.
+
+    A state is x before a step, in the sampler's own scale. start: the state to begin with, or None
+    to begin with noise. keep(step, x): called with the state before each step, counted from 0; for
+    a step that asks the model several times, the last call holds.
+    """
+    sampler = comfy.samplers.sampler_object(name)
+
+    def run(model: Any, x: Tensor, sigmas: Tensor, **options: Any) -> Tensor:
+        # ComfyUI made x of noise and latent, which masks still need. The state replaces x alone.
+        x = x if start is None else start.to(x)
+        return sampler.sampler_function(_StateKeeper(model, sigmas, keep), x, sigmas, **options)
+
+    return comfy.samplers.KSAMPLER(run, sampler.extra_options, sampler.inpaint_options)
+
+
+class _StateKeeper:
+    """A sampler's model that tells of each x at one of the schedule's σ."""
+
+    def __init__(self, model: Any, sigmas: Tensor, keep: Callable[[int, Tensor], None]) -> None:
+        self._model, self._keep = model, keep
+        self._sigmas = sigmas[:-1].tolist()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, x: Tensor, sigma: Tensor, *rest: Any, **options: Any) -> Tensor:
+        now = float(sigma.flatten()[0])
+        for step, wanted in enumerate(self._sigmas):
+            if math.isclose(now, wanted, rel_tol=1e-5):
+                self._keep(step, x)
+        return self._model(x, sigma, *rest, **options)
+
+
+def sample_custom(
+    model: Any,
+    sampler: Sampler,
+    sigmas: Tensor,
+    prompts: tuple[Any, Any],
+    cfg: float,
+    noise: Tensor,
+    latent: Tensor,
+    mask: Tensor | None,
+    seed: int,
+    callback: Callable[[int, Tensor, Tensor, int], None],
+) -> Tensor:
+    """One run of a sampler, as KSampler makes it: the latents [B, C, ...], on the CPU.
+
+    prompts: positive and negative.
+    """
+    positive, negative = prompts
+    return comfy.sample.sample_custom(
+        model,
+        noise,
+        cfg,
+        sampler,
+        sigmas,
+        positive,
+        negative,
+        latent,
+        noise_mask=mask,
+        callback=callback,
+        disable_pbar=True,
+        seed=seed,
+    ).cpu()
+
+
+def noise_factor(model: Any, sigma: Tensor) -> float:
+    """How strong the noise of a state is at σ: the model's own answer for a noise of 1."""
+    space = model.get_model_object("model_sampling")
+    one = torch.ones(1)
+    return float(space.noise_scaling(sigma.reshape(1), one, torch.zeros(1), False))
+
+
+def fitting_frames(model: Any, shape: Sequence[int], wanted: int) -> int:
+    """How many frames of a latent shape [C, ...] fit into free memory at once: 1 to `wanted`.
+
+    Each is asked for with two prompts. What is not loaded of the model yet is left free for it.
+    """
+    free: Any = management.get_free_memory(model.load_device)
+    free -= max(0, model.model_size() - model.loaded_size())
+    size = wanted
+    while size > 1 and model.memory_required([2 * size, *shape]) * MEMORY_MARGIN >= free:
+        size = math.ceil(size / 2)
+    return size
+
+
+def previewer(model: Any) -> Callable[[Tensor], Any]:
+    """A function from denoised latents [B, C, ...] to a preview of the middle one, or to None."""
+    found = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+
+    def preview(denoised: Tensor) -> Any:
+        if found is None:
+            return None
+        middle = len(denoised) // 2
+        return found.decode_latent_to_preview_image("JPEG", denoised[middle : middle + 1])
+
+    return preview
+
+
+def sampler_names() -> list[str]:
+    """The names in KSampler's menu."""
+    return list(comfy.samplers.KSampler.SAMPLERS)
+
+
+def scheduler_names() -> list[str]:
+    """The names in KSampler's menu."""
+    return list(comfy.samplers.KSampler.SCHEDULERS)

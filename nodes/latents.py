@@ -51,13 +51,16 @@ def repeat_latent(latent: dict[str, Any], frames: int) -> dict[str, Any]:
     return {**latent, "samples": repeated, "batch_index": [index] * frames}
 
 
-def check_one_image(latent: dict[str, Any]) -> None:
-    """Raise ValueError unless a latent holds exactly one image."""
+def check_one_image(latent: dict[str, Any], frames_from: str = "'times'") -> None:
+    """Raise ValueError unless a latent holds exactly one image.
+
+    frames_from: the input that says how many frames there are, for the error.
+    """
     count = latent["samples"].shape[0]
     if count != 1:
         raise ValueError(
             f"latent: expected one image, got a batch of {count}. The number of frames comes from "
-            "'times'; set batch_size to 1, or pick one with LatentFromBatch."
+            f"{frames_from}; set batch_size to 1, or pick one with LatentFromBatch."
         )
 
 

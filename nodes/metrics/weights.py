@@ -82,11 +82,22 @@ def find_file(backbone: str, download: bool = False) -> WeightsFile:
         path = _download(FILES[backbone])
     if path is None:
         raise FileNotFoundError(
-            f"backbone: '{backbone}' needs the file {FILES[backbone]}, which is not in ComfyUI's "
-            f"folder {_home()}. Get it from {SOURCE}{FILES[backbone]} and put it there, or switch "
-            "on 'download' in this node to let it do so."
+            f"backbone: {missing(backbone)}, or switch on 'download' in this node to let it do so."
         )
     return WeightsFile.of(backbone, path)
+
+
+def has_file(backbone: str) -> bool:
+    """Whether the weights of a backbone are in `models/lpips`."""
+    return _present(backbone) is not None
+
+
+def missing(backbone: str) -> str:
+    """For errors: the file that a backbone lacks, where to get it and where to put it."""
+    return (
+        f"'{backbone}' needs the file {FILES[backbone]}, which is not in ComfyUI's folder "
+        f"{_home()}. Get it from {SOURCE}{FILES[backbone]} and put it there"
+    )
 
 
 def read_file(file: WeightsFile) -> Backbone:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 from server import PromptServer
 
@@ -11,3 +13,14 @@ def show_text(cls: type[io.ComfyNode], text: str) -> None:
     instance = getattr(PromptServer, "instance", None)
     if instance is not None and cls.hidden is not None:
         instance.send_progress_text(text, cls.hidden.unique_id)
+
+
+def show_output(cls: type[io.ComfyNode], event: str, output: dict[str, Any]) -> None:
+    """Send a panel of the running node what it would get at the end; without a server, nothing.
+
+    event: what the browser listens for. output: a `ui` entry of `panels`.
+    """
+    instance = getattr(PromptServer, "instance", None)
+    if instance is not None and cls.hidden is not None and instance.client_id is not None:
+        detail = {"node": cls.hidden.unique_id, "output": output}
+        instance.send_sync(event, detail, instance.client_id)

@@ -116,12 +116,16 @@ def test_a_step_shows_its_frames_and_its_distance(studio: Interface) -> None:
     assert studio.page.evaluate("() => window.app.graph.nodes.length") > 7
 
     # The pictures are those of the sheet: frame 1 is red, frame 2 is blue.
-    studio.page.wait_for_timeout(300)
-    for frame, colour in zip(panel.locator(".geodesic-frame").all(), "rb", strict=True):
-        picture = np.array(Image.open(io.BytesIO(frame.screenshot())).convert("RGB"), dtype=int)
-        red, _, blue = picture[picture.shape[0] // 2, picture.shape[1] // 2]
-        assert (red > 200 > 50 > blue) if colour == "r" else (blue > 200 > 50 > red)
+    shown = panel.locator(".geodesic-frame")
+    studio.eventually(lambda: [colour(frame) for frame in shown.all()], ["red", "blue"])
     panel.screenshot(path=studio.screenshots() / f"steps, {studio.name}.png")
+
+
+def colour(frame: Locator) -> str:
+    """What a frame's middle looks like."""
+    picture = np.array(Image.open(io.BytesIO(frame.screenshot())).convert("RGB"), dtype=int)
+    red, _, blue = picture[picture.shape[0] // 2, picture.shape[1] // 2]
+    return "red" if red > 200 > 50 > blue else "blue" if blue > 200 > 50 > red else "neither"
 
 
 def test_a_token_shows_its_partners(studio: Interface) -> None:

@@ -1,8 +1,7 @@
-"""A real ComfyUI for the tests: its server, and its modules in this process."""
+"""A real ComfyUI for the tests: its modules in this process. The server is in tests/conftest.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -10,30 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from dev.comfyui import lpips_weights
-from dev.comfyui.environment import BASE
 from dev.comfyui.in_process import import_comfyui, pack_nodes
-from dev.comfyui.server import Server
 from dev.workflows.settings import SMALL, Settings
-from scenes import checkpoint
 
 PROMPT_A = "a small red circle on a white background"
 PROMPT_B = "on black, a large yellow star"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def models() -> None:
-    """The small checkpoint and its LPIPS backbone, where ComfyUI looks for them."""
-    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-    lpips_weights.ensure(BASE / "models" / "lpips")
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running ComfyUI server with the pack in it."""
-    log = tmp_path_factory.mktemp("server") / "server.log"
-    with Server(cpu=True, log=log) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +58,9 @@ class Comfy:
 
 
 @pytest.fixture(scope="session")
-def comfy() -> Comfy:
+def comfy(models: None) -> Comfy:
     """ComfyUI in this process, with the pack and the small checkpoint loaded."""
+    assert models is None
     nodes, pack = import_comfyui(cpu=True), pack_nodes()
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
     return Comfy(

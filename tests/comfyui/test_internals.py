@@ -1,6 +1,6 @@
 """What `nodes/internals.py` relies on in ComfyUI, each on the real one.
 
-A test here fails before anything else when a ComfyUI is not what we took it for; its name says what.
+With another version of ComfyUI, run this first: a test's name says what is different there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def seen(internals: Any, model: Any, conditioning: Any, work: Any, size: int = 8
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_denoise_is_the_models_own_denoiser(comfy: Comfy, internals: Any, kind: str) -> None:
-    """calc_cond_batch: x_σ and σ → D for each condition, without guidance, each frame with its σ."""
+    """calc_cond_batch: D for each condition, without guidance, each frame at its own σ."""
     model = known(comfy, kind)
     x = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     sigma = torch.tensor([0.2, 0.5, 0.8])
@@ -83,13 +83,13 @@ def test_the_model_is_as_before_after_an_error(comfy: Comfy, internals: Any) -> 
     assert torch.equal(comfy.sample(comfy.encode("a"), comfy.latent(), steps=1), before)
 
 
-def test_the_noise_of_a_seed_is_ksamplers(comfy: Comfy, internals: Any) -> None:
+def test_the_noise_of_a_seed_is_ksamplers(internals: Any) -> None:
     """prepare_noise_inner: image n of a batch gets draw `batch_index[n]` of the generator."""
-    import comfy.sample
+    from comfy.sample import prepare_noise
 
     like = torch.zeros(3, 4, 8, 8)
     for index in (None, [0, 0, 0], [2, 0, 5]):
-        expected = comfy.sample.prepare_noise(like, 7, index)
+        expected: Any = prepare_noise(like, 7, index)
         assert torch.equal(internals.seed_noise(like, 7, index), expected)
 
 

@@ -228,7 +228,7 @@ def test_a_second_pass_through_pixels_keeps_one_noise(comfy: Comfy) -> None:
         assert len(torch.unique(noise, dim=0)) == number
 
 
-def comfy_noise(latent: Any) -> torch.Tensor:
+def comfy_noise(latent: Any) -> Any:
     """The noise that KSampler draws for a LATENT."""
     from comfy.sample import prepare_noise
 

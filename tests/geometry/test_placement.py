@@ -1,0 +1,445 @@
+"""Frames are put where the picture changes; keyframes stay, and the film runs at an even pace.
+
+Pictures here are vectors. A plain render at t is f(t). One that starts at step k of n has taken
+over part of what its neighbours show, the more the later it starts: (1 − w)·f(t) + w·mix with
+w = k/n, which is how states of early steps decide and those of late ones blend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geodesic_morph.geometry.placement import (
+    NARROWEST,
+    Gap,
+    Placement,
+    Rules,
+)
+from geodesic_morph.geometry.playback import playback, progress
+from geodesic_morph.geometry.times import (
+    ENDINGS,
+    LOOP,
+    MAX_FRAMES,
+    PING_PONG,
+    STOP,
+)
+
+Picture = Callable[[float], np.ndarray]
+ENDS = (0.0, 1.0)
+
+
+def line(t: float) -> np.ndarray:
+    return np.array([t, 2 * t])
+
+
+def jump(t: float, at: float = 0.37) -> np.ndarray:
+    return np.array([0.1 * t, float(t > at)])
+
+
+def two_jumps(t: float) -> np.ndarray:
+    return np.array([0.1 * t, float(t > 0.22), float(t > 0.81)])
+
+
+def plateau(t: float) -> np.ndarray:
+    return np.array([min(t, 0.2) + max(t, 0.8)])
+
+
+def still(_: float) -> np.ndarray:
+    return np.zeros(3)
+
+
+def circle(t: float) -> np.ndarray:
+    return np.array([np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)])
+
+
+PICTURES = {f.__name__: f for f in (line, jump, two_jumps, plateau, still, circle)}
+
+
+def squared(a: np.ndarray, b: np.ndarray) -> float:
+    return float(((a - b) ** 2).sum())
+
+
+def around(rules: Rules, pictures: Sequence[np.ndarray]) -> list[float]:
+    """Distances of consecutive pictures, and of a loop's last to its first."""
+    after = [*pictures[1:], *([pictures[0]] if rules.ending == LOOP else [])]
+    return [squared(a, b) for a, b in zip(pictures, after, strict=False)]
+
+
+def rounds(
+    f: Picture, rules: Rules, knots: Sequence[float] = ENDS, at_once: int = 2
+) -> list[tuple[Placement, list[np.ndarray]]]:
+    """The placement and its pictures after each round."""
+    pictures = [f(t) for t in rules.first_times(knots)]
+    placement = Placement.start(rules, knots, around(rules, pictures))
+    found = [(placement, pictures)]
+    while insertions := placement.next(at_once):
+        new, parts = [], []
+        for one in insertions:
+            a, b, w = pictures[one.left], pictures[one.right], one.start_step / rules.steps
+            picture = (1 - w) * f(one.t) + w * ((1 - one.mix) * a + one.mix * b)
+            new.append((one.left, picture))
+            parts.append((squared(a, picture), squared(picture, b)))
+        placement = placement.add(insertions, parts)
+        for left, picture in reversed(new):
+            pictures = [*pictures[: left + 1], picture, *pictures[left + 1 :]]
+        found.append((placement, pictures))
+    return found
+
+
+def film(
+    f: Picture, rules: Rules, knots: Sequence[float] = ENDS, at_once: int = 2
+) -> tuple[Placement, list[np.ndarray]]:
+    return rounds(f, rules, knots, at_once)[-1]
+
+
+@st.composite
+def walks(draw: st.DrawFn) -> Picture:
+    """A path through random points, with jumps where two of them stand at one time."""
+    n = draw(st.integers(2, 6))
+    at = sorted(draw(st.lists(st.floats(0, 1), min_size=n, max_size=n)))
+    heights = st.lists(st.floats(-1, 1), min_size=n, max_size=n)
+    columns = [draw(heights) for _ in range(2)]
+    return lambda t: np.array([np.interp(t, at, column) for column in columns])
+
+
+@st.composite
+def all_rules(draw: st.DrawFn) -> Rules:
+    return Rules(
+        frames=draw(st.integers(7, 40)),
+        steps=draw(st.integers(1, 30)),
+        ending=draw(st.sampled_from(ENDINGS)),
+        share=draw(st.floats(0, 0.8)),
+        bridge=draw(st.floats(0, 0.95)),
+        growth=draw(st.floats(0.05, 0.5)),
+        fail=draw(st.floats(0.3, 0.9)),
+        patience=draw(st.integers(1, 4)),
+        between=draw(st.integers(0, 5)),
+        worth=draw(st.floats(0, 1)),
+        centred=draw(st.booleans()),
+    )
+
+
+@st.composite
+def all_knots(draw: st.DrawFn) -> tuple[float, ...]:
+    """Knots of two to four keyframes."""
+    inner = draw(st.lists(st.integers(1, 9), max_size=2, unique=True))
+    return (0.0, *sorted(k / 10 for k in inner), 1.0)
+
+
+# Laws of every placement
+
+
+@given(walks(), all_rules(), all_knots(), st.integers(1, 6))
+def test_every_round_keeps_what_was_there_and_its_books(
+    f: Picture, rules: Rules, knots: tuple[float, ...], at_once: int
+) -> None:
+    """Times rise, frames stay, distances are those of neighbours, evaluations are all counted."""
+    before: Placement | None = None
+    for placement, pictures in rounds(f, rules, knots, at_once):
+        assert (np.diff(placement.ends) > 0).all()
+        assert len(pictures) == placement.frames <= rules.rendered
+        np.testing.assert_allclose(placement.distances, around(rules, pictures), atol=1e-12)
+        assert placement.evaluations == sum(rules.steps - k for k in placement.start_steps)
+        if before is not None:
+            assert set(before.times) < set(placement.times)
+            assert placement.frames - before.frames <= at_once
+        before = placement
+    assert before is not None
+    assert before.frames == rules.rendered
+
+
+@given(walks(), all_rules(), all_knots(), st.integers(1, 6))
+def test_keyframes_are_plain_renders(
+    f: Picture, rules: Rules, knots: tuple[float, ...], at_once: int
+) -> None:
+    """Every keyframe is there at its own time, from step 0; the first round is so as a whole."""
+    placement, _ = film(f, rules, knots, at_once)
+    stops = knots[:-1] if rules.ending == LOOP else knots
+    assert tuple(placement.times[k] for k in placement.keyframes) == stops
+    plain = {t for t, k in zip(placement.times, placement.start_steps, strict=True) if k == 0}
+    assert plain >= set(rules.first_times(knots)) >= set(stops)
+
+
+@given(walks(), all_rules(), st.integers(1, 6))
+def test_no_frame_starts_outside_what_share_and_bridge_allow(
+    f: Picture, rules: Rules, at_once: int
+) -> None:
+    """Frames after the first round start at `earliest` or later, `latest` or earlier."""
+    assert 0 <= rules.earliest <= rules.latest < rules.steps
+    first = set(rules.first_times(ENDS))
+    placement, _ = film(f, rules, ENDS, at_once)
+    for t, k in zip(placement.times, placement.start_steps, strict=True):
+        assert t in first or rules.earliest <= k <= rules.latest
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=12), all_rules(), st.integers(1, 6))
+def test_the_largest_gap_never_grows_on_a_path_that_never_turns_back(
+    steps: list[float], rules: Rules, at_once: int
+) -> None:
+    """One coordinate that only rises, plain renders: lengths of parts add up to the gap's."""
+    heights = np.cumsum([0.0, *steps])
+    at = np.linspace(0, 1, len(heights))
+    rules = replace(rules, ending=STOP, share=0, bridge=0)
+    found = rounds(lambda t: np.array([np.interp(t, at, heights)]), rules, ENDS, at_once)
+    largest = [max(placement.distances) for placement, _ in found]
+    assert (np.diff(largest) <= 1e-12).all()
+    totals = [np.sqrt(placement.distances).sum() for placement, _ in found]
+    np.testing.assert_allclose(totals, heights[-1], atol=1e-6)
+
+
+@given(st.integers(2, 60), st.integers(1, 8))
+def test_a_straight_path_is_cut_evenly(frames: int, at_once: int) -> None:
+    """At constant speed no gap is more than twice as wide as another one."""
+    widths = np.diff(film(line, Rules(frames, 20), at_once=at_once)[0].ends)
+    assert widths.max() <= 2 * widths.min() + 1e-12
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_path_that_never_moves_gets_equal_times(ending: str) -> None:
+    """No distance at all divides by zero nowhere; 17 frames on one leg stand at sixteenths."""
+    frames = {STOP: 17, PING_PONG: 33, LOOP: 16}[ending]
+    placement, _ = film(still, Rules(frames, 20, ending))
+    np.testing.assert_allclose(placement.ends, np.linspace(0, 1, 17))
+    assert len(playback(placement)) == frames
+    np.testing.assert_allclose(progress(placement), placement.times)
+
+
+# Where frames go
+
+
+def test_a_new_frame_halves_the_largest_gap() -> None:
+    """One frame a round goes to the middle of the largest distance, from the state before k."""
+    rules = Rules(24, 20, share=0.2, between=0)
+    placement = Placement.start(rules, (0.0, 0.5, 1.0), (1.0, 3.0))
+    (one,) = placement.next(1)
+    assert (one.t, one.left, one.right, one.start_step, one.mix) == (0.75, 1, 2, 4, 0.5)
+
+
+def test_a_round_takes_the_largest_gaps_in_order_of_time() -> None:
+    """Of four gaps the two largest, listed as they follow each other."""
+    placement = Placement.start(Rules(24, 20), ENDS, (0.3, 0.1, 0.4, 0.2))
+    assert [one.t for one in placement.next(2)] == [0.125, 0.625]
+    assert len(placement.next(9)) == 4
+
+
+def test_a_round_leaves_out_gaps_that_are_not_worth_it() -> None:
+    """`worth` is a part of the largest distance of the round."""
+    placement = Placement.start(Rules(24, 20, worth=0.5), ENDS, (0.3, 0.1, 0.4, 0.2))
+    assert [one.left for one in placement.next(4)] == [0, 2, 3]
+
+
+def test_frames_gather_at_a_jump() -> None:
+    """Half of all frames stand within a tenth of the way around it; elsewhere nothing happens."""
+    placement, _ = film(jump, Rules(24, 20))
+    near = [t for t in placement.times if abs(t - 0.37) < 0.1]
+    assert len(near) >= 12
+
+
+def test_frames_gather_at_both_of_two_jumps() -> None:
+    """Neither is left for the other."""
+    placement, _ = film(two_jumps, Rules(24, 20))
+    for at in (0.22, 0.81):
+        assert sum(abs(t - at) < 0.1 for t in placement.times) >= 6
+
+
+def test_no_frame_is_put_into_a_plateau_twice() -> None:
+    """Where the picture stands still for most of the way, few frames are spent."""
+    placement, _ = film(plateau, Rules(24, 20))
+    assert sum(0.2 < t < 0.8 for t in placement.times) <= 4
+
+
+def test_a_curved_path_is_halved_at_the_middle_of_its_distance() -> None:
+    """With `centred`, speed is taken to rise evenly: on t² a gap's middle comes late."""
+    rules = Rules(24, 20, centred=True)
+    placement, _ = film(lambda t: np.array([t * t]), rules, at_once=1)
+    plain, _ = film(lambda t: np.array([t * t]), replace(rules, centred=False), at_once=1)
+    lengths, of_plain = np.sqrt(placement.distances), np.sqrt(plain.distances)
+    assert lengths.std() / lengths.mean() < of_plain.std() / of_plain.mean()
+
+
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=4), st.sampled_from([STOP, LOOP]))
+def test_a_centred_frame_stays_away_from_its_neighbours(d: list[float], ending: str) -> None:
+    """Whatever the speeds around it, a new frame is in the middle 42 % of its gap."""
+    placement = Placement.start(Rules(24, 20, ending, centred=True), ENDS, d)
+    for one in placement.next(4):
+        assert 0.29 <= one.mix <= 0.71
+        left, right = placement.ends[one.left], placement.ends[one.left + 1]
+        assert one.t == pytest.approx(left + one.mix * (right - left))
+
+
+# Bridging
+
+
+def test_start_steps_grow_only_where_a_gap_did_not_close() -> None:
+    """A part above `fail` of its gap starts a third of the steps later; the other part does not."""
+    rules = Rules(24, 21, share=0, bridge=0.9, growth=1 / 3, fail=0.7, between=0)
+    placement = Placement.start(rules, ENDS, (1.0,))
+    placement = placement.add(placement.next(1), [(0.71, 0.7)])
+    assert placement.gaps == (Gap(0.71, 7), Gap(0.7, 0))
+
+
+def test_start_steps_grow_no_further_than_the_latest() -> None:
+    """The bridge is the limit; from then on failures are counted, and a closed gap forgets them."""
+    rules = Rules(24, 20, share=0.2, bridge=0.6, between=0)
+    placement = Placement.start(rules, ENDS, (1.0,))
+    seen = []
+    for _ in range(4):
+        (one,) = placement.next(1)
+        seen.append(one.start_step)
+        placement = placement.add((one,), [(1.0, 0.0)])
+    assert seen == [4, 11, 12, 12]
+    assert placement.gaps[0] == Gap(1.0, 12, 2)
+    placement = placement.add(placement.next(1), [(0.5, 0.5)])
+    assert placement.gaps[:2] == (Gap(0.5, 12), Gap(0.5, 12))
+
+
+def test_a_jump_is_bridged() -> None:
+    """With bridging the largest step falls to a small part of the jump; without it stays."""
+    rules = Rules(24, 20)
+    bridged, _ = film(jump, rules)
+    cut, _ = film(jump, replace(rules, share=0, bridge=0))
+    assert max(cut.distances) > 0.9
+    assert max(bridged.distances) < 0.1
+    assert bridged.evaluations < cut.evaluations == 24 * 20
+
+
+def test_a_cut_gets_no_frames_in_vain() -> None:
+    """Without bridging a jump is left to be a cut after some tries; all else is placed evenly."""
+    placement, _ = film(jump, Rules(24, 20, share=0, bridge=0, patience=3))
+    lengths = sorted(np.sqrt(placement.distances))
+    assert lengths[-1] > 0.9
+    assert lengths[-2] < 0.02
+    assert sum(abs(t - 0.37) < 0.05 for t in placement.times) <= 8
+
+
+def test_a_straight_path_is_never_bridged() -> None:
+    """Where every gap closes, all new frames start at the share."""
+    placement, _ = film(line, Rules(24, 20, share=0.2))
+    assert sorted(set(placement.start_steps)) == [0, 4]
+
+
+def test_gaps_too_narrow_to_tell_times_apart_get_no_frame() -> None:
+    """Frames that can't be placed at a jump go elsewhere; the count stays exact."""
+    rules = Rules(200, 20, share=0, bridge=0, patience=10**6)
+    placement, _ = film(jump, rules, at_once=1)
+    assert placement.frames == 200
+    assert min(np.diff(placement.ends)) >= NARROWEST / 2
+
+
+# Loops, ping-pongs, tolerance
+
+
+def test_a_loop_has_a_gap_from_its_last_frame_to_its_first() -> None:
+    """The way back from the last keyframe to t = 1, the first again, is filled like any other."""
+    rules = Rules(12, 20, LOOP, between=0)
+    placement = Placement.start(rules, (0.0, 0.5, 1.0), (1.0, 2.0))
+    (one,) = placement.next(1)
+    assert (one.t, one.left, one.right) == (0.75, 1, 0)
+    placement = placement.add((one,), [(0.5, 0.6)])
+    assert placement.times == (0.0, 0.5, 0.75)
+    assert placement.distances == (1.0, 0.5, 0.6)
+
+
+def test_a_loop_on_a_circle_is_even_and_never_reaches_1() -> None:
+    """16 frames on a circle stand at sixteenths."""
+    placement, _ = film(circle, Rules(16, 20, LOOP, between=3), (0.0, 0.5, 1.0))
+    np.testing.assert_allclose(placement.times, np.arange(16) / 16)
+    assert playback(placement) == tuple(range(16))
+
+
+@given(walks(), st.integers(5, 30))
+def test_a_ping_pong_renders_the_way_there_and_mirrors_it(f: Picture, frames: int) -> None:
+    """(n + 1) // 2 renders; the film reads the same from both ends."""
+    placement, _ = film(f, Rules(frames, 20, PING_PONG))
+    shown = playback(placement)
+    assert placement.frames == (frames + 1) // 2
+    assert len(shown) == frames
+    assert shown == shown[::-1]
+    assert shown[: placement.frames] == tuple(range(placement.frames))
+
+
+def test_a_tolerance_ends_it_when_no_step_is_larger() -> None:
+    """Fewer frames than asked for, all steps within the tolerance, none spent on smaller gaps."""
+    last, _ = film(line, Rules(100, 20, tolerance=0.05))
+    assert max(last.distances) <= 0.05
+    assert last.frames < 20
+    before = rounds(line, Rules(100, 20, tolerance=0.05))[-2][0]
+    assert max(before.distances) > 0.05
+
+
+def test_a_tolerance_does_not_wait_for_a_cut() -> None:
+    """A jump that can't be bridged does not use up all frames."""
+    placement, _ = film(jump, Rules(100, 20, share=0, bridge=0, tolerance=0.01))
+    assert placement.frames < 20
+
+
+def test_many_keyframes_are_the_whole_first_round() -> None:
+    """Frames between keyframes are part of the first round only while they are few."""
+    knots = tuple(np.linspace(0, 1, 6).tolist())
+    assert Rules(12, 20).first_times(knots) == knots
+    assert len(Rules(24, 20).first_times(knots)) == 11
+    assert len(Rules(6, 20).first_times(knots)) == 6
+    assert Rules(24, 20).first_times(ENDS) == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert Rules(24, 20, LOOP).first_times(ENDS) == (0.0, 0.25, 0.5, 0.75)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"frames": 0}, "frames: expected 1 to 4096, got 0"),
+        ({"frames": MAX_FRAMES + 1}, "frames: expected 1 to 4096"),
+        ({"steps": 0}, "steps: expected at least 1, got 0"),
+        ({"share": 1.0}, "share: expected a part of the steps, from 0 to less than 1, got 1.0"),
+        ({"bridge": -0.1}, "bridge: expected a part of the steps"),
+        ({"share": float("nan")}, "share: expected a part of the steps"),
+        ({"tolerance": -1.0}, r"tolerance: expected a distance of 0 or more, got -1.0"),
+        ({"tolerance": float("nan")}, "tolerance: expected a distance of 0 or more, got nan"),
+    ],
+)
+def test_rules_out_of_range_are_refused(change: dict[str, float], message: str) -> None:
+    """The message names the input, what was expected and what came."""
+    with pytest.raises(ValueError, match=message):
+        Rules(**{"frames": 24, "steps": 20, **change})  # type: ignore[arg-type]
+
+
+def test_fewer_frames_than_keyframes_are_refused() -> None:
+    """Every keyframe needs a frame of its own; half of a ping-pong is the way there."""
+    knots = (0.0, 0.5, 1.0)
+    with pytest.raises(ValueError, match="at least one for each of the 3 keyframes, got 2"):
+        Rules(2, 20).first_times(knots)
+    with pytest.raises(ValueError, match="3 keyframes on the way there of a ping-pong, got 2"):
+        Rules(4, 20, PING_PONG).first_times(knots)
+    assert Rules(2, 20, LOOP).first_times(knots) == (0.0, 0.5)
+    with pytest.raises(ValueError, match="path: expected at least two keyframes"):
+        Rules(2, 20).first_times((0.0,))
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+def test_distances_must_be_numbers(bad: float) -> None:
+    """A VAE that gives NaN must not place frames."""
+    rules = Rules(24, 20, between=0)
+    with pytest.raises(ValueError, match="distances: expected numbers that are finite"):
+        Placement.start(rules, ENDS, (bad,))
+    placement = Placement.start(rules, ENDS, (1.0,))
+    with pytest.raises(ValueError, match="distances: expected numbers that are finite"):
+        placement.add(placement.next(1), [(0.5, bad)])
+
+
+def test_counts_must_match() -> None:
+    rules = Rules(24, 20, between=0)
+    with pytest.raises(ValueError, match="distances: expected 1 for 2 frames, got 2"):
+        Placement.start(rules, ENDS, (1.0, 1.0))
+    placement = Placement.start(rules, ENDS, (1.0,))
+    with pytest.raises(ValueError, match="parts: expected one pair of distances for each of the 1"):
+        placement.add(placement.next(1), [])
+    with pytest.raises(ValueError, match="at_once: expected at least 1 frame a round, got 0"):
+        placement.next(0)
