@@ -12,7 +12,7 @@ from PIL import Image
 
 from dev.comfyui.environment import ROOT
 from study.prompts import figures, report, store
-from study.prompts.found import FILE, export, from_parquet, from_store, load
+from study.prompts.measurements import FILE, export, from_parquet, from_store, load
 from study.prompts.pairs import Excluded, Pair
 from study.prompts.plan import OPTIMAL, RANDOM, ROW_ORDER, Plan
 from study.prompts.store import MeasuredPath, Result
