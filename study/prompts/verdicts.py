@@ -94,14 +94,14 @@ def _trend(t: Trend) -> str:
     return f"ρ = {t.rho:+.2f}, {probability(t.p)}, n = {t.pairs}"
 
 
-def _against(comparison: Comparison, pairs: Pairs) -> str:
-    if not comparison.pairs:
-        return f"against {comparison.other}: no pairs"
-    bins = [c for c in comparisons(pairs) if c.measure == "ppl" and c.other == comparison.other]
-    clear = sum(c.q < LEVEL and c.effect > 0 for c in bins)
+def _against(c: Comparison, pairs: Pairs) -> str:
+    if not c.pairs:
+        return f"against {c.other}: no pairs"
+    bins = [b for b in comparisons(pairs) if b.measure == "ppl" and b.other == c.other]
+    clear = sum(b.q < LEVEL and b.effect > 0 for b in bins)
     return (
-        f"against {comparison.other}: median PPL {comparison.optimal:.3g} and {comparison.median:.3g}, "
-        f"effect {comparison.effect:+.2f}, {probability(comparison.p)}, n = {comparison.pairs}; by itself in "
+        f"against {c.other}: median PPL {c.optimal:.3g} and {c.median:.3g}, "
+        f"effect {c.effect:+.2f}, {probability(c.p)}, n = {c.pairs}; by itself in "
         f"{clear} of {len(BINS)} bins at q < {LEVEL:g}"
     )
 

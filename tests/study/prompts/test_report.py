@@ -98,7 +98,7 @@ def test_the_report_counts_what_is_missing(run: Path) -> None:
     assert "4 of 6 pairs of prompts, 4 couplings each" in page
     assert "- identical captions: 2 rows of the file" in page
     assert "- 1 pair failed: ValueError: too | long" in page
-    assert "- 1 pair not measured yet" in page
+    assert "- 1 pair not yet measured" in page
     assert "- 1 pair without relative cost" in page
     assert "| 1–1.5 | 0 |" in page
     assert "nan" not in page
