@@ -26,8 +26,7 @@ NARROW = 64
 
 @dataclass
 class Stage:
-    """A network to train, for how many steps and how fast; `loss` maps a step's generator to its
-    loss.
+    """A network, its steps and learning rates; `loss` maps a step's generator to its loss.
 
     recipe: everything else that the result depends on, in words; a stopped run with another recipe
     is refused. rate, muon: the highest learning rates of AdamW, and of Muon for wide matrices (0:
