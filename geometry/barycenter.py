@@ -15,8 +15,8 @@ from typing import Any
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
+from .conditioning_keys import average, check_extras, mix_extras
 from .coupling import Coupling, common_rows, couple
-from .extras import average, check_extras, mix_extras
 from .weights import normalised
 
 # Two objectives whose relative difference is below this count as equal; the earlier start is kept.

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, populations
-from .extras import check_extras
+from .conditioning_keys import check_extras
 
 OPTIMAL, ROW_ORDER, RANDOM = "optimal transport", "row order", "random"
 METHODS = (OPTIMAL, ROW_ORDER, RANDOM)

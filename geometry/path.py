@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
+from .conditioning_keys import POOLED, average, mix_extras, same_value
 from .coupling import OPTIMAL, RANDOM, Coupling, common_rows, couple, have_common_rows
-from .extras import POOLED, average, mix_extras, same_value
 from .legs import check_time, check_weight, knots, locate
 
 
