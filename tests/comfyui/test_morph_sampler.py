@@ -479,7 +479,7 @@ def test_the_default_distance_is_one_that_is_there(
     monkeypatch.setattr(distances, "has_file", lambda _: False)
     assert distances.default_distance() == "latent"
     schema = nodes.GeodesicMorphSampler.define_schema()
-    (chosen,) = (one for one in schema.inputs if one.id == "distance")
+    chosen: Any = next(one for one in schema.inputs if one.id == "distance")
     assert chosen.default == "latent"
     told: list[str] = []
     monkeypatch.setattr(nodes, "show_text", lambda _, text: told.append(text))
