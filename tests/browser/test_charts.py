@@ -219,6 +219,7 @@ def coupled(text: str) -> dict[str, Any]:
 def test_charts_come_back(studio: Interface, tmp_path: Path) -> None:
     """After a run, after undo, after another tab, in a subgraph: ComfyUI's outputs, drawn again."""
     page = studio.page
+    studio.used_up = True
     (tmp_path / "coupled.json").write_text(json.dumps(coupled(f"{studio.name} (circle:1.2)")))
     studio.open_file(tmp_path / "coupled.json")
     target = page.locator(f"{PANEL}:not([hidden]) .geodesic-token[text-anchor=start]")
