@@ -32,12 +32,15 @@ class Steps:
     """Perceptual distances along a path.
 
     distances: one per pair of consecutive frames. closing: from the last frame to the first,
-    which a loop needs for re-timing and no statistic counts. metric: what measured them.
+    which a loop needs for re-timing and no statistic counts. metric: what measured them. squared:
+    whether distances are squares of lengths, as LPIPS and the distance of latents are. Their square
+    roots add up along a path; they themselves shrink with more frames.
     """
 
     distances: tuple[float, ...]
     closing: float
     metric: str
+    squared: bool = True
 
     @property
     def mean(self) -> float:
