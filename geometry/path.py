@@ -159,8 +159,8 @@ def groups(path: Path, times: Sequence[float]) -> list[range]:
     """Ranges of consecutive frames that can share one conditioning, in order.
 
     Frames can share one when their dictionaries are equal (`pooled_output` apart, which has one row
-    for each frame) and when the rows of their legs have a small common multiple. So a plain number
-    that changes along the path separates its frames.
+    for each frame) and when the rows of their legs have a small common multiple. So an amount
+    that changes along the path, such as guidance, separates its frames.
     The path must hold one prompt per keyframe (batch 1); raises ValueError otherwise.
     """
     if path.stops[0].batch != 1:

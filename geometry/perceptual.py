@@ -33,8 +33,8 @@ class Steps:
 
     distances: one per pair of consecutive frames. closing: from the last frame to the first,
     which a loop needs for re-timing and no statistic counts. metric: what measured them. squared:
-    whether distances are squares of lengths, as LPIPS and the distance of latents are. Their square
-    roots add up along a path; they themselves shrink with more frames.
+    whether distances are squares of lengths, as LPIPS and the distance of latents are. Lengths add
+    up along a path; their squares do not, so the total changes with the number of frames.
     """
 
     distances: tuple[float, ...]

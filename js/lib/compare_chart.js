@@ -61,7 +61,7 @@ export function warnings(paths) {
   const metrics = new Set(paths.map(({ metric }) => metric));
   const found = [];
   if (counts.length > 1) {
-    const listed = counts.sort((a, b) => a - b).join(", ");
+    const listed = counts.toSorted((a, b) => a - b).join(", ");
     found.push(["compareFrames", { counts: listed }]);
   }
   if (metrics.size > 1) found.push(["compareMetrics", {}]);

@@ -123,7 +123,7 @@ def compare_chart(paths: Sequence[tuple[str, Steps]], warnings: Sequence[str] = 
     height = 4.2 + 0.22 * len(warnings)
     fig, (left, right) = figure(9, height, 2)
     if warnings:
-        fig.subplots_adjust(top=1 - (height - 3.6) / height)
+        fig.subplots_adjust(top=3.6 / height, bottom=0.6 / height)
         fig.suptitle("\n".join(warnings), fontsize=9.5, color=COLOURS[1], y=1 - 0.1 / height)
     for (label, steps), colour in zip(paths, COLOURS, strict=False):
         # Middle of each step as a share of the path, so that paths of any length compare.
