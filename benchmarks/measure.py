@@ -17,8 +17,7 @@ HAS_CUDA = torch.cuda.is_available()  # called once, because the call takes mill
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. ratio: theirs divided by ours (above 1 we are faster), or see `what`.
-    """
+    """A line of the table. ratio: theirs divided by ours (above 1 we are faster), or see `what`."""
 
     what: str
     ours: str
