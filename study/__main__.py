@@ -2,6 +2,7 @@
                           table, verdict and report
 python -m study noise     paths and mixes of noise compared: study/results/noise.md and .png
 python -m study density   paths between two images compared: study/results/density.md and .jpg
+python -m study even      ways to place a morph's frames compared: study/results/even_morph/
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sqlite3
 import sys
+from math import inf
 from pathlib import Path
 
 from torchvision.transforms.functional import to_pil_image
@@ -20,6 +22,7 @@ from scenes.weights import WeightsError
 from .prompts import cli as prompts
 
 RESULTS = ROOT / "study" / "results"
+RUNS = ROOT / ".comfyui" / "study"
 SHOWN = 3  # pairs in the picture of density paths
 
 
@@ -57,6 +60,22 @@ def density(arguments: argparse.Namespace) -> None:
     print(page)
 
 
+def even(arguments: argparse.Namespace) -> None:
+    """Compare ways to place frames, or go on with it; write table, page, curve and strips."""
+    from .even import report
+    from .even.run import Plan, measured, run
+
+    plan = Plan(arguments.pairs, arguments.frames)
+    left = run(plan, arguments.folder, arguments.seconds, arguments.threads)
+    if left:
+        print(f"{left} of {plan.pairs} pairs are waiting; the same command goes on.")
+    if left == plan.pairs:
+        return
+    table = measured(plan, arguments.folder)
+    report.write(table, plan, arguments.output / "even_morph")
+    print(arguments.output / "even_morph" / report.PAGE)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m study",
@@ -85,6 +104,14 @@ def main() -> None:
         "--iterations", type=int, default=30, help="iterations of each level (default 30)"
     )
     _common(command)
+    command = commands.add_parser("even", help="ways to place the frames of a morph")
+    command.set_defaults(run=even)
+    command.add_argument("--pairs", type=int, default=40, help="of prompts (default 40)")
+    command.add_argument("--frames", type=int, default=24, help="of a film (default 24)")
+    command.add_argument("--folder", type=Path, default=RUNS / "even_morph", help="of the run")
+    command.add_argument("--seconds", type=float, default=inf, help="stop before (default never)")
+    command.add_argument("--threads", type=int, default=1, help="of the CPU (default 1)")
+    command.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     prompts.add_commands(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)

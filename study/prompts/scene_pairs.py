@@ -52,8 +52,17 @@ def generate(per_bin: int, seed: int) -> list[Pair]:
 
 def similarity(a: Scene, b: Scene, caption_a: str, caption_b: str) -> float:
     """0 to 5 with two decimals, like people's mean ratings; 5 only for one scene in equal words."""
+    return _score(shared(a, b), caption_a, caption_b)
+
+
+def same_scene(pair: Pair) -> bool:
+    """Whether a pair that was drawn here tells one scene in two wordings."""
+    return pair.similarity == _score(1.0, pair.caption_a, pair.caption_b)
+
+
+def _score(common: float, caption_a: str, caption_b: str) -> float:
     words = SequenceMatcher(None, caption_a.split(), caption_b.split(), autojunk=False).ratio()
-    return round(HIGHEST * (ATTRIBUTES * shared(a, b) + (1 - ATTRIBUTES) * words), 2)
+    return round(HIGHEST * (ATTRIBUTES * common + (1 - ATTRIBUTES) * words), 2)
 
 
 def shared(a: Scene, b: Scene) -> float:
