@@ -1,4 +1,4 @@
-"""The blueprint "Prompt morph", used as a beginner does: find it, put it down, press Run."""
+"""The blueprint "Prompt morph", used like a beginner: find it, put it down, press Run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command(interface: Interface, name: str) -> None:
 
 
 def put_down(interface: Interface) -> None:
-    """Search the library for the blueprint, take what it finds, put it on an empty canvas."""
+    """Search the library for the blueprint, and put it on an empty canvas."""
     page = interface.page
     command(interface, "Comfy.NewBlankWorkflow")
     page.wait_for_function("() => window.app.graph.nodes.length === 0")

@@ -134,7 +134,7 @@ def test_the_backbone_loads_like_any_other_and_is_named(
 
 
 def test_a_backbone_of_somebody_else_stays(tmp_path: Path) -> None:
-    """Ours is brought up to date; other weights of that name are a person's own."""
+    """Our own file is updated; a person's weights of the same name are kept."""
     path = lpips_weights.ensure(tmp_path)
     current = path.stat().st_size
     weights.write({"old": torch.ones(1)}, path, name=lpips_weights.OURS[1])
@@ -145,7 +145,7 @@ def test_a_backbone_of_somebody_else_stays(tmp_path: Path) -> None:
 
 
 def test_nearer_scenes_have_smaller_distances() -> None:
-    """LPIPS of this world ranks: the same scene redrawn < one change < another scene."""
+    """LPIPS on scenes is in this order: same scene drawn again < one change < another scene."""
     network, ranked = scene_lpips(), []
     for k in range(40):
         scene, rng = evaluation_scene(4, k)

@@ -1,4 +1,4 @@
-"""Density workflows through the real server: photos that come back, progress, cancelling."""
+"""Density workflows through the real server: regenerated photos, progress, cancelling."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def shorten(graph: Graph, kind: str, **inputs: int) -> None:
 
 
 def test_a_search_can_be_cancelled(server: Server) -> None:
-    """It tells its steps and stops between two of them; what follows here runs on that server."""
+    """It reports its steps and stops between two of them; the tests below use the same server."""
     graph = extrapolate(quick(prompt_a="a white star", steps=2, inversion_steps=5))
     changes = {"Through likely images": {"iterations": 5000}}
     told = cancelled(server, graph, "GeodesicDensityPath", **changes)
@@ -63,7 +63,7 @@ def test_text_inversion_can_be_cancelled(server: Server) -> None:
 
 
 def test_an_analysis_can_be_cancelled(server: Server) -> None:
-    """All of its passes are told: one of all frames, the search, and one for each of four paths."""
+    """It reports all passes: one of all frames, the search, and one for each of four paths."""
     graph = is_this_clip_a_geodesic(quick(prompt_a="a red ring", steps=2))
     (encoded,) = (node for node in graph.nodes if node.type == "VAEEncode")
     (analysis,) = (node for node in graph.nodes if node.type == "GeodesicDensityAnalysis")
@@ -85,7 +85,7 @@ def test_an_analysis_can_be_cancelled(server: Server) -> None:
 
 
 def test_photos_are_the_ends_of_their_geodesic(server: Server) -> None:
-    """Bent prompts, a density path, an even pace: first and last frame are still the photos."""
+    """Fitted prompts, a density path, an even pace: first and last frame are still the photos."""
     s = quick()
     graph = image_to_image_geodesic(s)
     shorten(graph, "GeodesicDensityPath", frames=5)
@@ -99,7 +99,7 @@ def test_photos_are_the_ends_of_their_geodesic(server: Server) -> None:
 
 
 def test_it_goes_on_past_the_end(server: Server) -> None:
-    """Batches of three: the five frames of the path, then four that are others."""
+    """Batches of three: the five frames of the path, then four new ones."""
     graph = extrapolate(quick(frames_per_batch=3))
     shorten(graph, "GeodesicDensityPath", frames=5)
     shorten(graph, "GeodesicDensityExtrapolate", frames=4, steps=4)

@@ -1,4 +1,4 @@
-"""The pack as ComfyUI takes it in: its log, its schemas, its help, its imports."""
+"""The pack as ComfyUI loads it: its log, its schemas, its help, its imports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAZY = ("ot", "lpips", "scipy", "matplotlib")
 
 
 def own_schemas(server: Server) -> dict[str, Any]:
-    """What a saved workflow depends on: ids, input names with type and default, their order."""
+    """The parts of a schema on which saved workflows depend: ids, names, types, defaults, order."""
     found = server.get("object_info")
     return {name: contract(found[name]) for name in sorted(found) if name.startswith("Geodesic")}
 

@@ -60,7 +60,7 @@ def test_training_ends_in_a_checkpoint_that_comfyui_loads(
 
 
 def test_training_sees_the_rows_that_comfyui_makes(comfy: Comfy) -> None:
-    """The same tokens, and the text model's one working layer gives what all twelve give."""
+    """The same tokens; and the text model's only active layer gives the same as all twelve."""
     encoder = Text(text.weights(), torch.device("cpu"))
     for k in range(20):
         caption = say(*training_scene(7, k))
@@ -74,7 +74,7 @@ def test_training_sees_the_rows_that_comfyui_makes(comfy: Comfy) -> None:
 def test_latents_of_another_autoencoder_are_not_reused(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once the autoencoder is trained anew, what was trained on the old one is refused by name."""
+    """Stages that were trained on an older autoencoder are refused by name."""
     folder = shutil.copytree(trained / "training", tmp_path / "training")
     (folder / "autoencoder.pt").unlink()
     monkeypatch.setattr(train, "AUTOENCODER", {"steps": 1, "batch": 2})
