@@ -61,7 +61,7 @@ def place(item: pytest.Item) -> tuple[int, str]:
     Those in Chromium by the page that they use, of which there is one for each variant.
     """
     if "browser" in fixtures(item):
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
         return 0, str(parameters.get("studio", "1.32-classic"))
     if "server" in fixtures(item):
         return 1, ""

@@ -42,7 +42,7 @@ def quick(**changes: Any) -> Any:
 def shorten(graph: Graph, kind: str, **inputs: int) -> None:
     """Other inputs for the one node of a kind."""
     (node,) = (node for node in graph.nodes if node.type == kind)
-    node.inputs |= inputs
+    node.inputs.update(inputs)
 
 
 def test_a_search_can_be_cancelled(server: Server) -> None:
