@@ -101,8 +101,8 @@ def test_a_picture_comes_back(comfy: Comfy) -> None:
     """200 steps there and back without guidance: 54 dB against what the VAE alone keeps.
 
     Not more, because a DDIM step up and one down take their slope at different points; with the
-    step count the error falls (50 steps: 45 dB; 400: 59 dB). The picture itself is met as well as the VAE
-    meets it (32 dB): the autoencoder of the small checkpoint is the bottleneck.
+    step count the error falls (50 steps: 45 dB; 400: 59 dB). The picture itself is met as well as
+    the VAE meets it (32 dB): the autoencoder of the small checkpoint is the bottleneck.
     """
     image, caption = picture()
     latent = {"samples": comfy.vae.encode(image)}
