@@ -98,24 +98,24 @@ def test_refinements_come_nearer(comfy: Comfy, kind: str) -> None:
 
 
 def test_a_picture_comes_back(comfy: Comfy) -> None:
-    """400 steps to noise and back, without guidance: 59 dB compared with the VAE alone.
+    """200 steps to noise and back, without guidance: 54 dB compared with the VAE alone.
 
     Not more, because a DDIM step up and one down take their slope at different points; with the
-    step count the error falls (50 steps: 45 dB). The picture itself is met as well as the VAE
-    meets it (32 dB): the autoencoder of the small checkpoint is the bottleneck.
+    step count the error falls (50 steps: 45 dB; 400: 59 dB). The picture itself is met as well as
+    the VAE meets it (32 dB): the autoencoder of the small checkpoint is the bottleneck.
     """
     image, caption = picture()
     latent = {"samples": comfy.vae.encode(image)}
     decoded = comfy.vae.decode(latent["samples"])
     reached = {}
-    for steps in (50, 400):
+    for steps in (50, 200):
         noise, ratio = invert(comfy, comfy.model, latent, steps, prompt=caption)
         back = comfy.vae.decode(generate(comfy, comfy.model, noise, steps, caption))
         reached[steps] = psnr(back, decoded)
         print(f"{steps} steps: {reached[steps]:.1f} dB; the picture {psnr(back, image):.1f} dB")
         assert psnr(back, image) > psnr(decoded, image) - 1
-    assert reached[400] >= 57
-    assert 42 <= reached[50] < reached[400]
+    assert reached[200] >= 53
+    assert 42 <= reached[50] < reached[200]
     assert 0.75 < ratio < 1.25
 
 
@@ -155,17 +155,17 @@ def test_half_way_up_a_sampler_takes_over(comfy: Comfy) -> None:
 
 
 def test_the_norm_ratio_tells_good_from_bad(comfy: Comfy) -> None:
-    """Five pictures: refined steps give ratios near 1, a few plain ones far less; the node says so.
+    """Three pictures: refined steps give ratios near 1, a few plain ones far less; the node says so.
 
     A draw of 256 numbers has a norm ratio of 1 ± 0.044 by itself, so the mean is judged here.
     """
-    found = [picture(k) for k in range(5)]
+    found = [picture(k) for k in range(3)]
     latent = {"samples": comfy.vae.encode(torch.cat([image for image, _ in found]))}
     prompts = [[torch.cat([comfy.encode(caption)[0][0] for _, caption in found]), {}]]
     inversion = comfy.noise.inversion
-    good = inversion.invert(comfy.model, prompts, latent, 50, 1.0, 2)
+    good = inversion.invert(comfy.model, prompts, latent, 30, 1.0, 2)
     bad = inversion.invert(comfy.model, prompts, latent, 8, 1.0, 0)
-    assert abs(sum(good.norm_ratios) / 5 - 1) < inversion.TRUSTED
+    assert abs(sum(good.norm_ratios) / 3 - 1) < inversion.TRUSTED
     assert max(bad.norm_ratios) < 1 - 2 * inversion.TRUSTED
     assert "too low" in bad.report
 
@@ -266,7 +266,7 @@ def test_a_photo_can_be_a_keyframe(comfy: Comfy) -> None:
     for k in (3, 4):
         image, caption = picture(k)
         latent = {"samples": comfy.vae.encode(image)}
-        noise, _ = invert(comfy, comfy.model, latent, 50, 1.0, 1, prompt=caption)
+        noise, _ = invert(comfy, comfy.model, latent, 30, 1.0, 1, prompt=caption)
         ends.append((noise, latent, caption))
     path = None
     for noise, _, _ in ends:
@@ -276,7 +276,7 @@ def test_a_photo_can_be_a_keyframe(comfy: Comfy) -> None:
     frames = along.generate_noise({"samples": torch.zeros(5, 4, 8, 8)})
     for frame, (noise, latent, caption) in zip((frames[:1], frames[-1:]), ends, strict=True):
         assert torch.equal(frame, noise["samples"])
-        back = generate(comfy, comfy.model, {"samples": frame}, 50, caption)
+        back = generate(comfy, comfy.model, {"samples": frame}, 30, caption)
         assert psnr(comfy.vae.decode(back), comfy.vae.decode(latent["samples"])) >= 45
     norms = frames.flatten(1).norm(dim=1)
     assert float(norms.min()) > 0.85 * float(norms[[0, -1]].min())

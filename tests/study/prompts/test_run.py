@@ -75,8 +75,11 @@ class Cluster:
         self.ray: Any = ray
         self.left = 0
         path = f"{ROOT}:{PACK.parent}"
-        self.options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
-        self.options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
+        self.options: dict[str, Any] = {
+            "include_dashboard": False,
+            "log_to_driver": False,
+            "runtime_env": {"env_vars": {"PYTHONPATH": path}},
+        }
         ray.init(address="local", **self.options)
 
     def init(self, **options: Any) -> None:
