@@ -1,39 +1,43 @@
 # Every command sets up what it needs by itself, once, in .comfyui/ (git ignores it).
 PYTHON ?= python3
-SETUP = $(PYTHON) -m demo.environment
+SETUP = $(PYTHON) -m dev.comfyui.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test lint bench workflows locales pictures train evaluate study results clean
+.PHONY: demo test check lint bench workflows locales pictures train evaluate study results clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
 
-test: lint ## all tests, on a real ComfyUI and in a real Chromium
-	@$(SETUP) --develop --browser --run -m pytest $(ARGS)
+test: ## lint, types and all tests, on a real ComfyUI and in a real Chromium; ten minutes
+	@$(SETUP) --develop --browser --run -m tests $(ARGS)
 
-lint: ## ruff, pyright and oxlint
+check: ## lint, types and the tests that need no ComfyUI; a minute
+	@$(RUN) -m tests check $(ARGS)
+
+lint: ## ruff, pyright, oxlint and the order of layers
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
-	@$(RUN) -m demo.typecheck
-	@$(RUN) -m demo.lint_js
+	@$(RUN) -m dev.checks.typecheck
+	@$(RUN) -m dev.checks.lint_js
+	@$(RUN) -m dev.checks.layers
 
 bench: ## ratios against what one would use otherwise
 	@PYTHONPATH=.comfyui/base/custom_nodes $(RUN) -m benchmarks $(ARGS)
 
-workflows: ## write example_workflows/*.json and subgraphs/*.json anew from demo/
-	@$(RUN) -m demo.workflows
+workflows: ## write example_workflows/*.json and subgraphs/*.json anew from dev/workflows/
+	@$(RUN) -m dev.workflows
 
 locales: ## write the English names and tooltips anew from the nodes' schemas
-	@$(RUN) -m demo.locales
+	@$(RUN) -m dev.locales
 
 pictures: ## draw anew what README, example workflows and help pages show
-	@$(SETUP) --develop --browser --run -m demo.pictures
+	@$(SETUP) --develop --browser --run -m dev.pictures
 
 train: ## the small model's weights from nothing, in .comfyui/training; stop and go on at will
-	@$(RUN) -m scenes train
+	@$(RUN) -m dev.small_model train
 
 evaluate: ## does the small model draw what it is asked? writes scenes/quality.md
-	@$(RUN) -m scenes evaluate
+	@$(RUN) -m dev.small_model evaluate
 
 study: ## one of the study's commands, such as make study ARGS="run my-run --guidance 7"
 	@$(RUN) -m study $(or $(ARGS),--help)

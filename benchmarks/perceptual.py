@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from demo.backbone import random_weights
+from dev.comfyui.lpips_weights import random_weights
 from geodesic_morph.geometry.perceptual import lpips_network, measure
 
 from .measure import Row, paired, peak
@@ -50,4 +50,4 @@ def _memory(network: Any, device: torch.device) -> Row:
         del images
     what = f"peak memory of PPL, images apart: {MANY} frames (left), {FRAMES} frames (right)"
     few, many = (f"{peak / 2**20:.0f} MB" for peak in peaks)
-    return Row(what, many, few, f"{peaks[1] / peaks[0]:.2f} (1 is flat)")
+    return Row(what, many, few, f"{peaks[1] / peaks[0]:.2f} (1 means constant)")

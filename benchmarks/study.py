@@ -1,12 +1,12 @@
-"""The study's own share: its images per second against a plain KSampler's."""
+"""The cost of the study itself: its images per second compared with a plain KSampler."""
 
 from __future__ import annotations
 
 import torch
 
-from demo import backbone
-from demo.environment import BASE
-from demo.settings import SMALL
+from dev.comfyui import lpips_weights
+from dev.comfyui.environment import BASE
+from dev.workflows.settings import SMALL
 from scenes import checkpoint
 from study.prompts.plan import Plan
 from study.prompts.scene_pairs import generate
@@ -18,8 +18,8 @@ REPEATS = 3
 
 
 def rows(cpu: bool) -> list[Row]:
-    """A pair of the small checkpoint's own settings, in the batch that it chooses by itself."""
-    backbone.ensure(BASE / "models" / "lpips")
+    """One pair with the small checkpoint's settings, in the batch size that the study chooses."""
+    lpips_weights.ensure(BASE / "models" / "lpips")
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     studio = Studio(Plan(threads=torch.get_num_threads()), cpu)
     batch = studio.fastest_batch()

@@ -5,7 +5,7 @@ optimal coupling it is the constant-speed geodesic; with another it is that coup
 
 The contract of a path: t = 0 is the first keyframe and t = 1 the last (the first again, when the
 path is closed), both returned exactly, in their own row order, and so is every keyframe between.
-Inside a leg t runs at constant speed. A leg's share of [0, 1] is its weight.
+Inside a leg t runs at constant speed. A leg's share of [0, 1] is proportional to its weight.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
-from .coupling import OPTIMAL, RANDOM, Coupling, common_rows, couple
-from .extras import POOLED, average, mix_extras, same_value
+from .conditioning_keys import POOLED, average, mix_extras, same_value
+from .coupling import OPTIMAL, RANDOM, Coupling, common_rows, couple, have_common_rows
 from .legs import check_time, check_weight, knots, locate
 
 
@@ -65,17 +65,17 @@ class Path:
     def closed(self) -> Path:
         """This path with a leg from the last keyframe back to the first.
 
-        Two keyframes that ask for one coupling return by the pairs they came by.
+        With two keyframes and the same method both ways, the way back uses the same pairs.
         """
         if self.closing is not None:
             return self
         self._check_legs()
         first, last = self.keyframes[0], self.keyframes[-1]
         check_weight(first.weight)
-        there = self.legs[0]
-        same_seed = there.seed == first.seed or first.method != RANDOM
-        if len(self.legs) == 1 and there.method == first.method and same_seed:
-            return replace(self, closing=there.inverse())
+        way_there = self.legs[0]
+        same_seed = way_there.seed == first.seed or first.method != RANDOM
+        if len(self.legs) == 1 and way_there.method == first.method and same_seed:
+            return replace(self, closing=way_there.inverse())
         leg = couple(
             last.cloud,
             first.cloud,
@@ -110,13 +110,8 @@ class Path:
             weights.append(self.keyframes[0].weight)
         return knots(weights)
 
-    @cached_property
-    def rows(self) -> int:
-        """The number of rows on which every leg and every stop can be written."""
-        return common_rows([cloud.rows for cloud in self.stops], "path")
-
     def locate(self, t: float) -> tuple[int, float]:
-        """The leg that holds time t and the time inside it, in [0, 1); a stop is (k, 0.0)."""
+        """The leg k on which time t lies, and the time within it, in [0, 1); at stop k (k, 0.0)."""
         self._check_legs()
         return locate(self.knots, t)
 
@@ -125,7 +120,7 @@ class Path:
         return self.locate(t)[1] == 0
 
     def at(self, t: float) -> PointCloud:
-        """The cloud at one time, [B, N, D]; a keyframe itself, with its own rows, at a knot.
+        """The cloud at one time, [B, N, D]; at a knot the keyframe itself, with its own rows.
 
         Raises ValueError for t outside [0, 1].
         """
@@ -133,14 +128,6 @@ class Path:
         if u == 0:
             return self.stops[k]
         return blend(self.all_legs[k], u)
-
-
-@dataclass(frozen=True, eq=False)
-class Frames:
-    """Consecutive frames that fit one conditioning: points [F, N, D] and one dictionary."""
-
-    points: Tensor
-    extras: dict[str, Any]
 
 
 def blend(leg: Coupling, u: float) -> PointCloud:
@@ -163,11 +150,17 @@ def paired_rows(leg: Coupling) -> tuple[Tensor, Tensor]:
     )
 
 
-def sample(path: Path, times: Sequence[float]) -> list[Frames]:
-    """The clouds at F times, joined into as few conditionings as possible, in order.
+def sample(path: Path, times: Sequence[float]) -> list[PointCloud]:
+    """The clouds at F times, joined into as few batches as possible, in order."""
+    return [joined(path, [times[f] for f in group]) for group in groups(path, times)]
 
-    Only frames whose dictionaries are equal (`pooled_output` apart, which is joined like the rows)
-    can share one conditioning, so a plain number that changes along the path splits them.
+
+def groups(path: Path, times: Sequence[float]) -> list[range]:
+    """Ranges of consecutive frames that can share one conditioning, in order.
+
+    Frames can share one when their dictionaries are equal (except `pooled_output`, which has one
+    row for each frame) and when the rows of their legs have a small common multiple. So where a
+    number in the dictionaries changes along the path, every frame gets a conditioning of its own.
     The path must hold one prompt per keyframe (batch 1); raises ValueError otherwise.
     """
     if path.stops[0].batch != 1:
@@ -176,36 +169,54 @@ def sample(path: Path, times: Sequence[float]) -> list[Frames]:
             "Blend Prompts for batches, or split the batch before the path."
         )
     places = [path.locate(t) for t in times]
-    points = _points(path, places)
     dictionaries = [_extras(path, k, u) for k, u in places]
-    groups: list[list[int]] = []
-    for f, extras in enumerate(dictionaries):
-        if groups and _joinable(dictionaries[groups[-1][0]], extras):
-            groups[-1].append(f)
+    ranges: list[range] = []
+    counts: set[int] = set()
+    for f, place in enumerate(places):
+        rows = {path.stops[k].rows for k in _stops_of(place)}
+        begins = not ranges or not _equal_but_pooled(dictionaries[ranges[-1][0]], dictionaries[f])
+        if begins or not have_common_rows(counts | rows):
+            ranges.append(range(f, f + 1))
+            counts = rows
         else:
-            groups.append([f])
-    return [Frames(points[g[0] : g[-1] + 1], _joined([dictionaries[f] for f in g])) for g in groups]
+            ranges[-1] = range(ranges[-1].start, f + 1)
+            counts |= rows
+    return ranges
+
+
+def joined(path: Path, times: Sequence[float]) -> PointCloud:
+    """The clouds at the times of one group as one batch: points [F, N, D] and one dictionary.
+
+    N is the least common multiple of the rows of these frames' own legs, not of the whole path.
+    """
+    places = [path.locate(t) for t in times]
+    extras = [_extras(path, k, u) for k, u in places]
+    return PointCloud(_points(path, places), _with_joined_pooled(extras))
+
+
+def _stops_of(place: tuple[int, float]) -> tuple[int, ...]:
+    """The two stops around a frame, or the stop at which it is."""
+    k, u = place
+    return (k,) if u == 0 else (k, k + 1)
 
 
 def _points(path: Path, places: Sequence[tuple[int, float]]) -> Tensor:
-    """[F, N, D]: legs are gathered once and blended for all their frames together."""
-    first = path.stops[0].points
-    # The widest type of all keyframes, so that each of them is written exactly.
-    kinds = [cloud.points.dtype for cloud in path.stops]
-    out = first.new_empty(
-        len(places), path.rows, first.shape[2], dtype=reduce(torch.promote_types, kinds)
-    )
-    work = torch.promote_types(out.dtype, torch.float32)
+    """[F, N, D]: the rows of a leg are gathered once and blended for all its frames."""
+    device = path.stops[0].points.device
+    used = [path.stops[k] for k in sorted({k for place in places for k in _stops_of(place)})]
+    rows = common_rows([stop.rows for stop in used], "path")
+    # The widest type of the frames' own keyframes, so that each of them is written exactly.
+    kind = reduce(torch.promote_types, [stop.points.dtype for stop in used])
+    out = torch.empty(len(places), rows, path.stops[0].width, dtype=kind, device=device)
+    work = torch.promote_types(kind, torch.float32)
     inside: dict[int, list[int]] = {}
     for f, (k, u) in enumerate(places):
         if u == 0:
-            out[f] = repeat_rows(path.stops[k].points[0], path.rows).to(out)
+            out[f] = repeat_rows(path.stops[k].points[0], rows).to(out)
         else:
             inside.setdefault(k, []).append(f)
     for k, frames in inside.items():
-        x, y = (
-            repeat_rows(z.to(first.device, work), path.rows) for z in paired_rows(path.all_legs[k])
-        )
+        x, y = (repeat_rows(z.to(device, work), rows) for z in paired_rows(path.all_legs[k]))
         for f in frames:
             out[f] = average((x[0], y[0]), (1 - places[f][1], places[f][1]))
     return out
@@ -218,21 +229,21 @@ def _extras(path: Path, k: int, u: float) -> dict[str, Any]:
     return mix_extras(pair, (1 - u, u), ("source", "target"))
 
 
-def _joinable(a: dict[str, Any], b: dict[str, Any]) -> bool:
+def _equal_but_pooled(a: dict[str, Any], b: dict[str, Any]) -> bool:
     keys = (a.keys() | b.keys()) - {POOLED}
     return all(same_value(a.get(key), b.get(key)) for key in keys)
 
 
-def _joined(dictionaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    joined = dict(dictionaries[0])
-    if isinstance(joined.get(POOLED), Tensor):
-        first = joined[POOLED]
-        joined[POOLED] = torch.cat([extras[POOLED].to(first) for extras in dictionaries])
-    return joined
+def _with_joined_pooled(dictionaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    combined = dict(dictionaries[0])
+    if isinstance(combined.get(POOLED), Tensor):
+        first = combined[POOLED]
+        combined[POOLED] = torch.cat([extras[POOLED].to(first) for extras in dictionaries])
+    return combined
 
 
 def path_of_coupling(coupling: Coupling) -> Path:
-    """A coupling as the path of its one leg."""
+    """The path whose only leg is this coupling."""
     ends = coupling.source, coupling.target
     keyframes = tuple(Keyframe(c, method=coupling.method, seed=coupling.seed) for c in ends)
     return Path(keyframes, (coupling,))

@@ -1,10 +1,12 @@
-"""Perceptual distance of consecutive images, and what is read from it.
+"""Perceptual distances of consecutive images, and statistics of them.
 
 LPIPS: Zhang et al., The Unreasonable Effectiveness of Deep Features, arXiv 1801.03924. Perceptual
 path length is the mean over equally spaced images (Karras et al., arXiv 1812.04948; Which Way
 from B to A, section 3); the morphing literature reports the sum, and the variance as PDV
 (DiffMorpher, arXiv 2312.07409). Network, linear layers, scaling and normalisation are those of
 the `lpips` package; only the order of work differs: each image's features are computed once.
+
+`measure` walks along a path. `PerceptualMetric` is the same metric for pairs in any order.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,13 +31,16 @@ MIN_SIZE = 32
 class Steps:
     """Perceptual distances along a path.
 
-    distances: one per pair of consecutive frames. closing: from the last frame to the first,
-    which a loop needs for re-timing and no statistic counts. metric: what measured them.
+    distances: one per pair of consecutive frames. closing: from the last frame to the first, needed
+    to re-time a loop and not part of any statistic. metric: the name of the metric. squared:
+    whether distances are squares of lengths, as LPIPS and the distance of latents are. Lengths add
+    up along a path; their squares do not, so the total changes with the number of frames.
     """
 
     distances: tuple[float, ...]
     closing: float
     metric: str
+    squared: bool = True
 
     @property
     def mean(self) -> float:
@@ -70,21 +76,29 @@ def lpips_network(backbone: str, weights: Mapping[str, Tensor]) -> torch.nn.Modu
     """The `lpips` package's network on given backbone weights, on the CPU, in float32.
 
     backbone: one of `BACKBONES`. weights: a state dict in torchvision's names (`features.0.weight`
-    ...); a classifier's other entries are ignored. Downloads nothing and leaves the random state
-    as it was. Raises ValueError for a file of another network.
+    ...); other entries, such as a classifier's, are ignored. The network holds copies. Downloads
+    nothing and draws no random numbers. Raises ValueError for weights of another network.
     """
     check_backbone(backbone)
     import lpips
 
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    # On the device "meta" tensors have shapes but no values. So the package neither draws random
+    # weights nor takes memory for a classifier's layers, of which LPIPS uses none.
+    with torch.device("meta"), warnings.catch_warnings():
         # lpips still passes torchvision's old `pretrained=False`.
         warnings.simplefilter("ignore", UserWarning)
-        network = lpips.LPIPS(net=backbone, pnet_rand=True, verbose=False)
+        network = lpips.LPIPS(net=backbone, pretrained=False, pnet_rand=True, verbose=False)
     # lpips keeps torchvision's layer numbers inside its slices: slice2.3.weight = features.3.weight
     wanted = {key: "features." + key.split(".", 1)[1] for key in network.net.state_dict()}
     _check_weights(network.net.state_dict(), wanted, weights, backbone)
-    network.net.load_state_dict({key: weights[name] for key, name in wanted.items()})
-    return network.float().requires_grad_(False)
+    copies = {key: weights[name].to(torch.float32, copy=True) for key, name in wanted.items()}
+    network.net.load_state_dict(copies, assign=True)
+    # The calibrated linear layers come with the package. It names each of them twice (`lin0` and
+    # `lins.0` are one layer), and its file holds one of the two names: so not strict.
+    file = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{backbone}.pth"
+    linear = torch.load(file, map_location="cpu", weights_only=True)
+    network.load_state_dict(linear, strict=False, assign=True)
+    return network.eval().requires_grad_(False)
 
 
 def check_backbone(backbone: str) -> None:
@@ -108,6 +122,88 @@ def _check_weights(
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The network's features of F images, made by `PerceptualMetric.features`.
+
+    images: the images, float32 [F, H, W, 3]. layers: features of unit length at every pixel, one
+    tensor [F, C, h, w] per layer. All are on the metric's device.
+    """
+
+    images: Tensor
+    layers: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, frames: slice | Sequence[int]) -> Features:
+        """Some of the frames, by a slice (shares memory) or by a list of indices (copies)."""
+        chosen = frames if isinstance(frames, slice) else list(frames)
+        return Features(self.images[chosen], tuple(layer[chosen] for layer in self.layers))
+
+    @staticmethod
+    def join(parts: Sequence[Features]) -> Features:
+        """The frames of all parts, one after the other; copies."""
+        layers = zip(*(part.layers for part in parts), strict=True)
+        images = torch.cat([part.images for part in parts])
+        return Features(images, tuple(torch.cat(layer) for layer in layers))
+
+
+@dataclass(frozen=True, eq=False)
+class PerceptualMetric:
+    """LPIPS of pairs of images in any order; the features of each image are computed once.
+
+        features = metric.features(images)
+        metric.distances(features[[0, 0]], features[[1, 2]])  # of images 0 and 1, and of 0 and 2
+
+    network: from `lpips_network`, already on `device`. name: its name in charts and tables.
+    """
+
+    network: Any
+    name: str
+    device: torch.device | str = "cpu"
+
+    @torch.inference_mode()
+    def features(self, images: Tensor, first: int = 1) -> Features:
+        """Features of images [F, H, W, 3] in [0, 1], computed in float32.
+
+        LPIPS expects [-1, 1]; images are scaled here. first: the number of the first image, for
+        the error. Raises ValueError for pixels that are not finite.
+        """
+        import lpips
+
+        # Checked on the device, where this is fastest.
+        pixels = images.to(self.device, torch.float32)
+        finite = torch.isfinite(pixels).flatten(1).all(1).tolist()
+        if not all(finite):
+            raise ValueError(
+                "images: expected finite pixels, got NaN or infinity in frame "
+                f"{first + finite.index(False)}. Check the VAE and the sampler's settings."
+            )
+        raw = list(self.network.net(self.network.scaling_layer(2 * pixels.movedim(-1, 1) - 1)))
+        layers = []
+        while raw:  # frees each layer once it is normalised, which halves the peak memory
+            layers.append(lpips.normalize_tensor(raw.pop(0)))
+        return Features(pixels, tuple(layers))
+
+    @torch.inference_mode()
+    def distances(self, a: Features, b: Features) -> list[float]:
+        """LPIPS of image k of `a` and image k of `b`, for every k.
+
+        sum over layers of the mean over pixels of lin((x - y)^2): arXiv 1801.03924, equation 1.
+        Equal images are at distance 0 exactly, also where their features differ by rounding because
+        they were computed in batches of other sizes. Raises ValueError if `a` and `b` hold
+        different numbers of images.
+        """
+        if len(a) != len(b):
+            raise ValueError(f"b: expected {len(a)} images, as many as in a, got {len(b)}.")
+        total = torch.zeros(len(a), device=a.images.device)
+        for x, y, linear in zip(a.layers, b.layers, self.network.lins, strict=True):
+            total += linear((x - y).square_()).mean(dim=(1, 2, 3))
+        equal = (a.images == b.images).flatten(1).all(1)
+        return total.masked_fill_(equal, 0).tolist()
+
+
 def measure(
     images: Sequence[Tensor],
     network: torch.nn.Module,
@@ -118,55 +214,41 @@ def measure(
 ) -> Steps:
     """LPIPS of every pair of consecutive frames.
 
-    images: batches [F, H, W, 3] in [0, 1] that follow each other, of one size. LPIPS expects
-    [-1, 1]; they are scaled here. network: from `lpips_network`, already on `device`. Memory
-    grows with `frames_per_batch`, not with the number of frames. `progress(done, frames)` is
-    called after every batch and may raise to cancel.
+    images: batches [F, H, W, 3] in [0, 1] that follow each other, of one size. network, metric,
+    device: as `PerceptualMetric` takes them. Memory grows with `frames_per_batch`, not with the
+    number of frames. `progress(done, frames)` is called after every batch and may raise to cancel.
     Raises ValueError for fewer than two frames, other shapes, or pixels that are not finite.
     """
     if frames_per_batch < 1:
         raise ValueError(f"frames_per_batch: expected at least 1, got {frames_per_batch}.")
-    frames = check_images(images)
-    first: _Seen | None = None
-    last: _Seen | None = None
+    frames = check_frames(images)
+    lpips = PerceptualMetric(network, metric, device)
+    first: Features | None = None
+    last: Features | None = None
     distances: list[float] = []
     done = 0
     for batch in _batches(images, frames_per_batch):
-        if not bool(torch.isfinite(batch).all()):
-            raise ValueError(
-                f"images: expected finite pixels, got NaN or infinity in frames {done + 1} to "
-                f"{done + len(batch)}. Check the VAE and the sampler's settings."
-            )
-        seen = _Seen(batch, _features(network, batch.to(device, torch.float32)))
+        features = lpips.features(batch, first=done + 1)
         if last is not None:
-            distances += _distances(network, last, seen.part(0, 1))
-        distances += _distances(network, seen.part(0, -1), seen.part(1, None))
-        last = seen.part(-1, None)
-        first = first or seen.part(0, 1)
+            distances += lpips.distances(last, features[:1])
+        distances += lpips.distances(features[:-1], features[1:])
+        # Lists of indices copy, so that the other frames of the batch are freed.
+        last = features[[-1]]
+        first = first or features[[0]]
+        del features
         done += len(batch)
         if progress:
             progress(done, frames)
     assert first is not None
     assert last is not None
-    return Steps(tuple(distances), _distances(network, last, first)[0], metric)
+    return Steps(tuple(distances), lpips.distances(last, first)[0], metric)
 
 
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """Images [F, H, W, 3] and their features, one tensor [F, C, h, w] per layer."""
+def check_frames(images: Sequence[Tensor]) -> int:
+    """The number of frames in batches [F, H, W, 3] that form one path.
 
-    images: Tensor
-    features: list[Tensor]
-
-    def part(self, start: int, stop: int | None) -> _Seen:
-        """A range of frames; a single one is copied, so that it does not hold the others."""
-        keep = [x[start:stop] for x in (self.images, *self.features)]
-        images, *features = [x.clone() for x in keep] if len(keep[0]) == 1 else keep
-        return _Seen(images, features)
-
-
-def check_images(images: Sequence[Tensor]) -> int:
-    """The number of frames; raises ValueError naming what is wrong with them."""
+    Raises ValueError for other shapes, different or too small sizes, and fewer than two frames.
+    """
     for batch in images:
         if batch.ndim != 4 or batch.shape[-1] != 3:
             raise ValueError(
@@ -208,25 +290,3 @@ def _batches(images: Sequence[Tensor], size: int) -> Iterator[Tensor]:
                 waiting, count = [], 0
     if waiting:
         yield torch.cat(waiting) if len(waiting) > 1 else waiting[0]
-
-
-@torch.inference_mode()
-def _features(network: Any, images: Tensor) -> list[Tensor]:
-    """Unit-normalised features of every layer: [F, H, W, 3] in [0, 1] -> L tensors [F, C, h, w]."""
-    import lpips
-
-    x = network.scaling_layer(2 * images.movedim(-1, 1) - 1)
-    return [lpips.normalize_tensor(layer) for layer in network.net(x)]
-
-
-@torch.inference_mode()
-def _distances(network: Any, a: _Seen, b: _Seen) -> list[float]:
-    """Σ_layers mean over pixels of lin((x − y)²), one number per image: arXiv 1801.03924, eq. 1.
-
-    Equal images are at distance 0 whichever batches they were in; features differ by rounding.
-    """
-    total = torch.zeros(len(a.images), device=a.features[0].device)
-    for x, y, linear in zip(a.features, b.features, network.lins, strict=True):
-        total += linear((x - y).square_()).mean(dim=(1, 2, 3))
-    equal = [torch.equal(x, y) for x, y in zip(a.images, b.images, strict=True)]
-    return [0.0 if same else d for same, d in zip(equal, total.tolist(), strict=True)]

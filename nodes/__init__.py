@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import density, density_tools, metrics, noise, paths, prompt
-from .backbones import register_folder
+from .density import nodes as density_nodes
+from .metrics import nodes as metrics_nodes
+from .metrics.weights import register_folder
+from .noise import nodes as noise_nodes
+from .prompt import nodes as prompt_nodes
+from .render import nodes as render_nodes
 
 NODES: list[type[io.ComfyNode]] = [
-    prompt.GeodesicPointCloud,
-    prompt.GeodesicConditioning,
-    prompt.GeodesicCouple,
-    prompt.GeodesicBlend,
-    paths.GeodesicKeyframe,
-    paths.GeodesicTimes,
-    paths.GeodesicSchedule,
-    prompt.GeodesicBarycenter,
-    prompt.GeodesicInvarianceTest,
-    metrics.GeodesicPathLength,
-    metrics.GeodesicRetime,
-    metrics.GeodesicCompare,
-    noise.GeodesicNoiseKeyframe,
-    noise.GeodesicNoiseAlong,
-    noise.GeodesicNoiseCentroid,
-    noise.GeodesicNoiseGrid,
-    noise.GeodesicInvert,
-    density.GeodesicDensityPath,
-    density.GeodesicDensityFrames,
-    density.GeodesicDensityExtrapolate,
-    density_tools.GeodesicDensityAnalysis,
-    density_tools.GeodesicTextInversion,
+    prompt_nodes.GeodesicPointCloud,
+    prompt_nodes.GeodesicConditioning,
+    prompt_nodes.GeodesicCouple,
+    prompt_nodes.GeodesicBlend,
+    prompt_nodes.GeodesicKeyframe,
+    prompt_nodes.GeodesicTimes,
+    prompt_nodes.GeodesicSchedule,
+    prompt_nodes.GeodesicBarycenter,
+    prompt_nodes.GeodesicInvarianceTest,
+    metrics_nodes.GeodesicPathLength,
+    metrics_nodes.GeodesicRetime,
+    metrics_nodes.GeodesicCompare,
+    noise_nodes.GeodesicNoiseKeyframe,
+    noise_nodes.GeodesicNoiseAlong,
+    noise_nodes.GeodesicNoiseCentroid,
+    noise_nodes.GeodesicNoiseGrid,
+    noise_nodes.GeodesicInvert,
+    density_nodes.GeodesicDensityPath,
+    density_nodes.GeodesicDensityFrames,
+    density_nodes.GeodesicDensityExtrapolate,
+    density_nodes.GeodesicDensityAnalysis,
+    density_nodes.GeodesicTextInversion,
+    render_nodes.GeodesicMorphSampler,
 ]
 
 

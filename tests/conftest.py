@@ -1,6 +1,120 @@
-"""One hypothesis profile: the same examples on every machine, none of them timed."""
+"""Shared by all tests: one thread, their own ComfyUI folders, and one server.
 
+`make test` runs two workers (pytest-xdist). Each has at most one server, one ComfyUI in its own
+process and one Chromium, and works with one thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
 from hypothesis import settings
 
+if TYPE_CHECKING:
+    from dev.comfyui.server import Server
+
+# The same examples on every machine, none of them timed.
 settings.register_profile("laws", derandomize=True, deadline=None, max_examples=50, database=None)
 settings.load_profile("laws")
+
+# Small tensors gain nothing from threads, and two workers would take them from each other. Set
+# before torch is imported; the servers that tests start inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+SETUP = Path(__file__).resolve().parent.parent / ".comfyui"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER:
+    # Two workers must not share files. Read when dev.comfyui.environment is imported, and by all
+    # processes that this one starts.
+    OWN = SETUP / "workers" / WORKER
+    shutil.rmtree(OWN, ignore_errors=True)
+    os.environ["COMFYUI_BASE"] = str(OWN)
+
+# Fixtures that are the real ComfyUI, dearest first.
+REAL = ("browser", "server", "comfy")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs the real ComfyUI; tests that start it by themselves are marked by hand."""
+    if any(name in fixtures(item) for name in REAL):
+        item.add_marker("comfyui")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one need stand together; those without any stand in the middle.
+
+    Two workers begin at the two ends, so that hardly anything is built twice.
+    """
+    items.sort(key=place)
+
+
+def place(item: pytest.Item) -> tuple[int, str]:
+    """Chromium, server, nothing, ComfyUI started by the test itself, ComfyUI in this process.
+
+    Those in Chromium by the page that they use, of which there is one for each variant.
+    """
+    if "browser" in fixtures(item):
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        return 0, str(parameters.get("studio", "1.32-classic"))
+    if "server" in fixtures(item):
+        return 1, ""
+    if "comfy" in fixtures(item):
+        return 4, ""
+    return (3 if item.get_closest_marker("comfyui") else 2), ""
+
+
+def fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from .scheduling import FromBothEnds
+
+    return FromBothEnds(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _models_where_needed(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("comfyui"):
+        request.getfixturevalue("models")
+
+
+@pytest.fixture(scope="session")
+def models() -> None:
+    """The files in a person's ComfyUI folders: a model, LPIPS weights, pictures."""
+    from dev.comfyui import lpips_weights
+    from dev.comfyui.environment import BASE, FOLDER, _ensure_base, locate
+    from dev.pictures import photos
+    from dev.workflows.settings import SMALL
+    from scenes import checkpoint
+
+    whole = FOLDER / "base" / "models" / "checkpoints" / SMALL
+    with (SETUP / "workers.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first worker writes it, the other finds it
+        _ensure_base(locate())
+        checkpoint.ensure(whole)
+    own = BASE / "models" / "checkpoints" / SMALL
+    if not own.exists():
+        os.link(whole, own)
+    lpips_weights.ensure(BASE / "models" / "lpips")
+    photos.ensure(BASE / "input")
+    # The picture that every ComfyUI brings in its own input folder.
+    shutil.copy(locate().comfyui / "input" / "example.png", BASE / "input")
+
+
+@pytest.fixture(scope="session")
+def server(models: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running ComfyUI server with the pack in it."""
+    from dev.comfyui.server import Server
+
+    assert models is None
+    with Server(cpu=True, log=tmp_path_factory.mktemp("server") / "server.log") as running:
+        yield running

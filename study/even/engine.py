@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from demo import backbone
-from demo.environment import BASE
-from demo.settings import SMALL
+from dev.comfyui import lpips_weights
+from dev.comfyui.environment import BASE
+from dev.small_model.painter import Painter
+from dev.workflows.settings import SMALL
 from scenes import checkpoint, classifier
-from scenes.evaluate import Painter
 
 from .frames import Frame, lpips_distance
 
@@ -25,7 +25,7 @@ class Engine:
     def __init__(self, threads: int = 1) -> None:
         torch.set_num_threads(threads)
         checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-        backbone.ensure(BASE / "models" / "lpips")
+        lpips_weights.ensure(BASE / "models" / "lpips")
         self.painter = Painter(SMALL, cpu=True)
         _in_bfloat16(self.painter.model.model)
         # Found only after the painter has loaded ComfyUI.
@@ -41,7 +41,7 @@ class Engine:
             playback,
             times,
         )
-        from geodesic_morph.nodes import backbones
+        from geodesic_morph.nodes.metrics import weights as lpips_files
 
         comfy.utils.set_progress_bar_enabled(False)
         self.cloud, self.coupling, self.path = cloud, coupling, path
@@ -50,7 +50,7 @@ class Engine:
         sampling = self.painter.model.get_model_object("model_sampling")
         self.sigmas = comfy.samplers.calculate_sigmas(sampling, SCHEDULER, STEPS)
         self.negative = self.encode("")
-        weights = backbones.load_backbone("alex").weights
+        weights = lpips_files.load_backbone("alex").weights
         self.lpips = lpips_distance(perceptual, perceptual.lpips_network("alex", weights))
         self.judge = classifier.load()
 

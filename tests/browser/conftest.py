@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from demo import backbone, photos
-from demo.browser import NODES_2, SETTINGS, chromium, show
-from demo.environment import BASE, ROOT, locate, newest_front_end
-from demo.server import Server
-from demo.settings import SMALL
-from scenes import checkpoint
+from dev.comfyui.browser import NODES_2, SETTINGS, chromium, show
+from dev.comfyui.environment import ROOT, newest_front_end
+from dev.comfyui.server import Server
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
+# The limit for waiting for something that never happens.
+PATIENCE = 120
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 @dataclass(frozen=True)
@@ -37,33 +38,55 @@ class Variant:
 VARIANTS = [Variant(newest, nodes_2) for newest in (False, True) for nodes_2 in (False, True)]
 
 
-def prepare() -> None:
-    """What a person has in ComfyUI's folders: a model, LPIPS weights, pictures."""
-    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-    backbone.ensure(BASE / "models" / "lpips")
-    photos.ensure(BASE / "input")
-    # The picture that every ComfyUI brings in its own input folder.
-    shutil.copy(locate().comfyui / "input" / "example.png", BASE / "input")
-
-
-def started(log: Path, front_end: Path | None = None) -> Iterator[Server]:
-    """A server of its own, its greetings for newcomers answered, its minimap off the pictures."""
-    prepare()
-    with Server(cpu=True, log=log, front_end=front_end) as running:
-        running.post("settings", SETTINGS | {NODES_2: False})
+@pytest.fixture(scope="session")
+def newest_server(models: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same ComfyUI with the newest web interface of the package index."""
+    assert models is None
+    log = tmp_path_factory.mktemp("newest") / "server.log"
+    with Server(cpu=True, log=log, front_end=newest_front_end()) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """ComfyUI with the web interface it asks for."""
-    yield from started(tmp_path_factory.mktemp("server") / "server.log")
-
-
-@pytest.fixture(scope="session")
-def newest_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The same ComfyUI with the newest web interface of the package index."""
-    yield from started(tmp_path_factory.mktemp("newest") / "server.log", newest_front_end())
+# Resolves once the canvas is drawn and nothing that stands on it has moved for some frames.
+AT_REST = """() => new Promise(resolve => {
+    const {canvas} = window.app;
+    let before = "", still = 0;
+    const look = () => {
+        const elements = document.querySelectorAll("[data-node-id], .geodesic-panel");
+        const places = [...elements].map(element => {
+            const {left, top, width, height} = element.getBoundingClientRect();
+            return [left, top, width, height];
+        });
+        const now = JSON.stringify([canvas.ds.scale, [...canvas.ds.offset], places]);
+        const drawn = !canvas.dirty_canvas && !canvas.dirty_bgcanvas;
+        still = drawn && now === before ? still + 1 : 0;
+        before = now;
+        if (still >= 4) resolve();
+        else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+})"""
+# An empty workflow in the only tab, seen from where a new page looks.
+EMPTY = """async () => {
+    const {command, workflow} = window.app.extensionManager;
+    await command.execute("Comfy.NewBlankWorkflow");
+    for (const other of [...workflow.openWorkflows])
+        if (other.path !== workflow.activeWorkflow.path) await workflow.closeWorkflow(other);
+    const {ds} = window.app.canvas;
+    ds.scale = 1;
+    ds.offset[0] = ds.offset[1] = 0;
+    window.app.canvas.setDirty(true, true);
+    return window.app.graph.nodes.length === 0 && workflow.openWorkflows.length === 1;
+}"""
+WHOLE = """() => {
+    const {canvas, graph} = window.app;
+    const corners = graph.nodes.flatMap(({pos, size}) =>
+        [[pos[0], pos[1] - 30], [pos[0] + size[0], pos[1] + size[1]]]);
+    const [x, y] = [0, 1].map(k => corners.map(corner => corner[k]));
+    const [left, top] = [Math.min(...x), Math.min(...y)];
+    canvas.ds.fitToBounds([left, top, Math.max(...x) - left, Math.max(...y) - top]);
+    canvas.setDirty(true, true);
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +105,7 @@ class Interface:
     name: str = ""
     native: set[str] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
+    used_up: bool = False  # set by a test that leaves panels open: the next one gets a new page
 
     def on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -99,6 +123,7 @@ class Interface:
         )
         self.page.dispatch_event("#graph-canvas", "drop", {"dataTransfer": transfer})
         self.page.get_by_text(path.stem).first.wait_for()
+        self.page.wait_for_function("() => window.app.graph.nodes.length > 0")
 
     def look_at(self, node_type: str, scale: float = 1.0) -> None:
         """Bring the first node of a type to the middle of the view."""
@@ -111,7 +136,18 @@ class Interface:
             }""",
             [node_type, scale],
         )
-        self.page.wait_for_timeout(300)  # the elements follow the canvas a few frames later
+        self.at_rest()
+
+    def at_rest(self) -> None:
+        """Wait for the elements, which follow the canvas a few frames later."""
+        self.page.evaluate(AT_REST)
+
+    def eventually(self, what: Callable[[], Any], expected: Any) -> None:
+        """Wait until a value is as expected; the error shows the last value."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := what()) != expected and time.monotonic() < deadline:
+            self.page.wait_for_timeout(20)
+        assert found == expected
 
     def values(self, node_type: str) -> list[dict[str, Any]]:
         """The widgets of all nodes of a type, by name, as they would be saved."""
@@ -142,9 +178,9 @@ class Interface:
         return self.page.evaluate("async () => (await window.app.graphToPrompt()).output")
 
     def screenshot(self, name: str) -> Path:
-        """The whole workflow in view, as a picture to look at."""
-        self.page.locator("#graph-canvas").press(".")
-        self.page.wait_for_timeout(1000)  # the view glides there; nothing tells when it arrived
+        """Save a picture of the whole workflow, to look at."""
+        self.page.evaluate(WHOLE)
+        self.at_rest()
         self.page.screenshot(path=self.screenshots() / f"{name}.png")
         return self.screenshots() / f"{name}.png"
 
@@ -158,6 +194,7 @@ class Interface:
 def open_interface(browser: Browser, server: Server, run: str = "Run") -> Interface:
     """A new page, once it is ready to work. run: what its Run button says."""
     page = browser.new_page(viewport={"width": 2880, "height": 1620})
+    page.set_default_timeout(PATIENCE * 1000)
     interface = Interface(page, server)
     page.on("console", interface.on_console)
     page.on("pageerror", lambda error: interface.errors.append(error.stack or str(error)))
@@ -187,50 +224,57 @@ def ours(errors: list[str], native: set[str]) -> list[str]:
     return [error for error in rest if names_us(error) or anonymous(error) not in native]
 
 
-def errors_without_us(browser: Browser, server: Server) -> set[str]:
-    """Errors that ComfyUI's console shows by itself, with a workflow of its own nodes."""
+def opened(browser: Browser, server: Server, variant: Variant) -> Interface:
+    """A new page, and the errors that its console shows with a workflow of ComfyUI's own nodes."""
     interface = open_interface(browser, server)
     interface.page.wait_for_load_state("networkidle")
-    interface.page.close()
     assert not [error for error in interface.errors if names_us(error)]
-    return {anonymous(error) for error in interface.errors}
+    interface.name, interface.native = str(variant), set(map(anonymous, interface.errors))
+    assert interface.page.evaluate("() => Boolean(LiteGraph.vueNodesMode)") == variant.nodes_2
+    return interface
 
 
 @pytest.fixture(scope="session")
-def native_errors(browser: Browser, server: Server) -> set[str]:
-    return errors_without_us(browser, server)
-
-
-@pytest.fixture
-def interface(browser: Browser, server: Server) -> Iterator[Interface]:
-    """ComfyUI, freshly opened."""
-    opened = open_interface(browser, server)
-    yield opened
-    opened.page.close()
-
-
-@pytest.fixture(scope="session")
-def natives() -> dict[Variant, set[str]]:
-    """What each variant's console shows by itself, once found out."""
+def pages() -> dict[Variant, Interface]:
+    """The page of each variant, once opened: opening one takes longer than most tests."""
     return {}
 
 
-@pytest.fixture(params=VARIANTS, ids=str)
-def studio(
-    request: pytest.FixtureRequest, browser: Browser, natives: dict[Variant, set[str]]
-) -> Iterator[Interface]:
-    """ComfyUI in both renderers of both interfaces; at its end, no console error is ours."""
-    variant: Variant = request.param
+@contextmanager
+def working(variant: Variant, request: pytest.FixtureRequest) -> Iterator[Interface]:
+    """The variant's page with an empty workflow; at the end, no console error is ours."""
+    pages: dict[Variant, Interface] = request.getfixturevalue("pages")
     server = request.getfixturevalue("newest_server" if variant.newest else "server")
     server.post("settings", SETTINGS | {NODES_2: variant.nodes_2})
+    if variant not in pages:
+        pages[variant] = opened(request.getfixturevalue("browser"), server, variant)
+    interface = pages[variant]
+    page, failed = interface.page, request.session.testsfailed
+    page.mouse.move(5, 400)
+    assert page.evaluate(EMPTY)
+    interface.errors.clear()
     try:
-        if variant not in natives:
-            natives[variant] = errors_without_us(browser, server)
-        opened = open_interface(browser, server)
-        opened.name, opened.native = str(variant), natives[variant]
-        assert opened.page.evaluate("() => Boolean(LiteGraph.vueNodesMode)") == variant.nodes_2
-        yield opened
-        opened.page.close()
+        yield interface
+        assert ours(interface.errors, interface.native) == []
+    except BaseException:
+        failed = -1
+        raise
     finally:
-        server.post("settings", {NODES_2: False})
-    assert ours(opened.errors, opened.native) == []
+        if interface.used_up or request.session.testsfailed != failed:
+            pages.pop(variant).page.close()
+
+
+@pytest.fixture
+def interface(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Interface]:
+    """ComfyUI by default: the interface that it requires, with the classic renderer."""
+    assert browser
+    with working(VARIANTS[0], request) as page:
+        yield page
+
+
+@pytest.fixture(params=VARIANTS, ids=str)
+def studio(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Interface]:
+    """ComfyUI in both renderers of both interfaces."""
+    assert browser
+    with working(request.param, request) as page:
+        yield page

@@ -1,4 +1,4 @@
-"""The pack where artists look for things: template browser, help panel, their own language."""
+"""The pack in ComfyUI's interface: template browser, help panel, another language."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from demo.environment import ROOT
-from demo.locales import LOCALES
-from demo.workflows import WORKFLOWS
+from dev.comfyui.environment import ROOT
+from dev.locales import LOCALES
+from dev.workflows.catalogue import WORKFLOWS
 
 from .conftest import VARIANTS, Interface, open_interface, ours
 
@@ -24,6 +24,7 @@ LOADED = "(image) => image.complete && image.naturalWidth > 0"
 def test_templates_have_pictures_and_open(studio: Interface) -> None:
     """All example workflows, each with its thumbnail; one click opens one, no node missing."""
     page = studio.page
+    studio.used_up = True
     page.get_by_role("button", name="Templates").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text(re.compile("geodesic.?morph", re.I)).first.click()
@@ -47,6 +48,7 @@ def test_the_help_panel_shows_the_page_and_its_picture(studio: Interface) -> Non
     studio.open_file(ROOT / "example_workflows" / "two_prompt_morph.json")
     studio.look_at("GeodesicTimes")
     page = studio.page
+    studio.used_up = True
     page.evaluate(
         "() => app.canvas.selectNodes([app.graph.nodes.find(n => n.type === 'GeodesicTimes')])"
     )

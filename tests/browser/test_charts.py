@@ -1,4 +1,4 @@
-"""Charts in the nodes, pointed at and walked through as a person does."""
+"""Charts in the nodes, used with mouse and arrow keys."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from demo.environment import ROOT
-from demo.settings import SMALL
+from dev.comfyui.environment import ROOT
+from dev.workflows.settings import SMALL
 
 from .conftest import Interface
 
@@ -116,16 +116,20 @@ def test_a_step_shows_its_frames_and_its_distance(studio: Interface) -> None:
     assert studio.page.evaluate("() => window.app.graph.nodes.length") > 7
 
     # The pictures are those of the sheet: frame 1 is red, frame 2 is blue.
-    studio.page.wait_for_timeout(300)
-    for frame, colour in zip(panel.locator(".geodesic-frame").all(), "rb", strict=True):
-        picture = np.array(Image.open(io.BytesIO(frame.screenshot())).convert("RGB"), dtype=int)
-        red, _, blue = picture[picture.shape[0] // 2, picture.shape[1] // 2]
-        assert (red > 200 > 50 > blue) if colour == "r" else (blue > 200 > 50 > red)
+    shown = panel.locator(".geodesic-frame")
+    studio.eventually(lambda: [colour(frame) for frame in shown.all()], ["red", "blue"])
     panel.screenshot(path=studio.screenshots() / f"steps, {studio.name}.png")
 
 
+def colour(frame: Locator) -> str:
+    """The colour in the middle of a frame."""
+    picture = np.array(Image.open(io.BytesIO(frame.screenshot())).convert("RGB"), dtype=int)
+    red, _, blue = picture[picture.shape[0] // 2, picture.shape[1] // 2]
+    return "red" if red > 200 > 50 > blue else "blue" if blue > 200 > 50 > red else "neither"
+
+
 def test_a_token_shows_its_partners(studio: Interface) -> None:
-    """Padding is one entry; pointing at a token and walking to one tell where it goes."""
+    """Padding is one entry; pointing at a token or moving to it shows its partners."""
     studio.open_file(WORKFLOW)
     order = [0, 2, 1, 4, 3, *range(5, 77)]
     numbered = coupling(list(range(77)), None)
@@ -165,7 +169,7 @@ def test_a_token_shows_its_partners(studio: Interface) -> None:
 
 
 def test_paths_are_compared_at_one_place(studio: Interface) -> None:
-    """Names and means in the legend; pointing reads all paths at that place."""
+    """Names, means and largest steps in the legend; pointing reads all paths at that place."""
     studio.open_file(WORKFLOW)
     paths = [
         {"label": "optimal transport"} | statistics([0.1, 0.2]),
@@ -174,12 +178,13 @@ def test_paths_are_compared_at_one_place(studio: Interface) -> None:
     panel = show(studio, "GeodesicCompare", "geodesic_compare", [{"paths": paths}])
     expect(panel.locator(".geodesic-name")).to_have_text(["optimal transport", "row order"])
     numbers = panel.locator(".geodesic-number")
-    expect(numbers).to_have_text(["0.1500", "", "0.2500", ""])
+    expect(numbers).to_have_text(["0.1500", "0.2000", "", "0.2500", "0.4000", ""])
+    expect(panel.get_by_role("note")).to_have_text("⚠ 3, 5 frames: these numbers can't be compared")
     chart = panel.locator("> svg")
     point(studio, chart, 0.9, 0.4)
-    expect(numbers).to_have_text(["0.1500", "0.2000", "0.2500", "0.1000"])
+    expect(numbers).to_have_text(["0.1500", "0.2000", "0.2000", "0.2500", "0.4000", "0.1000"])
     studio.page.mouse.move(5, 400)
-    expect(numbers).to_have_text(["0.1500", "", "0.2500", ""])
+    expect(numbers).to_have_text(["0.1500", "0.2000", "", "0.2500", "0.4000", ""])
     chart.focus()
     studio.page.keyboard.press("ArrowRight")
     expect(panel.locator(".geodesic-status")).to_have_text("at 0.13 of the path")
@@ -215,6 +220,7 @@ def coupled(text: str) -> dict[str, Any]:
 def test_charts_come_back(studio: Interface, tmp_path: Path) -> None:
     """After a run, after undo, after another tab, in a subgraph: ComfyUI's outputs, drawn again."""
     page = studio.page
+    studio.used_up = True
     (tmp_path / "coupled.json").write_text(json.dumps(coupled(f"{studio.name} (circle:1.2)")))
     studio.open_file(tmp_path / "coupled.json")
     target = page.locator(f"{PANEL}:not([hidden]) .geodesic-token[text-anchor=start]")

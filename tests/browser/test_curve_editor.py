@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, expect
 
-from demo.environment import BASE, ROOT
-from demo.server import Server
+from dev.comfyui.environment import BASE, ROOT
+from dev.comfyui.server import Server
 from tests.video import decode
 
 from .conftest import Interface
@@ -43,9 +43,19 @@ def drag(interface: Interface, handle: Locator, dx: float, dy: float) -> None:
     mouse.up()
 
 
-def shortcut(interface: Interface, keys: str) -> None:
+def travel(interface: Interface, keys: str, expected: list[list[float]] | str) -> None:
+    """Undo or redo: ComfyUI loads another state, with these points or without a curve."""
+
+    def drawn() -> list[list[float]] | str:
+        curve = interface.values("GeodesicTimes")[0]["easing"] == "curve"
+        return points(interface) if curve else "a preset"
+
     interface.page.keyboard.press(keys)
-    interface.page.wait_for_timeout(500)  # ComfyUI loads the earlier workflow; nothing tells when
+    interface.eventually(drawn, expected)
+    interface.page.wait_for_function(
+        "() => !window.app.extensionManager.workflow.activeWorkflow.changeTracker._restoringState"
+    )
+    interface.at_rest()
 
 
 def test_a_curve_is_drawn_undone_and_copied(studio: Interface) -> None:
@@ -69,13 +79,10 @@ def test_a_curve_is_drawn_undone_and_copied(studio: Interface) -> None:
     studio.page.mouse.dblclick(box["x"] + box["width"] * 0.85, box["y"] + box["height"] * 0.7)
     added = points(studio)
     assert len(added) == 6
-    shortcut(studio, "Control+z")
-    assert points(studio) == dragged
-    shortcut(studio, "Control+z")
-    assert studio.values("GeodesicTimes")[0]["easing"] != "curve"
-    shortcut(studio, "Control+y")
-    shortcut(studio, "Control+y")
-    assert points(studio) == added
+    travel(studio, "Control+z", dragged)
+    travel(studio, "Control+z", "a preset")
+    travel(studio, "Control+y", dragged)
+    travel(studio, "Control+y", added)
 
     studio.page.mouse.dblclick(*centre(handles.nth(4)))
     assert points(studio) == dragged
@@ -91,16 +98,16 @@ def test_a_curve_is_drawn_undone_and_copied(studio: Interface) -> None:
         "() => app.canvas.selectNodes([app.graph.nodes.find(n => n.type === 'GeodesicTimes')])"
     )
     studio.page.locator("#graph-canvas").focus()
-    shortcut(studio, "Control+c")
-    shortcut(studio, "Control+v")
-    assert studio.page.evaluate("() => app.graph.nodes.length") == nodes + 1
+    studio.page.keyboard.press("Control+c")
+    studio.page.keyboard.press("Control+v")
+    studio.eventually(lambda: studio.page.evaluate("() => app.graph.nodes.length"), nodes + 1)
     first, second = studio.values("GeodesicTimes")
     assert first == second
     print("screenshot:", studio.screenshot(f"curve-editor-{studio.name}"))
 
 
 def test_what_cannot_be_drawn_is_said(interface: Interface) -> None:
-    """Files by hand and by newer versions: the panel says what is wrong and how to go on."""
+    """Files written by hand and by newer versions: the panel says what is wrong and what to do."""
     page = interface.page
     page.evaluate(
         "() => { app.graph.clear(); app.graph.add(LiteGraph.createNode('GeodesicTimes')) }"
@@ -132,7 +139,7 @@ def test_what_cannot_be_drawn_is_said(interface: Interface) -> None:
 
 
 def test_frames_may_come_from_another_node(interface: Interface) -> None:
-    """Linked to a number, that number is drawn; linked to what only a run tells, that is said."""
+    """A linked number is drawn; a link whose value is only known in a run is reported as such."""
     page = interface.page
     page.evaluate(
         """() => {

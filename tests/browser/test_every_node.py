@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
-from .conftest import Interface
+from .conftest import AT_REST, PATIENCE, Interface
 
 COLUMNS, WIDTH, SCALE = 7, 400, 0.98
 # Adds one node of each of our types, in columns, and tells their frames in pixels of the page.
@@ -82,15 +83,15 @@ def homes(page: Page) -> list[str]:
 
 def at_rest(page: Page) -> tuple[dict[str, Any], Image.Image]:
     """Where the nodes are and how they look, once layout and view have come to rest."""
-    before = None
-    for _ in range(40):
+    before, deadline = None, time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        page.evaluate(AT_REST)
         frames = page.evaluate(FRAMES)
         picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         drawn = homes(page) == WITH_PANELS
         if drawn and frames == page.evaluate(FRAMES) and before == picture.tobytes():
             return frames, picture
         before = picture.tobytes()
-        page.wait_for_timeout(250)
     raise AssertionError(f"panels stand in {homes(page)}, not in {WITH_PANELS}, or all still moves")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from demo.environment import ROOT
+from dev.comfyui.environment import ROOT
 
 from .conftest import Interface
 
@@ -13,7 +13,7 @@ STRIPS = ".geodesic-strip svg[role=img]"
 
 
 def words(strip: Locator) -> str:
-    """What the strip says of its path to those who can't see it."""
+    """The description of the path for screen readers."""
     return strip.get_attribute("aria-label") or ""
 
 

@@ -9,41 +9,41 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.environment import ROOT
-from demo.server import Server
-from demo.settings import SMALL, SMALL_SETTINGS, Settings
-from demo.workflows import WORKFLOWS
+from dev.comfyui.environment import ROOT
+from dev.comfyui.server import Server
+from dev.workflows.catalogue import WORKFLOWS
+from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 from tests.video import decode
 
-from .conftest import Interface, ours
+from .conftest import Interface
 
-FRAMES, SIZE, COLUMNS = 6, 64, 3
+FRAMES, SIZE, COLUMNS = 3, 64, 3
 # What a person without a GPU and with the small checkpoint would choose.
 CHOICES: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": SMALL},
     "EmptyLatentImage": {"width": SIZE, "height": SIZE},
-    "KSampler": {"steps": 8, "cfg": 4.0},
+    "KSampler": {"steps": 2, "cfg": 4.0},
     "Prompt B": {"text": SMALL_SETTINGS.prompt_b},
     "Prompt C": {"text": SMALL_SETTINGS.prompt_c},
     "Negative": {"text": ""},
     "GeodesicTimes": {"frames": FRAMES},
     "GeodesicRetime": {"frames": 2 * FRAMES},
     "CFGGuider": {"cfg": 4.0},
-    "BasicScheduler": {"steps": 8},
+    "BasicScheduler": {"steps": 2},
     "Number of frames": {"value": FRAMES},
-    "Frames rendered at once": {"batch_size": 4},
+    "Frames rendered at once": {"batch_size": 2},
     "Columns": {"value": COLUMNS},
     "GeodesicNoiseGrid": {"rows": 2},
-    "Steps, both ways": {"value": 8},
+    "Steps, both ways": {"value": 2},
     "ImageScale": {"width": SIZE, "height": SIZE},
     "Photo A": {"image": SMALL_SETTINGS.photos[0]},
     "Photo B": {"image": SMALL_SETTINGS.photos[1]},
-    "GeodesicTextInversion": {"steps": 5},
+    "GeodesicTextInversion": {"steps": 2},
     "GeodesicDensityPath": {"frames": FRAMES, "levels": 2, "iterations": 3, "strength": 0.1},
     "GeodesicDensityExtrapolate": {"frames": 2, "steps": 2},
     "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.1},
 }
-# A first prompt of its own for each: a node whose result is cached from another file shows nothing.
+# Each file gets its own first prompt: a node with a cached result would show nothing.
 PROMPT_A = {
     "two_prompt_morph": "a large yellow star on a blue background",
     "compare_couplings": "a large orange circle on a green background",
@@ -86,7 +86,7 @@ CHARTS = {
 
 @pytest.mark.parametrize("name", list(WORKFLOWS))
 def test_a_file_opens_as_its_definition(interface: Interface, name: str) -> None:
-    """No node is missing, and the interface would send exactly the graph of demo/workflows.py."""
+    """No node is missing, and the interface would send exactly the graph of dev/workflows/."""
     interface.open_file(ROOT / "example_workflows" / f"{name}.json")
     missing = interface.page.evaluate(
         "() => window.app.graph.nodes.filter(n => !LiteGraph.registered_node_types[n.type])"
@@ -109,9 +109,7 @@ def without_display(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", list(WORKFLOWS))
-def test_a_workflow_runs_from_the_page(
-    interface: Interface, server: Server, native_errors: set[str], name: str
-) -> None:
+def test_a_workflow_runs_from_the_page(interface: Interface, server: Server, name: str) -> None:
     """Run is pressed in the page; frames, size, charts and a playable video come out."""
     interface.open_file(ROOT / "example_workflows" / f"{name}.json")
     interface.set_widgets(CHOICES | {"Prompt A": {"text": PROMPT_A[name]}})
@@ -135,7 +133,6 @@ def test_a_workflow_runs_from_the_page(
         check_table(entry["outputs"][graph.find("Table")])
     else:
         check_frames(server, graph, entry["outputs"])
-    assert ours(interface.errors, native_errors) == []
 
 
 def check_charts(server: Server, graph: Any, outputs: dict[str, Any], count: int) -> int:
@@ -162,7 +159,7 @@ def check_charts(server: Server, graph: Any, outputs: dict[str, Any], count: int
 
 
 def check_panels(interface: Interface, count: int) -> None:
-    """The page has drawn so many charts, each with something in it."""
+    """The page has drawn this number of charts, none of them empty."""
     interface.page.wait_for_function(
         "(count) => [...document.querySelectorAll('.geodesic-chart-panel')].filter("
         "panel => !panel.hidden && panel.querySelector('svg path')).length === count",

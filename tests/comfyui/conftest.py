@@ -1,39 +1,20 @@
-"""A real ComfyUI for the tests: its server, and its modules in this process."""
+"""A real ComfyUI for the tests: its modules in this process. The server is in tests/conftest.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from demo import backbone
-from demo.environment import BASE
-from demo.in_process import import_comfyui, pack_nodes
-from demo.server import Server
-from demo.settings import SMALL, Settings
-from scenes import checkpoint
+from dev.comfyui.in_process import import_comfyui, pack_nodes
+from dev.workflows.settings import SMALL, Settings
 
 PROMPT_A = "a small red circle on a white background"
 PROMPT_B = "on black, a large yellow star"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def models() -> None:
-    """The small checkpoint and its LPIPS backbone, where ComfyUI looks for them."""
-    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-    backbone.ensure(BASE / "models" / "lpips")
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running ComfyUI server with the pack in it."""
-    log = tmp_path_factory.mktemp("server") / "server.log"
-    with Server(cpu=True, log=log) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")
@@ -57,18 +38,23 @@ class Comfy:
 
     nodes: ModuleType
     prompt: Any
-    paths: Any
     metrics: Any
     noise: Any
     density: Any
-    density_tools: Any
     backbones: Any
     model: Any
     clip: Any
     vae: Any
+    encoded: dict[str, Any] = field(default_factory=dict)
 
     def encode(self, text: str) -> list[Any]:
-        return self.nodes.CLIPTextEncode().encode(self.clip, text)[0]
+        """CLIPTextEncode's answer, worked out once for each text and copied for each test."""
+        if text not in self.encoded:
+            self.encoded[text] = self.nodes.CLIPTextEncode().encode(self.clip, text)[0]
+        return [
+            [rows.clone(), {k: v.clone() if isinstance(v, Tensor) else v for k, v in more.items()}]
+            for rows, more in self.encoded[text]
+        ]
 
     def latent(self, size: int = 64, count: int = 1) -> dict[str, Any]:
         return self.nodes.EmptyLatentImage().generate(size, size, count)[0]
@@ -80,19 +66,18 @@ class Comfy:
 
 
 @pytest.fixture(scope="session")
-def comfy() -> Comfy:
+def comfy(models: None) -> Comfy:
     """ComfyUI in this process, with the pack and the small checkpoint loaded."""
+    assert models is None
     nodes, pack = import_comfyui(cpu=True), pack_nodes()
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
     return Comfy(
         nodes,
-        pack.prompt,
-        pack.paths,
-        pack.metrics,
-        pack.noise,
-        pack.density,
-        pack.density_tools,
-        pack.backbones,
+        pack.prompt.nodes,
+        pack.metrics.nodes,
+        pack.noise.nodes,
+        pack.density.nodes,
+        pack.metrics.weights,
         model,
         clip,
         vae,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from demo.blueprint import (
+from dev.comfyui.server import Server
+from dev.workflows.blueprint import (
     DESCRIPTION,
     INPUTS_ID,
     NAME,
@@ -17,8 +18,7 @@ from demo.blueprint import (
     RESULTS,
     as_text,
 )
-from demo.server import Server
-from demo.settings import SD15
+from dev.workflows.settings import SD15
 
 FILE = json.loads(PATH.read_text())
 (OUTER,) = FILE["nodes"]
@@ -32,7 +32,7 @@ def schemas(server: Server) -> dict[str, Any]:
 
 
 def test_the_file_is_what_its_definition_writes(schemas: dict[str, Any]) -> None:
-    """subgraphs/*.json and demo/blueprint.py agree; `make workflows` writes it anew. In ASCII."""
+    """subgraphs/*.json is what blueprint.py writes, in ASCII; `make workflows` writes it anew."""
     assert PATH.read_bytes().decode("ascii") == as_text(schemas)
 
 

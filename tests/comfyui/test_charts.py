@@ -1,4 +1,4 @@
-"""What nodes hand to the browser's charts: all of it, in order, and JSON alone."""
+"""The data of the nodes for the browser's charts: complete, in order, and plain JSON."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from demo.in_process import pack_nodes
-from demo.server import Server
-from demo.settings import SMALL
+from dev.comfyui.in_process import pack_nodes
+from dev.comfyui.server import Server
+from dev.workflows.settings import SMALL
 
 from .conftest import PROMPT_A, PROMPT_B, Comfy
 
@@ -27,7 +27,8 @@ pytestmark = pytest.mark.usefixtures("comfy")
 
 def module(name: str) -> Any:
     """A module of the pack, once `comfy` has loaded it."""
-    return getattr(pack_nodes(), name)
+    pack = pack_nodes()
+    return pack.prompt.tokens if name == "tokens" else getattr(pack.ui, name)
 
 
 def graph(text: Any, encoder: str = "CLIPTextEncode") -> dict[str, Any]:
@@ -92,7 +93,7 @@ def test_every_prompt_of_every_entry_is_a_part(comfy: Comfy) -> None:
     assert [[j for _, j, _, _ in chart["pairs"]] for chart in charts] == expected
     many = [[rows[:, :2].repeat(70, 1, 1), {}]]
     charts, _, _ = couple(comfy, many, many)
-    assert len(charts) == module("chart_data").MAX_PARTS
+    assert len(charts) == module("panels").MAX_PARTS
     assert charts[0]["left_out"] == 70 - len(charts)
 
 
@@ -126,7 +127,7 @@ def test_tokens_are_those_the_text_encoder_was_given(comfy: Comfy) -> None:
 @pytest.mark.parametrize(
     ("text", "rows", "width"),
     [
-        (None, 77, 768),  # nobody knows the text
+        (None, 77, 768),  # the text is unknown
         ("a star", 154, 768),  # other rows than the text has
         ("a star", 256, 4096),  # T5
         ("a star", 77, 1024),  # another encoder
@@ -134,7 +135,7 @@ def test_tokens_are_those_the_text_encoder_was_given(comfy: Comfy) -> None:
     ],
 )
 def test_rows_of_unknown_origin_keep_their_numbers(text: str | None, rows: int, width: int) -> None:
-    """Rather no label than a wrong one."""
+    """If the text is uncertain, rows have no labels."""
     assert module("tokens").row_labels(text, rows, width) is None
 
 
@@ -143,7 +144,7 @@ def test_rows_of_unknown_origin_keep_their_numbers(text: str | None, rows: int, 
     [
         (graph("a star"), "a star"),
         (graph(["8", 0]), "written elsewhere"),
-        (graph(["9", 0]), None),  # only running it tells
+        (graph(["9", 0]), None),  # only known at run time
         (graph(["7", 0]), None),
         (graph("a star", "ConditioningAverage"), None),  # rows of more than one text
         ({}, None),
@@ -176,7 +177,7 @@ def test_a_sheet_holds_every_frame_in_order(
     """Batches and lists are one row of frames; each is found in its cell, whole."""
     count = sum(parts)
     batches = list(coloured(count, width, height, 4).split(parts))
-    sheet, columns, size = module("chart_data").contact_sheet(batches)
+    sheet, columns, size = module("panels").contact_sheet(batches)
     assert size == cell
     assert max(sheet.shape[:2]) <= 4096
     for k in range(count):
@@ -191,7 +192,7 @@ def test_a_sheet_holds_every_frame_in_order(
 @pytest.mark.parametrize("frames", [2, 1764, 4096, 9000])
 def test_no_sheet_is_too_large(frames: int, width: int, height: int) -> None:
     """Cells shrink with the number of frames; 4096 square ones still have 64 pixels."""
-    w, h = module("chart_data").cell_size(frames, width, height)
+    w, h = module("panels").cell_size(frames, width, height)
     assert (4096 // w) * (4096 // h) >= frames
     assert 1 <= max(w, h) <= 96
     if (width, height, frames) == (512, 512, 4096):
@@ -199,8 +200,8 @@ def test_no_sheet_is_too_large(frames: int, width: int, height: int) -> None:
 
 
 def test_numbers_are_finite_or_none() -> None:
-    """JSON has no infinity."""
-    number = module("chart_data").number
+    """Infinite numbers become None, as JSON has no infinity."""
+    number = module("panels").number
     assert [number(x) for x in (0.0, 1 / 3)] == [0, 0.333333]
     assert number(float("inf")) is number(float("nan")) is None
 
@@ -216,8 +217,50 @@ def test_compared_paths_keep_their_names(comfy: Comfy) -> None:
     assert [path["label"] for path in chart["paths"]] == ["aa", "cc"]
     assert [path["distances"] for path in chart["paths"]] == [[0.1, 0.3], [0.2, 0.2, 0.5]]
     assert [path["mean"] for path in chart["paths"]] == [0.2, 0.3]
+    assert [path["largest"] for path in chart["paths"]] == [0.3, 0.5]
     assert table == done[1]
     json.dumps(done.ui, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("frames", "metrics", "warnings"),
+    [
+        ((3, 3), ("LPIPS alex", "LPIPS alex"), []),
+        ((3,), ("LPIPS alex",), []),
+        ((9, 3), ("LPIPS alex", "LPIPS alex"), ["the paths have 3 and 9 frames"]),
+        ((3, 5, 5, 4), ("LPIPS vgg",) * 4, ["the paths have 3, 4 and 5 frames"]),
+        ((3, 3), ("LPIPS alex", "LPIPS vgg"), ["measured with different metrics"]),
+        ((2, 3), ("a", "b"), ["the paths have 2 and 3 frames", "with different metrics"]),
+    ],
+)
+def test_paths_that_cannot_be_compared_are_told(
+    comfy: Comfy,
+    monkeypatch: pytest.MonkeyPatch,
+    frames: tuple[int, ...],
+    metrics: tuple[str, ...],
+    warnings: list[str],
+) -> None:
+    """Each reason once: under the table, in the text under the node, and above the chart."""
+    from geodesic_morph.geometry.perceptual import Steps
+
+    under_node: list[str] = []
+    monkeypatch.setattr(comfy.metrics, "show_text", lambda _cls, text: under_node.append(text))
+    paths = zip("abcd", frames, metrics, strict=False)
+    steps = {f"steps_{x}": Steps((0.25,) * (f - 1), 0.1, metric) for x, f, metric in paths}
+    chart, table = comfy.metrics.GeodesicCompare.execute(**steps).result
+    rows, *told = table.split("\n\n")
+    lines = under_node[0].splitlines()
+    assert len(rows.splitlines()) == 2 + len(frames)
+    assert lines[: len(frames)] == [
+        f"{x}: PPL 0.2500, largest 0.2500" for x in "ABCD"[: len(frames)]
+    ]
+    assert lines[len(frames) :] == told
+    assert len(told) == len(warnings)
+    for sentence, part in zip(told, warnings, strict=True):
+        assert sentence.startswith("Warning: ")
+        assert part in sentence
+    # A line above the chart per warning, and nothing is squeezed for it.
+    assert chart.shape[1] == 420 + 22 * len(warnings)
 
 
 def test_a_run_sends_charts_in_place_of_pictures(server: Server) -> None:
@@ -266,7 +309,7 @@ def test_a_run_sends_charts_in_place_of_pictures(server: Server) -> None:
 
 
 def test_hidden_inputs_stay_hidden(server: Server) -> None:
-    """What a node asks ComfyUI for is no input that a workflow stores."""
+    """Hidden inputs are not stored in a workflow."""
     found = server.get("object_info")["GeodesicCouple"]["input"]
     assert not {"prompt", "unique_id"} & {*found["required"], *found.get("optional", {})}
     assert set(found["hidden"]) == {"prompt", "unique_id"}

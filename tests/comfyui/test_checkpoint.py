@@ -11,8 +11,8 @@ import torch
 from scipy.stats import wilcoxon
 from torch import Tensor
 
-from demo import backbone
-from demo.settings import SMALL, SMALL_SETTINGS
+from dev.comfyui import lpips_weights
+from dev.workflows.settings import SMALL, SMALL_SETTINGS
 from geodesic_morph.geometry.perceptual import Steps, lpips_network, measure
 from scenes import checkpoint, classifier, weights
 from scenes.drawing import color_shares, draw
@@ -58,11 +58,11 @@ def paint(
 
 @pytest.fixture(scope="module")
 def drawn(comfy: Comfy) -> tuple[list[Scene], Tensor]:
-    """Sixteen held-out captions, drawn in 20 steps."""
-    held_out = [evaluation_scene(2, k) for k in range(16)]
+    """Ten held-out captions, drawn in 12 steps."""
+    held_out = [evaluation_scene(2, k) for k in range(10)]
     captions = [say(scene, rng, complete=True) for scene, rng in held_out]
     rows = [comfy.encode(caption)[0][0] for caption in captions]
-    return [scene for scene, _ in held_out], paint(comfy, rows, 3, 20)
+    return [scene for scene, _ in held_out], paint(comfy, rows, 3, 12)
 
 
 def test_the_prompts_colors_are_in_its_picture(drawn: tuple[list[Scene], Tensor]) -> None:
@@ -87,9 +87,9 @@ def test_the_classifier_sees_what_was_asked_for(drawn: tuple[list[Scene], Tensor
 
 
 def test_optimal_transport_is_smoother_than_random_pairing(comfy: Comfy) -> None:
-    """Mean LPIPS step of eleven frames, 20 fixed pairs of prompts, one seed a pair: p < 0.01.
+    """Mean LPIPS step of seven frames, 20 fixed pairs of prompts, one seed a pair: p < 0.01.
 
-    Without guidance; CONTRIBUTING.md has another set of pairs, and guidance 4, where it fails.
+    Without guidance. docs/study.md has other pairs, and guidance 4.
     """
     network = scene_lpips()
     lengths: dict[str, list[float]] = {"optimal transport": [], "random": []}
@@ -99,10 +99,10 @@ def test_optimal_transport_is_smoother_than_random_pairing(comfy: Comfy) -> None
         rows = []
         for method in lengths:
             coupling = comfy.prompt.GeodesicCouple.execute(*clouds, method, k, True).result[0]
-            times = [i / 10 for i in range(11)]
+            times = [i / 6 for i in range(7)]
             blended = [comfy.prompt.GeodesicBlend.execute(coupling, t).result[0] for t in times]
             rows += [conditioning[0][0] for conditioning in blended]
-        films = paint(comfy, rows, seed=k, steps=8, guidance=1.0).chunk(2)
+        films = paint(comfy, rows, seed=k, steps=4, guidance=1.0).chunk(2)
         for found, film in zip(lengths.values(), films, strict=True):
             found.append(measured(network, film).mean)
     test = wilcoxon(lengths["optimal transport"], lengths["random"], alternative="less")
@@ -123,7 +123,7 @@ def test_the_backbone_loads_like_any_other_and_is_named(
     comfy: Comfy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Written into models/lpips, the ordinary loader reads the classifier's trunk from it."""
-    backbone.ensure(tmp_path)
+    lpips_weights.ensure(tmp_path)
     found = ([str(tmp_path)], comfy.backbones.EXTENSIONS)
     folders = comfy.backbones.folder_paths.folder_names_and_paths
     monkeypatch.setitem(folders, comfy.backbones.FOLDER, found)
@@ -134,18 +134,18 @@ def test_the_backbone_loads_like_any_other_and_is_named(
 
 
 def test_a_backbone_of_somebody_else_stays(tmp_path: Path) -> None:
-    """Ours is brought up to date; other weights of that name are a person's own."""
-    path = backbone.ensure(tmp_path)
+    """Our own file is updated; a person's weights of the same name are kept."""
+    path = lpips_weights.ensure(tmp_path)
     current = path.stat().st_size
-    weights.write({"old": torch.ones(1)}, path, name=backbone.OURS[1])
-    assert backbone.ensure(tmp_path).stat().st_size == current
+    weights.write({"old": torch.ones(1)}, path, name=lpips_weights.OURS[1])
+    assert lpips_weights.ensure(tmp_path).stat().st_size == current
     weights.write({"own": torch.ones(1)}, path, name="mine")
     mine = path.read_bytes()
-    assert backbone.ensure(tmp_path).read_bytes() == mine
+    assert lpips_weights.ensure(tmp_path).read_bytes() == mine
 
 
 def test_nearer_scenes_have_smaller_distances() -> None:
-    """LPIPS of this world ranks: the same scene redrawn < one change < another scene."""
+    """LPIPS on scenes is in this order: same scene drawn again < one change < another scene."""
     network, ranked = scene_lpips(), []
     for k in range(40):
         scene, rng = evaluation_scene(4, k)

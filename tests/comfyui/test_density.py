@@ -12,7 +12,7 @@ from torch import Tensor
 
 from geometry.density.boundary import solve
 from geometry.density.curve import line
-from geometry.density.score import Level
+from geometry.noise_level import NoiseLevel
 
 from .conftest import Comfy
 from .densities import (
@@ -44,7 +44,7 @@ def test_it_is_the_geodesic_of_the_models_density(comfy: Comfy, kind: str) -> No
     model = known(comfy, kind, spread())
     a, b = both(comfy, model)
     state = found(comfy, model, a, b)[4]
-    level = Level(torch.tensor([a["geodesic_sigma"]]), kind == "flow")
+    level = NoiseLevel(torch.tensor([a["geodesic_sigma"]]), kind == "flow")
     variance = (level.signal * spread().flatten()) ** 2 + level.noise**2
     exact = solve(
         a["samples"].flatten(),
@@ -74,7 +74,7 @@ def test_native_samplers_go_on_from_it(comfy: Comfy, kind: str) -> None:
 
 
 def test_its_ends_are_the_images(comfy: Comfy) -> None:
-    """On the small checkpoint, as well as their inversion alone gives them: 45 dB and more."""
+    """On the small checkpoint the ends are as good as by inversion alone: 45 dB and more."""
     pictures = [picture(k) for k in (3, 4)]
     encoded = [{"samples": comfy.vae.encode(image)} for image, _ in pictures]
     captions = [caption for _, caption in pictures]
@@ -152,7 +152,7 @@ def test_points_are_evaluated_in_batches_that_fit(
 def test_progress_shows_the_middle(
     comfy: Comfy, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every step is told, with what the model takes the middle point for."""
+    """Every step is reported, with a preview of the middle point as the model denoises it."""
     import latent_preview
 
     told: list[tuple[int, Any]] = []
@@ -195,15 +195,15 @@ def test_frames_at_other_times_need_no_search(comfy: Comfy, pair: tuple[Any, Any
     _, more, count = execute(state, dense)
     assert count == 9
     assert torch.equal(more[0]["samples"][[0, -1]], latents[0]["samples"][[0, -1]])
-    there_and_back = comfy.paths.GeodesicTimes.execute(9, "linear", "ping-pong", "")[0]
+    there_and_back = comfy.prompt.GeodesicTimes.execute(9, "linear", "ping-pong", "")[0]
     assert execute(state, there_and_back)[2] == 9
-    loop = comfy.paths.GeodesicTimes.execute(9, "linear", "loop", "")[0]
+    loop = comfy.prompt.GeodesicTimes.execute(9, "linear", "loop", "")[0]
     with pytest.raises(ValueError, match="times: expected an ending of 'stop' or 'ping-pong'"):
         execute(state, loop)
 
 
 def test_equal_ends_are_a_still_path(comfy: Comfy, pair: tuple[Any, Any]) -> None:
-    """No NaN anywhere; nothing to extrapolate from it, which is said."""
+    """No NaN anywhere; extrapolating it is an error that says why."""
     a, _ = pair
     _, latents, _, chart, state = found(comfy, comfy.model, a, a)
     samples = latents[0]["samples"]

@@ -1,4 +1,4 @@
-"""Names, tooltips and what our panels say, in every language that the pack speaks."""
+"""Names, tooltips and the texts of our panels, in every language of the pack."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from demo.environment import ROOT
-from demo.locales import ENGLISH, LOCALES, as_text, node_definitions
-from demo.server import Server
+from dev.comfyui.environment import ROOT
+from dev.comfyui.server import Server
+from dev.locales import ENGLISH, LOCALES, as_text, node_definitions
 
 LANGUAGES = sorted(path.name for path in LOCALES.iterdir())
 TRANSLATIONS = [language for language in LANGUAGES if language != "en"]

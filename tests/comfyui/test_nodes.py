@@ -1,4 +1,4 @@
-"""The nodes inside a real ComfyUI: what they hand to the sampler, and what it makes of it."""
+"""The nodes inside a real ComfyUI: their outputs, and the images that a sampler makes from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from demo.server import Server
+from dev.comfyui.server import Server
 
 from .conftest import PROMPT_A, PROMPT_B, Comfy
 
@@ -25,12 +25,12 @@ def couple(comfy: Comfy, a: Any, b: Any, method: str = "optimal transport", seed
 
 
 def times(comfy: Comfy, frames: int, ending: str = "stop") -> Any:
-    return comfy.paths.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
+    return comfy.prompt.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
 
 
 def schedule(comfy: Comfy, path: Any, when: Any, latent: Any = None, per_batch: int = 0) -> Any:
     latent = latent or comfy.latent()
-    return comfy.paths.GeodesicSchedule.execute(path, when, latent, per_batch)
+    return comfy.prompt.GeodesicSchedule.execute(path, when, latent, per_batch)
 
 
 def render(comfy: Comfy, scheduled: Any) -> Tensor:
@@ -56,7 +56,7 @@ def keyframes(comfy: Comfy, *conditionings: Any, **settings: Any) -> Any:
     path = None
     for conditioning in conditionings:
         arguments = {"weight": 1.0, "method": "optimal transport", "seed": 0} | settings
-        path = comfy.paths.GeodesicKeyframe.execute(conditioning, **arguments, previous=path)[0]
+        path = comfy.prompt.GeodesicKeyframe.execute(conditioning, **arguments, previous=path)[0]
     return path
 
 
@@ -70,7 +70,7 @@ def test_a_cloud_returns_the_conditioning_bit_for_bit(comfy: Comfy) -> None:
 
 
 def test_the_summary_tells_rows_and_width(comfy: Comfy) -> None:
-    """A person reads from the summary what the prompt is made of."""
+    """The summary describes the prompt: rows, width, norms, keys."""
     text = comfy.prompt.GeodesicPointCloud.execute(comfy.encode(LONG))[1]
     assert "154 rows of 768 features" in text
     assert "pooled_output" in text
@@ -96,7 +96,7 @@ def test_the_invariance_test_finds_a_point_cloud(comfy: Comfy) -> None:
 
 
 def test_the_invariance_test_finds_a_model_with_row_order(comfy: Comfy) -> None:
-    """A model that adds positions to its rows is told apart."""
+    """A model that adds positions to its rows is recognised."""
     model = comfy.model.clone()
 
     def add_positions(apply: Any, arguments: dict[str, Any]) -> Any:
@@ -211,6 +211,30 @@ def test_batches_of_any_size_give_the_same_frames(comfy: Comfy) -> None:
     assert same_picture(frames[0], frames[2])
 
 
+def test_a_second_pass_through_pixels_keeps_one_noise(comfy: Comfy) -> None:
+    """VAE Encode drops the noise index of frames; LatentBatchSeedBehavior "fixed" restores it.
+
+    So the help page of Morph Schedule says. Without it every frame of a batch draws a noise of its
+    own, and the film flickers.
+    """
+    from comfy_extras.nodes_latent import LatentBatchSeedBehavior
+
+    same = comfy.encode(PROMPT_A)
+    frames = render(comfy, schedule(comfy, couple(comfy, same, same), times(comfy, 3)))
+    encoded = comfy.nodes.VAEEncode().encode(comfy.vae, comfy.vae.decode(frames))[0]
+    kept = LatentBatchSeedBehavior.execute(encoded, "fixed")[0]
+    for latent, number in ((encoded, 3), (kept, 1)):
+        noise = comfy_noise(latent)
+        assert len(torch.unique(noise, dim=0)) == number
+
+
+def comfy_noise(latent: Any) -> Any:
+    """The noise that KSampler draws for a LATENT."""
+    from comfy.sample import prepare_noise
+
+    return prepare_noise(latent["samples"], 1, latent.get("batch_index"))
+
+
 def test_entries_of_a_combined_prompt_morph_together(comfy: Comfy) -> None:
     """ConditioningCombine's two entries stay two, paired by position, ends exact."""
     combine = comfy.nodes.ConditioningCombine().combine
@@ -258,7 +282,7 @@ def test_the_barycentre_of_two_is_on_their_geodesic(comfy: Comfy) -> None:
 
 
 def test_bad_input_names_the_input_and_the_remedy(comfy: Comfy) -> None:
-    """What a mistaken workflow says, at the node where the mistake is."""
+    """A mistake in a workflow is reported by the node in which it is."""
     a, b = comfy.encode(PROMPT_A), comfy.encode(PROMPT_B)
     path = couple(comfy, a, b)
     with pytest.raises(ValueError, match=r"latent: expected one image, got a batch of 2.*times"):
@@ -274,17 +298,17 @@ def test_bad_input_names_the_input_and_the_remedy(comfy: Comfy) -> None:
     with pytest.raises(ValueError, match="path: expected at least two keyframes, got one"):
         schedule(comfy, keyframes(comfy, a), times(comfy, 4))
     masked = [[rows, extras | {"mask": torch.ones(1, 8, 8)}] for rows, extras in b]
-    with pytest.raises(ValueError, match="'mask' must be equal or a plain number"):
+    with pytest.raises(ValueError, match="'mask' must be equal in all prompts"):
         couple(comfy, a, masked)
     area = comfy.nodes.ConditioningSetArea().append(b, 32, 32, 0, 0, 1.0)[0]
-    with pytest.raises(ValueError, match="'area' must be equal or a plain number"):
+    with pytest.raises(ValueError, match="'area' must be equal in all prompts"):
         couple(comfy, a, area)
 
 
 def test_errors_reach_the_person_who_queued(server: Server, settings: Any) -> None:
     """The server reports our sentence with the failing node."""
-    from demo.server import ServerError
-    from demo.workflows import two_prompt_morph
+    from dev.comfyui.server import ServerError
+    from dev.workflows.prompt import two_prompt_morph
 
     graph = two_prompt_morph(settings).to_api()
     (latent,) = (n for n in graph.values() if n["class_type"] == "EmptyLatentImage")

@@ -1,4 +1,4 @@
-"""The pack as ComfyUI takes it in: its log, its schemas, its help, its imports."""
+"""The pack as ComfyUI loads it: its log, its schemas, its help, its imports."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import tomllib
 
-from demo.environment import ROOT, locate
-from demo.server import Server
-from demo.workflows import WORKFLOWS, as_text
+from dev.comfyui.environment import ROOT, locate
+from dev.comfyui.server import Server
+from dev.workflows.catalogue import WORKFLOWS, as_text
 
 SNAPSHOT = Path(__file__).parent / "schemas.json"
 LAZY = ("ot", "lpips", "scipy", "matplotlib")
 
 
 def own_schemas(server: Server) -> dict[str, Any]:
-    """What a saved workflow depends on: ids, input names with type and default, their order."""
+    """The parts of a schema on which saved workflows depend: ids, names, types, defaults, order."""
     found = server.get("object_info")
     return {name: contract(found[name]) for name in sorted(found) if name.startswith("Geodesic")}
 
@@ -89,11 +89,12 @@ def test_every_node_has_a_help_page_that_names_its_inputs(server: Server) -> Non
 
 @pytest.mark.parametrize("name", list(WORKFLOWS))
 def test_the_example_files_are_what_their_definition_writes(server: Server, name: str) -> None:
-    """example_workflows/*.json and demo/workflows.py agree; `make workflows` writes them anew."""
+    """example_workflows/*.json and dev/workflows/ agree; `make workflows` writes them anew."""
     path = ROOT / "example_workflows" / f"{name}.json"
     assert path.read_text() == as_text(name, server.get("object_info"))
 
 
+@pytest.mark.comfyui
 def test_loading_the_pack_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
     """ot, lpips, scipy and matplotlib are imported by the nodes that need them, when they run.
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.graph import Graph
-from demo.server import Server, ServerError
-from demo.settings import Settings
-from demo.workflows import compare_couplings, keyframes_constant_speed, two_prompt_morph
+from dev.comfyui.server import Server, ServerError
+from dev.workflows.graph import Graph
+from dev.workflows.prompt import compare_couplings, keyframes_constant_speed, two_prompt_morph
+from dev.workflows.settings import Settings
 from tests.video import decode
 
 
@@ -51,7 +51,7 @@ def test_a_morph_becomes_a_video_and_the_same_one_twice(server: Server, settings
 
 
 def test_a_blend_next_to_the_target_has_its_picture(server: Server, settings: Settings) -> None:
-    """Rows of the target in a random order, a hair away from it, render as the target does."""
+    """The target's rows in a random order, just before t = 1, render like the target."""
     graph = two_prompt_morph(settings)
     api = graph.to_api()
     (couple,) = (n for n in api.values() if n["class_type"] == "GeodesicCouple")
@@ -108,7 +108,7 @@ def test_retiming_evens_the_pace(server: Server, settings: Settings) -> None:
     graph = keyframes_constant_speed(dataclasses.replace(settings, frames=8))
     api = graph.to_api()
     uneven = {"easing": "curve", "curve": "[[0, 0], [0.8, 0.1], [1, 1]]"}
-    api[graph.find("When the morph is where")]["inputs"] |= uneven
+    api[graph.find("Times of the frames")]["inputs"] |= uneven
     api[graph.find("Constant perceptual speed")]["inputs"]["frames"] = 8
     outputs = server.run(api)
     assert len(video_frames(server, graph, outputs)) == 8
@@ -147,7 +147,7 @@ def test_cancelling_leaves_the_server_usable(server: Server, settings: Settings)
 
 
 def test_a_measurement_can_be_cancelled(server: Server) -> None:
-    """PPL over many frames checks for cancellation between its batches and lets go of memory."""
+    """PPL over many frames checks for cancellation between its batches and frees memory."""
     blank = {
         "image": {
             "class_type": "EmptyImage",
@@ -187,7 +187,7 @@ def test_an_unknown_choice_is_refused_before_anything_runs(
 
 
 def test_a_port_in_use_is_said_in_one_sentence(server: Server) -> None:
-    """Starting a second server on the same port names the port and the way out."""
+    """Starting a second server on the same port is an error with the port and the remedy."""
     with pytest.raises(ServerError, match=rf"^Port {server.port} is in use; .*PORT=\.$"):
         Server(port=server.port)
 

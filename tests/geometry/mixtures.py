@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import MultivariateNormal
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,24 +26,27 @@ class Mixture:
         spread = signal**2 * self.covariances + noise**2 * eye
         return Mixture(self.weights, signal * self.means, spread)
 
+    # Factored once: the laws ask for thousands of scores, a few points at a time.
+    @cached_property
+    def _parts(self) -> MultivariateNormal:
+        return MultivariateNormal(self.means, self.covariances, validate_args=False)
+
+    @cached_property
+    def _precisions(self) -> Tensor:
+        return torch.linalg.inv(self.covariances)
+
+    def _weighted(self, x: Tensor) -> Tensor:
+        """log w_k N(x; m_k, Σ_k), [K, n]."""
+        return self._parts.log_prob(x[:, None]).T + self.weights.log()[:, None]
+
     def log_density(self, x: Tensor) -> Tensor:
         """[n] at points [n, D]."""
-        parts = [
-            torch.distributions.MultivariateNormal(m, c).log_prob(x)
-            for m, c in zip(self.means, self.covariances, strict=True)
-        ]
-        return torch.logsumexp(torch.stack(parts) + self.weights.log()[:, None], dim=0)
+        return torch.logsumexp(self._weighted(x), dim=0)
 
     def score(self, x: Tensor, times: Sequence[float] = ()) -> Tensor:  # noqa: ARG002
         """∇ log p [n, D], by its closed form: the parts' scores, weighted by who is there."""
-        parts = [
-            torch.distributions.MultivariateNormal(m, c).log_prob(x)
-            for m, c in zip(self.means, self.covariances, strict=True)
-        ]
-        shares = torch.softmax(torch.stack(parts) + self.weights.log()[:, None], dim=0)
-        pulls = torch.linalg.solve(
-            self.covariances[:, None], (self.means[:, None] - x[None])[..., None]
-        )[..., 0]
+        shares = torch.softmax(self._weighted(x), dim=0)
+        pulls = torch.einsum("kde,kne->knd", self._precisions, self.means[:, None] - x[None])
         return (shares[..., None] * pulls).sum(dim=0)
 
     def denoiser(self, flow: bool = False) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from geodesic_morph.geometry.perceptual import check_backbone, check_images, lpips_network, measure
+from geodesic_morph.geometry.perceptual import check_backbone, check_frames, lpips_network, measure
 from geodesic_morph.geometry.times import (
     CURVE,
     ENDINGS,
@@ -44,7 +44,7 @@ def test_retiming_to_no_or_too_many_frames_is_refused(ending: str, frames: int) 
 
 @pytest.mark.parametrize("frames", [1, 2])
 def test_a_ping_pong_without_a_far_end_is_refused(frames: int) -> None:
-    """There and back takes three frames, in a schedule and in a re-timed one."""
+    """A ping-pong needs three frames, in a schedule and in a re-timed one."""
     parts = "frames: a ping-pong needs at least 3", str(frames)
     refused(lambda: times(frames, ending=PING_PONG), *parts)
     coarse = times(3, ending=PING_PONG)
@@ -97,12 +97,12 @@ def test_times_outside_0_1_are_no_schedule(values: tuple[float, ...]) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4])
 def test_distances_of_other_times_are_refused(count: int) -> None:
-    """n times have n−1 distances; another number was measured on another schedule."""
+    """n times have n−1 distances; other numbers are refused."""
     refused(
         lambda: retime(times(3), (1.0,) * count, 5),
         "times and steps: ",
         f"got 3 times and {count} distances",
-        "Measure the images of this very schedule",
+        "Measure the images of this schedule",
     )
 
 
@@ -120,7 +120,7 @@ def test_distances_that_are_no_lengths_are_refused(bad: float) -> None:
 
 
 def test_a_loop_cannot_be_retimed_without_its_closing_distance() -> None:
-    """Half a cycle's speed says nothing of the seam."""
+    """A loop without the distance from its last frame to its first is refused."""
     refused(lambda: retime(times(3, ending=LOOP), (1.0, 1.0), 5), "steps: a loop needs")
 
 
@@ -148,20 +148,19 @@ def test_images_that_cannot_be_measured_are_refused(
     batches: list[torch.Tensor], parts: tuple[str, ...]
 ) -> None:
     """Two or more RGB images of one size and large enough; checked before any work."""
-    refused(lambda: check_images(batches), "images: ", *parts)
+    refused(lambda: check_frames(batches), "images: ", *parts)
     refused(lambda: measure(batches, torch.nn.Identity(), ""), "images: ", *parts)
 
 
 @pytest.mark.parametrize("bad", [NAN, INF])
 @pytest.mark.parametrize("frame", [0, 3, 4])
 def test_pixels_that_are_not_finite_are_refused(bad: float, frame: int) -> None:
-    """NaN and infinity are found before they are measured, and the batch that holds them named."""
+    """NaN and infinity are found before measuring, and the frame is named."""
     pixels = images(5, 64, 64, 3)
     pixels[frame, 1, 2, 0] = bad
-    found = "frames 1 to 4" if frame < 4 else "frames 5 to 5"
 
     class Frozen(torch.nn.Module):
-        """Stands for a network that sees finite images only: all of them alike."""
+        """A substitute for the network, for which all images are equal."""
 
         lins = (torch.nn.Identity(),)
         scaling_layer = torch.nn.Identity()
@@ -173,7 +172,7 @@ def test_pixels_that_are_not_finite_are_refused(bad: float, frame: int) -> None:
     refused(
         lambda: measure([pixels[:2], pixels[2:]], Frozen(), "", frames_per_batch=4),
         "images: expected finite pixels, got NaN or infinity",
-        found,
+        f"in frame {frame + 1}. ",
         "Check the VAE",
     )
 

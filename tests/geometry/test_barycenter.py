@@ -1,4 +1,4 @@
-"""The barycentre is no worse than any start, contains the geodesic, and returns what it must."""
+"""The barycentre: no worse than its starts, equal to the geodesic for two prompts, exact ends."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geodesic_morph.geometry.barycenter import barycenter, normalised, parse_weights
+from geodesic_morph.geometry.barycenter import barycenter
 from geodesic_morph.geometry.cloud import PointCloud, populations, repeat_rows
+from geodesic_morph.geometry.conditioning_keys import POOLED
 from geodesic_morph.geometry.coupling import couple
-from geodesic_morph.geometry.extras import POOLED
 from geodesic_morph.geometry.path import blend
+from geodesic_morph.geometry.weights import normalised, parse_weights
 from tests.geometry.strategies import (
     SEEDS,
     UNEQUAL_ROWS,
@@ -71,14 +72,14 @@ def test_a_prompt_of_no_weight_has_no_say() -> None:
 def test_two_prompts_give_the_geodesic(seed: int, rows: int, u: float) -> None:
     """K = 2 with weights (1−u, u) is the geodesic blend at u, in the row order of the first."""
     x, y = (
-        cloud(seed + k, rows, dtype=torch.float64, pooled_output=normal(seed + k, 1, 4), n=k)
+        cloud(seed + k, rows, dtype=torch.float64, pooled_output=normal(seed + k, 1, 4), fps=k)
         for k in range(2)
     )
     found = barycenter([x, y], [1 - u, u])
     expected = blend(couple(x, y), u)
     torch.testing.assert_close(found.cloud.points, expected.points, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(found.cloud.extras[POOLED], expected.extras[POOLED])
-    assert found.cloud.extras["n"] == pytest.approx(expected.extras["n"])
+    assert found.cloud.extras["fps"] == pytest.approx(expected.extras["fps"])
     assert found.objective == pytest.approx(u * (1 - u) * couple(x, y).squared_cost, rel=1e-6)
 
 
@@ -116,7 +117,7 @@ def test_no_prompt_is_a_better_barycentre(three: Three, weights: list[float]) ->
 
 @given(three_clouds(), st.lists(st.floats(0.05, 1), min_size=3, max_size=3))
 def test_the_objective_is_that_of_the_returned_rows(three: Three, weights: list[float]) -> None:
-    """What is reported is Σ λ_k W₂² at the rows that are returned."""
+    """The reported objective is Σ λ_k W₂² at the returned rows."""
     found = barycenter(three, weights)
     room = sum(slack(x, y) for x in three for y in three)
     expected = objective(found.cloud.points, three, weights)
@@ -214,7 +215,7 @@ def test_populations_are_not_mixed() -> None:
 
 
 def test_progress_rises_with_every_step_and_may_cancel() -> None:
-    """`progress` hears rising counts that end full, more often than there are starts."""
+    """`progress` gets rising counts that end at the total, more of them than there are starts."""
     heard: list[tuple[int, int]] = []
     barycenter(several(0, 3), progress=lambda done, most: heard.append((done, most)))
     assert len(heard) > 3
@@ -254,5 +255,5 @@ def test_weights_are_read_from_text(text: str, weights: list[float] | None) -> N
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=6))
 def test_written_weights_are_read_back(weights: list[float]) -> None:
-    """What Python writes of a number is read back as that number."""
+    """A number that Python has written is read back as the same number."""
     assert parse_weights(", ".join(map(repr, weights))) == weights

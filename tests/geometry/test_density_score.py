@@ -8,18 +8,18 @@ from scipy import stats
 
 from geometry.density.score import (
     Jitter,
-    Level,
     jittered_true_score,
     noise_difference,
     raised,
     true_score,
 )
+from geometry.noise_level import NoiseLevel
 from tests.geometry.mixtures import Mixture, gaussian, shell
 
 SIGMAS = {False: torch.tensor([0.3, 2.0, 9.0]), True: torch.tensor([0.2, 0.6, 0.95])}
 
 
-def at(density: Mixture, level: Level, k: int) -> Mixture:
+def at(density: Mixture, level: NoiseLevel, k: int) -> Mixture:
     return density.noised(float(level.signal[k]), float(level.noise[k]))
 
 
@@ -27,7 +27,7 @@ def at(density: Mixture, level: Level, k: int) -> Mixture:
 @pytest.mark.parametrize("density", [gaussian(2, 1), shell(64)], ids=["2", "64"])
 def test_true_score(density: Mixture, flow: bool) -> None:
     """∇ log p of the noised density itself, whatever the noise level of each point."""
-    level = Level(SIGMAS[flow].double(), flow)
+    level = NoiseLevel(SIGMAS[flow].double(), flow)
     z = torch.randn(3, density.means.shape[1], generator=torch.Generator().manual_seed(0)).double()
     found = true_score(density.denoiser(flow), z, level, density)
     for k in range(3):
@@ -38,7 +38,7 @@ def test_true_score(density: Mixture, flow: bool) -> None:
 def test_noise_difference(flow: bool) -> None:
     """Half the noise's scale times the difference of both prompts' scores."""
     positive, negative = shell(16, 1), shell(16, 2)
-    level = Level(SIGMAS[flow].double(), flow)
+    level = NoiseLevel(SIGMAS[flow].double(), flow)
     z = torch.randn(3, 16, generator=torch.Generator().manual_seed(0)).double()
     found = noise_difference(positive.denoiser(flow), z, level, positive, negative)
     for k in range(3):
@@ -54,7 +54,7 @@ def test_raised_points_have_the_higher_levels_density(flow: bool) -> None:
     """Data at a low level, raised, are distributed as data noised to the high one at once."""
     generator = torch.Generator().manual_seed(4)
     low, high = (
-        Level(torch.tensor([s]).double(), flow) for s in (SIGMAS[flow][0], SIGMAS[flow][1])
+        NoiseLevel(torch.tensor([s]).double(), flow) for s in (SIGMAS[flow][0], SIGMAS[flow][1])
     )
     data = 2 + 0.5 * torch.randn(20_000, 1, generator=generator).double()
 
@@ -69,7 +69,7 @@ def test_raised_points_have_the_higher_levels_density(flow: bool) -> None:
 
 
 def test_raising_to_the_same_level_changes_nothing() -> None:
-    level = Level(torch.tensor([2.0, 3.0]).double())
+    level = NoiseLevel(torch.tensor([2.0, 3.0]).double())
     z = torch.randn(2, 5, dtype=torch.float64)
     torch.testing.assert_close(raised(z, level, level, torch.randn(2, 5)), z)
 
@@ -79,12 +79,12 @@ def test_the_mean_of_jittered_scores_is_a_gradient(flow: bool) -> None:
     """∇_z E log p'(share·z + fresh·ε): exact for a Gaussian, where the mean over ε is known."""
     density = gaussian(6, 2)
     sigmas = SIGMAS[flow][:2].double()
-    low, high = (Level(sigmas[k : k + 1], flow) for k in (0, 1))
+    low, high = (NoiseLevel(sigmas[k : k + 1], flow) for k in (0, 1))
     z = torch.randn(1, 6, generator=torch.Generator().manual_seed(0)).double()
     share = high.signal / low.signal
     exact = share * at(density, high, 0).score(share * z)
     jitter = Jitter(sigmas[1:], torch.Generator().manual_seed(1), flow)
-    many = Level(sigmas[:1].expand(4000), flow)
+    many = NoiseLevel(sigmas[:1].expand(4000), flow)
     draws = jittered_true_score(density.denoiser(flow), z.expand(4000, -1), many, density, jitter)
     error = draws.std(dim=0) / 4000**0.5
     assert bool(((draws.mean(dim=0) - exact[0]).abs() < 5 * error).all())
@@ -94,7 +94,7 @@ def test_taking_off_the_fresh_noise_makes_jitter_quiet() -> None:
     """Data that hardly differ: nearly all of the noise in a jittered score is the fresh noise's."""
     alike = 1e-4 * torch.eye(16, dtype=torch.float64)
     density = Mixture(shell(16).weights[:1], shell(16).means[:1], alike[None])
-    level = Level(torch.full((200,), 2.0, dtype=torch.float64))
+    level = NoiseLevel(torch.full((200,), 2.0, dtype=torch.float64))
     z = torch.randn(1, 16, generator=torch.Generator().manual_seed(0)).double().expand(200, -1)
     jitter = Jitter(torch.tensor([3.0]).double(), torch.Generator().manual_seed(1))
     quiet = jittered_true_score(density.denoiser(), z, level, density, jitter)
@@ -104,16 +104,16 @@ def test_taking_off_the_fresh_noise_makes_jitter_quiet() -> None:
 def test_jitter_is_drawn_from_its_levels_by_a_seed() -> None:
     sigmas = torch.tensor([2.0, 2.5, 3.0])
 
-    def draw(seed: int) -> tuple[Level, torch.Tensor]:
+    def draw(seed: int) -> tuple[NoiseLevel, torch.Tensor]:
         jitter = Jitter(sigmas, torch.Generator().manual_seed(seed))
-        return jitter.draw(torch.ones(50, 4), Level(torch.full((50,), 2.0)))
+        return jitter.draw(torch.ones(50, 4), NoiseLevel(torch.full((50,), 2.0)))
 
     (level, noise), (_, again), (_, other) = draw(1), draw(1), draw(2)
     assert torch.equal(noise, again)
     assert not torch.equal(noise, other)
     assert set(level.sigma.tolist()) == {2.0, 2.5, 3.0}
     lowest = Jitter(sigmas, torch.Generator().manual_seed(0)).draw(
-        torch.ones(50, 4), Level(torch.full((50,), 2.7))
+        torch.ones(50, 4), NoiseLevel(torch.full((50,), 2.7))
     )[0]
     assert float(lowest.sigma.min()) == pytest.approx(2.7)  # never below the points' own
 
@@ -121,9 +121,9 @@ def test_jitter_is_drawn_from_its_levels_by_a_seed() -> None:
 def test_levels_are_what_they_say() -> None:
     """Signal and noise of unit data have unit variance together; flow models mix evenly."""
     sigma = torch.tensor([0.1, 1.0, 14.0])
-    level = Level(sigma)
+    level = NoiseLevel(sigma)
     torch.testing.assert_close(level.signal**2 + level.noise**2, torch.ones(3))
     torch.testing.assert_close(level.noise / level.signal, sigma)
-    flow = Level(sigma / 20, flow=True)
+    flow = NoiseLevel(sigma / 20, flow=True)
     torch.testing.assert_close(flow.signal + flow.noise, torch.ones(3))
-    assert torch.equal(flow.scale, torch.ones(3))
+    assert torch.equal(flow.model_scale, torch.ones(3))

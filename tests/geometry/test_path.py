@@ -13,10 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geodesic_morph.geometry.cloud import PointCloud, repeat_rows
-from geodesic_morph.geometry.coupling import METHODS, OPTIMAL, RANDOM, ROW_ORDER, couple
-from geodesic_morph.geometry.extras import POOLED
+from geodesic_morph.geometry.conditioning_keys import POOLED
+from geodesic_morph.geometry.coupling import (
+    MAX_REPEATS,
+    METHODS,
+    OPTIMAL,
+    RANDOM,
+    ROW_ORDER,
+    couple,
+)
 from geodesic_morph.geometry.path import (
-    Frames,
     Keyframe,
     Path,
     blend,
@@ -73,13 +79,13 @@ def assert_same(got: PointCloud, expected: PointCloud) -> None:
         assert torch.equal(got.extras[POOLED], expected.extras[POOLED])
 
 
-def one_by_one(path: Path, t: float) -> PointCloud:
-    """What `sample` should give for one frame, from `Path.at`."""
+def one_by_one(path: Path, t: float, rows: int) -> PointCloud:
+    """What `sample` should give for one frame, from `Path.at`, on the rows of its batch."""
     at = path.at(t)
-    return PointCloud(repeat_rows(at.points, path.rows), at.extras)
+    return PointCloud(repeat_rows(at.points, rows), at.extras)
 
 
-def as_clouds(groups: Sequence[Frames]) -> list[PointCloud]:
+def as_clouds(groups: Sequence[PointCloud]) -> list[PointCloud]:
     """The frames of all groups as clouds of one prompt each."""
     found = []
     for group in groups:
@@ -109,7 +115,7 @@ def test_endpoints_are_the_prompts_themselves(
     assert_same(blend(path.legs[0], 0.0), first)
     assert_same(blend(path.legs[0], 1.0), last)
     for frame, stop in zip(as_clouds(sample(path, [0.0, 1.0])), path.stops, strict=True):
-        assert_same(frame, PointCloud(repeat_rows(stop.points, path.rows), stop.extras))
+        assert_same(frame, PointCloud(repeat_rows(stop.points, frame.rows), stop.extras))
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -172,7 +178,7 @@ def test_a_frame_is_the_weighted_mean_of_the_pairs(method: str, two: Two, u: flo
 def test_the_optimal_path_is_a_constant_speed_geodesic(two: Two, s: float, t: float) -> None:
     """W₂(z(s), z(t)) = |t−s|·W₂(x, y), with every row written on the middle's row count."""
     path = path_of_coupling(couple(*two))
-    at_s, at_t = one_by_one(path, s), one_by_one(path, t)
+    at_s, at_t = (one_by_one(path, at, path.legs[0].pairs) for at in (s, t))
     expected = abs(t - s) * path.legs[0].cost
     assert couple(at_s, at_t).cost == pytest.approx(expected, rel=1e-5, abs=1e-4)
 
@@ -223,24 +229,50 @@ def test_a_batch_equals_its_frames_one_by_one(
         frames = as_clouds(sample(path, part))
         assert len(frames) == len(part)
         for t, frame in zip(part, frames, strict=True):
-            assert_same(frame, one_by_one(path, t))
+            assert_same(frame, one_by_one(path, t, frame.rows))
 
 
 @given(st.sampled_from([*UNEQUAL_ROWS, (77, 154)]), st.booleans())
-def test_all_frames_have_the_rows_of_the_path(rows: tuple[int, int], closed: bool) -> None:
+def test_frames_have_the_rows_of_their_leg(rows: tuple[int, int], closed: bool) -> None:
     """Prompts of m and n rows give frames of lcm(m, n) rows, the ends repeated, nothing padded."""
     path = chain(rows)
     path = path.closed() if closed else path
-    assert path.rows == math.lcm(*rows)
     (group,) = sample(path, [0.0, 0.25, 0.75, 1.0])
-    assert group.points.shape == (4, path.rows, 6)
+    assert group.points.shape == (4, math.lcm(*rows), 6)
     for f, stop in ((0, path.stops[0]), (3, path.stops[-1])):
-        assert torch.equal(group.points[f], repeat_rows(stop.points[0], path.rows))
+        assert torch.equal(group.points[f], repeat_rows(stop.points[0], math.lcm(*rows)))
+
+
+def test_a_long_prompt_elsewhere_costs_a_frame_nothing() -> None:
+    """A batch has the rows of its own frames' legs, and a keyframe alone those of its prompt.
+
+    Keyframes of 77 to 385 rows have 4,620 rows in common; a frame between the first two needs 154.
+    """
+    path = chain([77, 154, 231, 308, 385])
+    for t, rows in ((0.1, 154), (0.0, 77), (0.25, 154), (0.3, 462), (1.0, 385)):
+        (lone,) = sample(path, [t])
+        assert lone.rows == rows
+    (within,) = sample(path, [0.0, 0.1, 0.2])
+    assert within.rows == 154
+    (across,) = sample(path, [0.2, 0.3])
+    assert across.rows == 462
+
+
+def test_frames_without_rows_in_common_are_batches_of_their_own() -> None:
+    """Legs whose rows only match after absurdly many repetitions do not share a conditioning."""
+    path = chain([36, 60, 100, 140, 44])
+    times = [0.1, 0.2, 0.3, 0.6, 0.9, 1.0]
+    groups = sample(path, times)
+    assert sum(len(group.points) for group in groups) == len(times)
+    assert len(groups) > 1
+    assert max(group.rows for group in groups) <= MAX_REPEATS * 140
+    for t, frame in zip(times, as_clouds(groups), strict=True):
+        assert_same(frame, one_by_one(path, t, frame.rows))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_goes_in_and_comes_out(dtype: torch.dtype) -> None:
-    """Half in, half out, finite, and within one rounding of the same blend in float64."""
+    """Half precision in and out: finite, and within one rounding of the same blend in float64."""
     path, exact = (
         path_through(
             *(
@@ -282,7 +314,7 @@ def test_frames_that_agree_but_do_not_follow_each_other_stay_apart() -> None:
 
 
 def test_no_times_are_no_frames() -> None:
-    """Sampling at no time gives no conditioning."""
+    """Sampling at an empty list of times gives an empty list."""
     assert sample(chain([3, 3]), []) == []
 
 

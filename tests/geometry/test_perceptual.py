@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import lpips
 import numpy as np
@@ -14,12 +15,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from geodesic_morph.geometry.perceptual import (
     BACKBONES,
     MIN_SIZE,
+    Features,
+    PerceptualMetric,
     Steps,
-    check_images,
+    check_frames,
     lpips_network,
     measure,
 )
@@ -160,16 +164,68 @@ def test_images_of_any_precision_are_measured_in_float32(small: Backbone, dtype:
     assert measure([images], small.network, "").distances == expected
 
 
-def test_check_images_counts_the_frames() -> None:
+def test_check_frames_counts_the_frames() -> None:
     """The number of frames is the sum over all batches."""
-    assert check_images([frames(3), frames(1), frames(2)]) == 6
+    assert check_frames([frames(3), frames(1), frames(2)]) == 6
+
+
+# Pairs in any order
+
+
+def test_pairs_in_any_order_have_the_packages_distance(backbone: Backbone) -> None:
+    """Features computed once, in two calls, give the LPIPS of every pair that is asked for."""
+    images = frames(5)
+    metric = PerceptualMetric(backbone.network, "metric")
+    seen = Features.join([metric.features(images[:2]), metric.features(images[2:])])
+    assert len(seen) == 5
+    a, b = [0, 4, 2, 1, 3], [3, 0, 1, 1, 3]
+    expected = [
+        by_the_package(backbone.package, images[i], images[k]) for i, k in zip(a, b, strict=True)
+    ]
+    assert metric.distances(seen[a], seen[b]) == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
+def test_steps_are_the_distances_of_neighbours_bit_for_bit(small: Backbone) -> None:
+    """`measure` gives the metric of consecutive frames."""
+    images = frames(6)
+    metric = PerceptualMetric(small.network, "metric")
+    seen = metric.features(images)
+    steps = measure([images], small.network, "metric", frames_per_batch=6)
+    assert list(steps.distances) == metric.distances(seen[:-1], seen[1:])
+    assert [steps.closing] == metric.distances(seen[[-1]], seen[[0]])
+
+
+def test_equal_images_are_at_distance_zero_in_any_batches(small: Backbone) -> None:
+    """Exactly 0, also where features differ by rounding because their batches had other sizes."""
+    images = frames(4)
+    metric = PerceptualMetric(small.network, "metric")
+    alone = Features.join([metric.features(image[None]) for image in images])
+    assert metric.distances(metric.features(images), alone) == [0.0] * 4
+
+
+def test_a_frame_picked_by_its_number_does_not_hold_the_others(small: Backbone) -> None:
+    """A list of indices copies: the memory of the other frames can be freed."""
+    seen = PerceptualMetric(small.network, "").features(frames(4))
+    one = seen[[2]]
+    pairs = zip((seen.images, *seen.layers), (one.images, *one.layers), strict=True)
+    for whole, picked in pairs:
+        assert torch.equal(picked, whole[2:3])
+        assert picked.untyped_storage().nbytes() == whole.untyped_storage().nbytes() // 4
+
+
+def test_distances_of_unequally_many_images_are_refused(small: Backbone) -> None:
+    """Pairs are image by image: nothing is repeated to fit."""
+    metric = PerceptualMetric(small.network, "")
+    seen = metric.features(frames(3))
+    with pytest.raises(ValueError, match=r"^b: expected 1 images, as many as in a, got 3"):
+        metric.distances(seen[:1], seen)
 
 
 # Progress
 
 
 def test_progress_rises_to_the_number_of_frames(small: Backbone) -> None:
-    """`progress` hears the frames done after every batch, and all of them at the end."""
+    """`progress` gets the number of finished frames after every batch, and all at the end."""
     heard: list[tuple[int, int]] = []
     measure(
         [frames(3, 32), frames(4, 32)],
@@ -216,11 +272,37 @@ def test_half_precision_weights_and_classifiers_are_accepted(small: Backbone) ->
     assert measure([images], network, "") == measure([images], expected, "")
 
 
-def test_making_a_network_leaves_the_random_state_alone(small: Backbone) -> None:
-    """The package draws random weights; torch's, numpy's and Python's states do not notice."""
+def test_making_a_network_draws_no_random_numbers(backbone: Backbone) -> None:
+    """No weight is drawn, which takes seconds for vgg, and no global random state changes."""
+
+    class Drawn(TorchFunctionMode):
+        """Counts the random values that are written into tensors."""
+
+        values = 0
+
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if getattr(func, "__name__", "") in ("normal_", "uniform_", "trunc_normal_"):
+                tensor = args[0] if args else kwargs["tensor"]
+                self.values += 0 if tensor.is_meta else tensor.numel()
+            return func(*args, **(kwargs or {}))
+
     before = global_random_state()
-    lpips_network("squeeze", small.weights)
+    with Drawn() as drawn:
+        lpips_network(backbone.name, backbone.weights)
+    assert drawn.values == 0
     assert global_random_state() == before
+
+
+def test_a_network_holds_copies(small: Backbone) -> None:
+    """Weights that change afterwards, as a file mapped into memory may, change no distance."""
+    weights = {key: value.clone() for key, value in small.weights.items()}
+    network = lpips_network("squeeze", weights)
+    expected = measure([frames(3)], network, "")
+    for value in weights.values():
+        value.zero_()
+    assert measure([frames(3)], network, "") == expected
 
 
 def test_making_a_network_warns_of_nothing(small: Backbone, recwarn: pytest.WarningsRecorder):
@@ -230,7 +312,7 @@ def test_making_a_network_warns_of_nothing(small: Backbone, recwarn: pytest.Warn
 
 
 def test_weights_of_another_network_are_refused(small: Backbone) -> None:
-    """A file of another architecture, a cut one or an empty one is an error that names it."""
+    """Weights of another architecture, incomplete or none are an error that names the layer."""
     cut = {key: value for key, value in small.weights.items() if key != "features.0.bias"}
     reshaped = {**small.weights, "features.0.weight": torch.ones(64, 3, 5, 5)}
     notes = {**small.weights, "features.0.weight": "a text"}
@@ -283,7 +365,7 @@ def test_equal_steps_are_perfectly_smooth(count: int, distance: float) -> None:
 
 @given(st.integers(1, 30), st.integers(0, 29))
 def test_a_single_jump_is_as_rough_as_can_be(count: int, at: int) -> None:
-    """All of the way in one of n steps is smoothness 1/n."""
+    """If one of n steps is the whole way, the smoothness is 1/n."""
     d = [0.0] * count
     d[at % count] = 2.0
     assert Steps(tuple(d), 0.0, "").smoothness == pytest.approx(1 / count)

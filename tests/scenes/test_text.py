@@ -1,7 +1,8 @@
-"""The text model that is written down: what its rows know."""
+"""The constructed text model: the content of its rows."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -9,6 +10,11 @@ from scenes import text
 from scenes.text import EMBEDDINGS, FIRST, HEAD, HEADS, POSITIONS, WORDS
 
 GOLDEN = [1.5060459857662272, -1.5524918119767666, -0.0802253876443641]
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, Tensor]:
+    return text.weights()
 
 
 def attention(tokens: Tensor, weights: dict[str, Tensor]) -> Tensor:
@@ -23,19 +29,18 @@ def attention(tokens: Tensor, weights: dict[str, Tensor]) -> Tensor:
     return scores.masked_fill(future, -torch.inf).softmax(-1)
 
 
-def test_head_h_reads_the_word_h_places_before() -> None:
+def test_head_h_reads_the_word_h_places_before(weights: dict[str, Tensor]) -> None:
     """Nearly all of its attention, wherever there is such a word; head 0 averages."""
     tokens = torch.randint(1000, 49000, (POSITIONS,), generator=torch.Generator().manual_seed(1))
-    reads = attention(tokens, text.weights())
+    reads = attention(tokens, weights)
     for h in range(1, HEADS):
         assert float(reads[h].diagonal(-h).min()) > 0.99
     even = 1 / torch.arange(1, POSITIONS + 1)
     assert torch.allclose(reads[0, -1].float(), even[-1:].expand(POSITIONS), atol=1e-3)
 
 
-def test_positions_are_waves_that_words_leave_alone() -> None:
+def test_positions_are_waves_that_words_leave_alone(weights: dict[str, Tensor]) -> None:
     """Words use the first channels, positions the last, and no two positions look alike."""
-    weights = text.weights()
     words = weights[f"{EMBEDDINGS}.token_embedding.weight"]
     positions = weights[f"{EMBEDDINGS}.position_embedding.weight"].double()
     assert not words[:, WORDS:].any()

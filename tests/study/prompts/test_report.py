@@ -1,4 +1,4 @@
-"""Parquet, figures and report: of made-up results, and of those that are committed."""
+"""Parquet, figures and report of synthetic results, and of the committed ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from demo.environment import ROOT
+from dev.comfyui.environment import ROOT
 from study.prompts import figures, report, store
-from study.prompts.found import FILE, export, from_parquet, from_store, load
+from study.prompts.measurements import FILE, export, from_parquet, from_store, load
 from study.prompts.pairs import Excluded, Pair
 from study.prompts.plan import OPTIMAL, RANDOM, ROW_ORDER, Plan
 from study.prompts.store import MeasuredPath, Result
@@ -78,7 +78,7 @@ def test_parquet_holds_all_of_it(run: Path, tmp_path: Path) -> None:
     assert again.table["steps"].map(tuple).tolist() == found.table["steps"].tolist()
     rest = found.table.drop(columns="steps")
     pd.testing.assert_frame_equal(again.table.drop(columns="steps"), rest)
-    # Anybody's tools read it.
+    # Other tools can read it.
     assert len(pd.read_parquet(tmp_path / "other.parquet")) == len(found.table)
 
 
@@ -98,7 +98,7 @@ def test_the_report_counts_what_is_missing(run: Path) -> None:
     assert "4 of 6 pairs of prompts, 4 couplings each" in page
     assert "- identical captions: 2 rows of the file" in page
     assert "- 1 pair failed: ValueError: too | long" in page
-    assert "- 1 pair not measured yet" in page
+    assert "- 1 pair not yet measured" in page
     assert "- 1 pair without relative cost" in page
     assert "| 1–1.5 | 0 |" in page
     assert "nan" not in page
@@ -136,7 +136,7 @@ def test_the_arithmetic_of_ten_thousand_pairs(run: Path) -> None:
 
 @pytest.mark.parametrize("folder", sorted(RESULTS.glob("*/")), ids=lambda path: path.name)
 def test_committed_reports_are_what_their_measurements_say(folder: Path) -> None:
-    """Nobody edited a number: page and figures' data come from the Parquet file beside them."""
+    """The committed page equals the report of the Parquet file in its folder."""
     found = load(folder)
     assert (folder / report.PAGE).read_text() == report.report(found, with_examples=True)
     assert found.waiting == 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,19 +17,26 @@ import pytest
 import torch
 from PIL import Image
 
-from demo.environment import BASE, ROOT
-from demo.settings import SMALL
+from dev.comfyui.environment import BASE, PACK, ROOT
+from dev.workflows.settings import SMALL
 from scenes import checkpoint
 from study import __main__ as program
 from study.prompts import cli, scene_pairs, store
 from study.prompts import run as runs
-from study.prompts.crew import Many
-from study.prompts.found import from_store
+from study.prompts.measurements import from_store
 from study.prompts.pairs import BINS, Pair, write
 from study.prompts.plan import Plan, defaults
-from study.prompts.run import Asked, Done, checkpoint_digest, kept_numbers, run, same_metric
+from study.prompts.run import (
+    RunRequest,
+    RunState,
+    checkpoint_digest,
+    kept_numbers,
+    run,
+    same_metric,
+)
 from study.prompts.store import MeasuredPath, Result
 from study.prompts.studio import Studio, Task
+from study.prompts.workers import RayWorkers, ThisProcess
 
 # Threads too: other tests may have left this process another number, and rounding follows it.
 QUICK: dict[str, Any] = {"frames": 3, "steps": 2, "guidance": 1.0, "batch": 4, "threads": 1}
@@ -45,6 +52,57 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_studio() -> Iterator[None]:
+    """Checkpoint and LPIPS are loaded once for each plan, not once for each run."""
+    loaded = functools.cache(Studio)
+
+    def alone(self: ThisProcess, plan: Plan, cpu: bool) -> None:
+        self.studio = loaded(plan, cpu)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ThisProcess, "__init__", alone)
+        yield
+    loaded.cache_clear()
+
+
+class Cluster:
+    """Ray of this machine, running already: what runs ask of it, and how often they left it."""
+
+    def __init__(self) -> None:
+        import ray
+
+        self.ray: Any = ray
+        self.left = 0
+        path = f"{ROOT}:{PACK.parent}"
+        self.options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
+        self.options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
+        ray.init(address="local", **self.options)
+
+    def init(self, **options: Any) -> None:
+        assert options.items() >= {"address": "local", **self.options}.items()
+
+    def shutdown(self) -> None:
+        self.left += 1
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Cluster]:
+    one = Cluster()
+    yield one
+    one.ray.shutdown()
+
+
+@pytest.fixture
+def cluster(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """One Ray for all tests that need it: starting it takes as long as they do."""
+    running.left = 0
+    with monkeypatch.context() as patched:
+        patched.setattr(running.ray, "init", running.init)
+        patched.setattr(running.ray, "shutdown", running.shutdown)
+        yield running
+
+
 THREE = [
     Pair("a red star on white", "a blue star on white", 4.0),
     Pair("a green ring", "a large yellow heart on black", 0.7),
@@ -52,14 +110,14 @@ THREE = [
 ]
 
 
-def begin(folder: Path, pairs: Sequence[Pair] = (), **others: Any) -> Done:
+def begin(folder: Path, pairs: Sequence[Pair] = (), **others: Any) -> RunState:
     """A quick run, of these pairs or of ten of the scene language."""
     if pairs:
         file = folder.with_suffix(".csv")
         write(pairs, file, "test")
         others["files"] = [file]
     options = {**QUICK, "per_bin": 1, **others.pop("options", {})}
-    return run(Asked(folder, options, cpu=True, **others))
+    return run(RunRequest(folder, options, cpu=True, **others))
 
 
 def measured(folder: Path) -> list[tuple[Any, ...]]:
@@ -76,10 +134,11 @@ def command(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     program.main()
 
 
+@pytest.mark.comfyui
 def test_ten_pairs_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Pairs, run, and everything that is made of the results."""
+    """Pairs, a run, and all outputs from its results."""
     pairs, folder, output = tmp_path / "pairs.csv", tmp_path / "run", tmp_path / "output"
     command(["pairs", str(pairs), "--per-bin", "1"], monkeypatch)
     with pairs.open("a") as file:
@@ -110,6 +169,7 @@ def test_ten_pairs_from_the_command_line(
     assert capsys.readouterr().out.splitlines()[-4:] == told.splitlines()[-4:]
 
 
+@pytest.mark.comfyui
 def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
     begin(tmp_path / "run", THREE[:1])
     kept = store.open_run(tmp_path / "run")
@@ -120,27 +180,25 @@ def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
     assert len({film[1] for film in films.values()}) > 1
 
 
+@pytest.mark.comfyui
 def test_killed_and_taken_up(tmp_path: Path) -> None:
-    """kill -9 in the middle: the same command goes on, nothing is repeated or lost."""
+    """kill -9 in the middle: the same command continues it, nothing is repeated or lost."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    begin(whole)
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    arguments = ["run", str(killed), "--per-bin", "1", *FLAGS]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "study", *arguments],
+    begin(whole, THREE)
+    pairs = str(whole.with_suffix(".csv"))
+    arguments = ["run", str(killed), "--pairs", pairs, "--per-bin", "1", *FLAGS]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments],
         cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        check=False,
     )
-    while process.poll() is None and results(killed) < 3:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     before, took = measured(killed), seconds(killed)
-    assert 3 <= len(before) / 3 < 10
+    assert len(before) == 2 * 3  # two pairs by three couplings
     done = begin(killed)
-    assert (done.measured, done.waiting) == (10, 0)
+    assert (done.measured, done.waiting) == (3, 0)
     assert measured(killed)[: len(before)] == before
     assert seconds(killed)[: len(took)] == took  # not measured a second time
     assert measured(killed) == measured(whole)
@@ -148,22 +206,32 @@ def test_killed_and_taken_up(tmp_path: Path) -> None:
     assert begin(killed) == done
 
 
+KILLED = """
+import os, signal
+from study import __main__ as program
+from study.prompts.studio import Studio
+
+measure, begun = Studio.measure, []
+
+def die(self, task):
+    begun.append(task)
+    found = measure(self, task)
+    if len(begun) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+Studio.measure = die
+program.main()
+"""
+
+
 def seconds(folder: Path) -> list[float]:
-    """What each pair took: no two measurements of one pair take the same."""
+    """The seconds of each pair: two measurements of a pair never take exactly the same time."""
     return [one.seconds for one in store.open_run(folder).results()]
 
 
 def pairs_of(folder: Path) -> list[Pair]:
     return list(store.open_run(folder).pairs.values())
-
-
-def results(folder: Path) -> int:
-    """How many pairs a running process has kept so far."""
-    try:
-        with sqlite3.connect(f"file:{folder / store.FILE}?mode=ro", uri=True) as db:
-            return db.execute("SELECT count(*) FROM results").fetchone()[0]
-    except sqlite3.OperationalError:
-        return 0  # not there yet
 
 
 def test_every_pair_has_random_couplings_of_its_own() -> None:
@@ -173,26 +241,32 @@ def test_every_pair_has_random_couplings_of_its_own() -> None:
     assert Plan(frames=11).images_per_pair == 29
 
 
-def test_two_workers_are_one_worker(tmp_path: Path) -> None:
+@pytest.mark.comfyui
+def test_two_workers_are_one_worker(cluster: Cluster, tmp_path: Path) -> None:
     """Ray's two actors measure the very same numbers as this process does."""
     alone, both = tmp_path / "alone", tmp_path / "both"
     begin(alone, THREE)
     done = begin(both, THREE, workers=2)
     assert (done.measured, done.failed) == (3, 0)
     assert measured(both) == measured(alone)
+    assert cluster.left == 1
 
 
-def test_more_workers_than_there_is_room_for(tmp_path: Path) -> None:
+@pytest.mark.comfyui
+def test_more_workers_than_there_is_room_for(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"workers: 400 need 400 CPUs, Ray has \d+; lower"):
         begin(tmp_path, workers=400)
+    assert cluster.left == 1
 
 
+@pytest.mark.comfyui
 def test_without_ray_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"2 need Ray, which is not installed.*--workers 1"):
         begin(tmp_path, workers=2)
 
 
+@pytest.mark.comfyui
 def test_a_failing_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
     """17 and 18 chunks of 77 rows would need 306: refused, recorded, counted; can be retried."""
     long = [" ".join(["star"] * 75 * chunks) for chunks in (17, 18)]
@@ -211,17 +285,19 @@ def test_a_failing_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
     assert repeated == [pair.caption_a == long[0] for pair in pairs_of(folder)]
 
 
+@pytest.mark.comfyui
 def test_prompts_of_different_length_are_measured(tmp_path: Path) -> None:
     """77 rows and 154: ends and middle have different numbers of rows, and go apart."""
     long = Pair("a red star", " ".join(["a blue heart on white"] * 20), 1.0)
     assert begin(tmp_path / "run", [long]).measured == 1
 
 
+@pytest.mark.comfyui
 def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
-    """Another setting, pair file or checkpoint is an error that names it; fewer is going on."""
+    """Another setting, pair file or checkpoint is an error that names it; no options continue."""
     folder = tmp_path / "run"
     begin(folder, THREE[:1])
-    with pytest.raises(ValueError, match=r"other settings \(asked: guidance 4.0, not 1.0\)"):
+    with pytest.raises(ValueError, match=r"other settings \(given: guidance 4.0, not 1.0\)"):
         begin(folder, options={"guidance": 4.0})
     with pytest.raises(ValueError, match="holds a run with other pairs"):
         begin(folder, THREE[1:])
@@ -230,16 +306,16 @@ def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
         digest = checkpoint_digest(SMALL)
         db.execute("UPDATE run SET plan = ?", (plan.replace(digest, "0" * 16),))
     with pytest.raises(ValueError, match="is not the file that"):
-        run(Asked(folder, {}, cpu=True))
+        run(RunRequest(folder, {}, cpu=True))
     with sqlite3.connect(folder / store.FILE) as db:
         db.execute("UPDATE run SET plan = ?", (plan,))
         db.execute("""UPDATE run SET environment = '{"torch": "1.0"}'""")
     with pytest.raises(ValueError, match=r"begun with other versions than torch 2"):
-        run(Asked(folder, {}, cpu=True))
+        run(RunRequest(folder, {}, cpu=True))
 
 
 def test_one_metric_a_run() -> None:
-    """Weights that were put into models/lpips meanwhile would measure something else."""
+    """A run is not continued after other weights were put into models/lpips."""
     path = MeasuredPath("random", 1, 1.0, (0.1,), "LPIPS alex")
     one = Result(0, (path,), None, 1.0, "CPU")
     assert same_metric(None, one) == "LPIPS alex"
@@ -248,10 +324,11 @@ def test_one_metric_a_run() -> None:
         same_metric("LPIPS vgg", one)
 
 
+@pytest.mark.comfyui
 def test_a_broken_machine_does_not_use_up_the_pairs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where everything fails, it stops; what failed can be tried again."""
+    """A run in which everything fails stops; failed pairs can be tried again."""
 
     def broken(_self: Studio, _task: Task) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access")
@@ -266,9 +343,9 @@ def test_a_broken_machine_does_not_use_up_the_pairs(
     assert begin(folder, THREE, retry_failed=True).measured == 3
 
 
-def test_a_worker_that_dies_costs_one_pair() -> None:
+@pytest.mark.comfyui
+def test_a_worker_that_dies_costs_one_pair(cluster: Cluster) -> None:
     """Ray starts it again; the pair is recorded with the reason, the others are measured."""
-    import ray
 
     class Fragile:  # plain values: each start of a worker would import torch for ours
         def run(self, task: SimpleNamespace) -> SimpleNamespace:
@@ -276,21 +353,18 @@ def test_a_worker_that_dies_costs_one_pair() -> None:
                 os._exit(1)
             return SimpleNamespace(pair=task.number, failure=None)
 
-    many = Many.__new__(Many)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        many.ray = ray
-        actor: Any = ray.remote(max_restarts=-1, max_task_retries=1)(Fragile)
-        many.actors = [actor.remote() for _ in range(2)]
-        tasks: Any = [SimpleNamespace(number=k) for k in range(8)]
-        found = {one.pair: one for one in many.results(tasks)}
-    finally:
-        ray.shutdown()
+    many = RayWorkers.__new__(RayWorkers)
+    many.ray = cluster.ray
+    actor: Any = many.ray.remote(max_restarts=-1, max_task_retries=1)(Fragile)
+    many.actors = [actor.remote() for _ in range(2)]
+    tasks: Any = [SimpleNamespace(number=k) for k in range(8)]
+    found = {one.pair: one for one in many.results(tasks)}
     assert sorted(found) == list(range(8))
     assert [k for k, one in found.items() if one.failure] == [1]
     assert "worker lost" in str(found[1].failure)
 
 
+@pytest.mark.comfyui
 def test_bad_settings_are_named(tmp_path: Path) -> None:
     bad: dict[str, Any] = {"frames": 1, "steps": 0, "random_seeds": 0, "batch": 0, "size": 65}
     bad |= {"kept_per_bin": -1, "guidance": -1.0, "sampler": "eulr", "scheduler": "none"}
@@ -319,6 +393,7 @@ def test_images_kept_are_those_of_the_first_pairs() -> None:
     assert kept_numbers(pairs, 0) == set()
 
 
+@pytest.mark.comfyui
 def test_a_checkpoint_of_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -346,13 +421,13 @@ def test_a_checkpoint_of_ones_own(
 
 def test_other_errors_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is not finished, or in which everything failed, ends with status 1."""
-    monkeypatch.setattr(cli, "run", lambda _: Done(pairs=3, measured=1, failed=0, waiting=2))
+    monkeypatch.setattr(cli, "run", lambda _: RunState(pairs=3, measured=1, failed=0, waiting=2))
     with pytest.raises(SystemExit, match="1"):
         command(["run", str(tmp_path)], monkeypatch)
 
-    def stopped(_: Asked) -> Done:
+    def stopped(_: RunRequest) -> RunState:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "run", stopped)
-    with pytest.raises(SystemExit, match="the same command goes on"):
+    with pytest.raises(SystemExit, match="continue with the same command"):
         command(["run", str(tmp_path)], monkeypatch)

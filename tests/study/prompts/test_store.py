@@ -1,4 +1,4 @@
-"""What a run keeps: whole or not at all, once, and by one process."""
+"""The store of a run: results are complete or absent, unique, and written by one process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.environment import ROOT
+from dev.comfyui.environment import ROOT
 from study.prompts import store
 from study.prompts.pairs import Excluded, Pair
 from study.prompts.plan import OPTIMAL, RANDOM, Plan
@@ -108,7 +108,7 @@ def test_a_half_created_run_is_none(tmp_path: Path) -> None:
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     with (
         store.locked(tmp_path),
-        pytest.raises(ValueError, match="going on in another process"),
+        pytest.raises(ValueError, match="another process is working on this run"),
         store.locked(tmp_path),
     ):
         pass

@@ -1,4 +1,4 @@
-"""From conditionings to batches: which go together, how many, and captions as they are written."""
+"""Batches of conditionings, their sizes, and captions with brackets."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from demo import backbone
-from demo.environment import BASE
-from demo.settings import SMALL
+from dev.comfyui import lpips_weights
+from dev.comfyui.environment import BASE
+from dev.workflows.settings import SMALL
 from scenes import checkpoint
 from study.prompts.plan import Plan
 from study.prompts.studio import Studio, batches, candidates, escaped, joined
@@ -45,9 +45,10 @@ def test_joined_conditionings_keep_their_order() -> None:
     assert extras["guidance"] == 3.5
 
 
+@pytest.mark.comfyui
 def test_brackets_are_words_not_weights() -> None:
     """A caption is read as it is written: ComfyUI takes brackets for weights."""
-    from demo.in_process import import_comfyui
+    from dev.comfyui.in_process import import_comfyui
 
     import_comfyui(cpu=True)
     from comfy.sd1_clip import escape_important, token_weights, unescape_important
@@ -58,9 +59,10 @@ def test_brackets_are_words_not_weights() -> None:
     assert "".join(unescape_important(text) for text, _ in parts) == caption
 
 
+@pytest.mark.comfyui
 def test_the_fastest_batch_is_one_that_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-    backbone.ensure(BASE / "models" / "lpips")
+    lpips_weights.ensure(BASE / "models" / "lpips")
     studio = Studio(Plan(frames=3, threads=torch.get_num_threads()), cpu=True)
     assert studio.fastest_batch() in candidates(studio.plan.images_per_pair)
 
@@ -71,7 +73,7 @@ def test_the_fastest_batch_is_one_that_was_tried(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(studio, "_seconds", little_memory)
     assert studio.fastest_batch() == 2
-    # One that gains nothing by batches.
+    # A machine on which batches are not faster.
     monkeypatch.setattr(studio, "_seconds", lambda _, count: float(count))
     assert studio.fastest_batch() == 1
     assert max(candidates(1000)) <= 64

@@ -1,8 +1,0 @@
-"""`make lint`: pyright against the Python and the ComfyUI that the set-up uses, ours or given."""
-
-import sys
-
-from pyright.cli import main
-
-if __name__ == "__main__":
-    sys.exit(main(["--pythonpath", sys.executable, *sys.argv[1:]]))

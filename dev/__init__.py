@@ -1,0 +1,1 @@
+"""The workshop: builds, checks and illustrates the pack. Never shipped. No imports in this file."""

@@ -1,0 +1,1 @@
+"""Checks of the source code, run by `make lint`."""

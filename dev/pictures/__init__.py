@@ -1,0 +1,1 @@
+"""The pictures of README, docs, example workflows and help pages."""

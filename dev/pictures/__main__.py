@@ -1,0 +1,18 @@
+"""`make pictures`: the pictures of README, example workflows and help pages (small checkpoint)."""
+
+from __future__ import annotations
+
+import sys
+
+from dev.comfyui.server import ServerError
+from scenes.weights import WeightsError
+
+from . import readme
+from .help import interface
+
+if __name__ == "__main__":
+    try:
+        readme.draw()
+        interface.draw()
+    except (ServerError, WeightsError) as error:
+        sys.exit(f"pictures: {error}")

@@ -1,0 +1,33 @@
+"""The example that each node's help page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import density, noise, prompt
+from .tiles import Example
+
+EXAMPLES: dict[str, Callable[[], Example]] = {
+    "GeodesicPointCloud": prompt.point_cloud,
+    "GeodesicConditioning": prompt.conditioning,
+    "GeodesicCouple": prompt.coupling,
+    "GeodesicBlend": prompt.blend,
+    "GeodesicBarycenter": prompt.barycenter,
+    "GeodesicKeyframe": prompt.keyframe,
+    "GeodesicTimes": prompt.when,
+    "GeodesicSchedule": prompt.schedule,
+    "GeodesicInvarianceTest": prompt.invariance,
+    "GeodesicPathLength": prompt.measured,
+    "GeodesicCompare": prompt.compare,
+    "GeodesicRetime": prompt.retime,
+    "GeodesicNoiseKeyframe": noise.keyframe,
+    "GeodesicNoiseAlong": noise.along,
+    "GeodesicNoiseCentroid": noise.centroid,
+    "GeodesicNoiseGrid": noise.grid,
+    "GeodesicInvert": noise.inverted,
+    "GeodesicDensityPath": density.geodesic,
+    "GeodesicDensityFrames": density.density_frames,
+    "GeodesicDensityExtrapolate": density.extrapolated,
+    "GeodesicDensityAnalysis": density.analysis,
+    "GeodesicTextInversion": density.text_inversion,
+}

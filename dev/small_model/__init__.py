@@ -1,0 +1,1 @@
+"""The small model of `scenes/` in a real ComfyUI: training, evaluation, images."""

@@ -1,0 +1,1 @@
+"""The example workflows and the blueprint, each written once."""

@@ -1,0 +1,224 @@
+"""Parts that several example workflows share: models and prompts, rendering, video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .graph import Graph, Link, Node
+from .settings import Settings
+
+COUPLINGS = ("optimal transport", "row order", "random")
+PROMPTS, GEOMETRY, RENDER, RESULT = "#3f789e", "#8a5aa5", "#88a05a", "#a1723f"
+# A batch size that no path exceeds: all frames in one batch.
+ALL = 4096
+
+
+@dataclass(frozen=True)
+class Common:
+    """The nodes that every workflow starts with."""
+
+    model: Link
+    vae: Link
+    prompts: list[Link]
+    optional: dict[str, Link]
+
+    @property
+    def negative(self) -> Link:
+        return self.optional["negative"]
+
+    @property
+    def latent(self) -> Link:
+        return self.optional["latent"]
+
+
+def start(
+    graph: Graph, s: Settings, prompts: list[str], with_size: bool = True, guided: bool = True
+) -> Common:
+    """Checkpoint and prompts; if guided, a negative prompt too; if with_size, an empty latent."""
+    graph.begin_group("1. Model and prompts", PROMPTS)
+    checkpoint = graph.add("CheckpointLoaderSimple", "SD1.5 checkpoint", ckpt_name=s.checkpoint)
+
+    def encode(title: str, text: str) -> Link:
+        return graph.add("CLIPTextEncode", title, 60, clip=checkpoint[1], text=text)[0]
+
+    encoded = [encode(f"Prompt {x}", text) for x, text in zip("ABC", prompts, strict=False)]
+    optional = {}
+    if guided:
+        optional["negative"] = encode("Negative", s.negative)
+    if with_size:
+        size = {"width": s.size, "height": s.size, "batch_size": 1}
+        optional["latent"] = graph.add("EmptyLatentImage", "Size (one image)", **size)[0]
+    return Common(checkpoint[0], checkpoint[2], encoded, optional)
+
+
+def render(
+    graph: Graph, s: Settings, common: Common, path: Link, times: Link, label: str = ""
+) -> Node:
+    """Schedule → KSampler → VAE Decode; returns the decoder."""
+    schedule = graph.add(
+        "GeodesicSchedule",
+        f"One prompt per frame{label}",
+        path=path,
+        times=times,
+        latent=common.latent,
+        frames_per_batch=s.frames_per_batch,
+    )
+    sampled = ksampler(graph, s, common, f"Render{label}", schedule[0], schedule[1])
+    return graph.add("VAEDecode", f"Decode{label}", samples=sampled, vae=common.vae)
+
+
+def ksampler(
+    graph: Graph, s: Settings, common: Common, title: str, positive: Link, latents: Link
+) -> Link:
+    """ComfyUI's own KSampler, with guidance; returns the latents."""
+    sampled = graph.add(
+        "KSampler",
+        title,
+        model=common.model,
+        seed=s.seed,
+        steps=s.steps,
+        cfg=s.cfg,
+        sampler_name="dpmpp_2m",
+        scheduler="karras",
+        positive=positive,
+        negative=common.negative,
+        latent_image=latents,
+        denoise=1.0,
+    )
+    return sampled[0]
+
+
+def render_noise(
+    graph: Graph, s: Settings, common: Common, positive: Link, noise: Link, latents: Link
+) -> Link:
+    """SamplerCustomAdvanced, which takes noise as an input → VAE Decode; returns the images."""
+    guider = graph.add(
+        "CFGGuider",
+        "Guidance",
+        model=common.model,
+        positive=positive,
+        negative=common.negative,
+        cfg=s.cfg,
+    )
+    sampler = graph.add("KSamplerSelect", "Sampler", sampler_name="dpmpp_2m")
+    sigmas = graph.add(
+        "BasicScheduler",
+        "Steps",
+        model=common.model,
+        scheduler="karras",
+        steps=s.steps,
+        denoise=1.0,
+    )
+    return sample_custom(graph, common.vae, noise, guider[0], sampler[0], sigmas[0], latents)
+
+
+def sample_custom(
+    graph: Graph,
+    vae: Link,
+    noise: Link,
+    guider: Link,
+    sampler: Link,
+    sigmas: Link,
+    latents: Link,
+    label: str = "",
+) -> Link:
+    sampled = graph.add(
+        "SamplerCustomAdvanced",
+        f"Render{label}",
+        noise=noise,
+        guider=guider,
+        sampler=sampler,
+        sigmas=sigmas,
+        latent_image=latents,
+    )
+    return graph.add("VAEDecode", f"Decode{label}", samples=sampled[0], vae=vae)[0]
+
+
+def save_video(graph: Graph, s: Settings, images: Link, name: str) -> None:
+    """Batches of any size → one video."""
+    joined = graph.add("RebatchImages", "Join the frames", images=images, batch_size=ALL)
+    video = graph.add("CreateVideo", "Video", images=joined[0], fps=s.fps)
+    graph.add(
+        "SaveVideo",
+        "Save",
+        360,
+        video=video[0],
+        filename_prefix=f"geodesic/{name}",
+        format="auto",
+        codec="auto",
+    )
+
+
+def cloud(graph: Graph, prompt: Link, letter: str) -> Link:
+    return graph.add("GeodesicPointCloud", f"Rows of prompt {letter}", 70, conditioning=prompt)[0]
+
+
+def couple(graph: Graph, a: Link, b: Link, method: str) -> Node:
+    return graph.add(
+        "GeodesicCouple",
+        f"Pair the rows: {method}",
+        400,
+        source=a,
+        target=b,
+        method=method,
+        seed=0,
+        pin_first_row=True,
+    )
+
+
+def times(graph: Graph, frames: int | Link, easing: str = "linear", ending: str = "stop") -> Link:
+    node = graph.add(
+        "GeodesicTimes",
+        "Times of the frames",
+        frames=frames,
+        easing=easing,
+        ending=ending,
+        curve="[[0, 0], [1, 1]]",
+    )
+    return node[0]
+
+
+def path_length(graph: Graph, s: Settings, images: Link, label: str = "") -> Node:
+    return graph.add(
+        "GeodesicPathLength",
+        f"Measure{label}",
+        314,
+        images=images,
+        backbone=s.backbone,
+        frames_per_batch=16,
+        download=False,
+    )
+
+
+def shared_number(graph: Graph, title: str, value: int) -> Link:
+    """A number that several nodes share."""
+    return graph.add("PrimitiveInt", title, value=value)[0]
+
+
+def prompt_path(graph: Graph, s: Settings, common: Common, when: Link) -> tuple[Link, Link]:
+    """One conditioning and one latent for each frame."""
+    a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
+    scheduled = graph.add(
+        "GeodesicSchedule",
+        "One prompt per frame",
+        path=couple(graph, a, b, COUPLINGS[0])[0],
+        times=when,
+        latent=common.latent,
+        frames_per_batch=s.frames_per_batch,
+    )
+    return scheduled[0], scheduled[1]
+
+
+def encoded_photo(graph: Graph, s: Settings, common: Common, photo: str, letter: str) -> Link:
+    """A photo, cropped to the size of the frames, as a latent."""
+    loaded = graph.add("LoadImage", f"Photo {letter}", 260, image=photo)
+    scaled = graph.add(
+        "ImageScale",
+        f"Crop {letter}",
+        image=loaded[0],
+        upscale_method="lanczos",
+        width=s.size,
+        height=s.size,
+        crop="center",
+    )
+    return graph.add("VAEEncode", f"Encode {letter}", pixels=scaled[0], vae=common.vae)[0]

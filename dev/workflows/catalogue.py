@@ -1,0 +1,40 @@
+"""All example workflows by the names of their files, and the text of these files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import tomllib
+
+from dev.comfyui.environment import ROOT
+
+from .density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
+from .graph import Graph
+from .noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
+from .prompt import compare_couplings, keyframes_constant_speed, two_prompt_morph
+from .settings import Settings
+
+WORKFLOWS: dict[str, Callable[[Settings], Graph]] = {
+    "two_prompt_morph": two_prompt_morph,
+    "compare_couplings": compare_couplings,
+    "keyframes_constant_speed": keyframes_constant_speed,
+    "seed_travel": seed_travel,
+    "prompt_and_seed_travel": prompt_and_seed_travel,
+    "noise_grid": noise_grid,
+    "photo_to_photo": photo_to_photo,
+    "image_to_image_geodesic": image_to_image_geodesic,
+    "extrapolate": extrapolate,
+    "is_this_clip_a_geodesic": is_this_clip_a_geodesic,
+}
+
+
+def pack_version() -> str:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def as_text(name: str, schemas: dict[str, Any]) -> str:
+    """The file of one example workflow, with the default settings."""
+    workflow = WORKFLOWS[name](Settings()).to_workflow(schemas, pack_version())
+    return json.dumps(workflow, indent=1) + "\n"

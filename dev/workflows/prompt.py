@@ -1,0 +1,105 @@
+"""The example workflows that travel from prompt to prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .building_blocks import (
+    COUPLINGS,
+    GEOMETRY,
+    RENDER,
+    RESULT,
+    cloud,
+    couple,
+    path_length,
+    render,
+    save_video,
+    start,
+    times,
+)
+from .graph import Graph, Link
+from .settings import Settings
+
+
+def two_prompt_morph(s: Settings, name: str = "two_prompt_morph") -> Graph:
+    """Two prompts → couple → schedule → KSampler → VAE Decode → CreateVideo → SaveVideo."""
+    graph = Graph()
+    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    graph.begin_group("2. The shortest path", GEOMETRY)
+    a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
+    coupling = couple(graph, a, b, COUPLINGS[0])
+    when = times(graph, s.frames, "ease in-out")
+    graph.begin_group("3. Render", RENDER)
+    images = render(graph, s, common, coupling[0], when)
+    graph.begin_group("4. Video", RESULT)
+    save_video(graph, s, images[0], name)
+    return graph
+
+
+def compare_couplings(s: Settings) -> Graph:
+    """Two prompts with three couplings: relative cost and PPL of each, in one chart."""
+    graph = Graph()
+    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    graph.begin_group("2. Three ways to pair the rows", GEOMETRY)
+    a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
+    when = times(graph, s.frames)
+    coupled = [couple(graph, a, b, method) for method in COUPLINGS]
+    graph.begin_group("3. Their cost (1 = shortest)", GEOMETRY)
+    for method, node in zip(COUPLINGS, coupled, strict=True):
+        graph.add("PreviewAny", f"Cost: {method}", 60, source=node[1])
+        graph.add("PreviewAny", f"Relative cost: {method}", 60, source=node[2])
+    steps = {}
+    for number, (method, node) in enumerate(zip(COUPLINGS, coupled, strict=True), start=4):
+        graph.begin_group(f"{number}. {method}", RENDER)
+        images = render(graph, s, common, node[0], when, f": {method}")
+        graph.add("PreviewImage", f"Frames: {method}", 200, images=images[0])
+        steps[method] = path_length(graph, s, images[0], f": {method}")[3]
+    graph.begin_group("7. Side by side", RESULT)
+    compare: dict[str, Any] = {"label_d": "D"}
+    for letter, method in zip("abc", COUPLINGS, strict=True):
+        compare |= {f"steps_{letter}": steps[method], f"label_{letter}": method}
+    chart = graph.add("GeodesicCompare", "Which morph is smoothest?", 260, **compare)
+    graph.add("PreviewAny", "Table", 160, source=chart[1])
+    return graph
+
+
+def keyframes_constant_speed(s: Settings) -> Graph:
+    """Three prompts in a loop: a coarse pass, which is measured and re-timed, and a dense pass."""
+    graph = Graph()
+    common = start(graph, s, [s.prompt_a, s.prompt_b, s.prompt_c])
+    graph.begin_group("2. Keyframes, as a loop", GEOMETRY)
+    path: Link | None = None
+    for letter, prompt in zip("ABC", common.prompts, strict=True):
+        inputs: dict[str, Any] = {} if path is None else {"previous": path}
+        inputs |= {"conditioning": prompt, "weight": 1.0, "method": COUPLINGS[0], "seed": 0}
+        path = graph.add("GeodesicKeyframe", f"Keyframe {letter}", **inputs)[0]
+    assert path is not None
+    coarse = times(graph, s.frames, ending="loop")
+    graph.begin_group("3. Coarse pass", RENDER)
+    images = render(graph, s, common, path, coarse, ", coarse")
+    measured = path_length(graph, s, images[0])
+    graph.begin_group("4. Even pace", GEOMETRY)
+    even = graph.add(
+        "GeodesicRetime",
+        "Constant perceptual speed",
+        times=coarse,
+        steps=measured[3],
+        frames=3 * s.frames,
+    )
+    graph.begin_group("5. Dense pass", RENDER)
+    dense = render(graph, s, common, path, even[0], ", dense")
+    again = path_length(graph, s, dense[0], " again")
+    graph.begin_group("6. Result", RESULT)
+    save_video(graph, s, dense[0], "keyframes_constant_speed")
+    graph.add(
+        "GeodesicCompare",
+        "Before and after",
+        260,
+        steps_a=measured[3],
+        steps_b=again[3],
+        label_a="coarse pass",
+        label_b="re-timed",
+        label_c="C",
+        label_d="D",
+    )
+    return graph

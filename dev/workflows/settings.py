@@ -1,0 +1,60 @@
+"""The settings of an example workflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+# ComfyUI's own default for SD1.5.
+SD15 = "v1-5-pruned-emaonly-fp16.safetensors"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that a person may change; the defaults are those of the shipped files."""
+
+    checkpoint: str = SD15
+    prompt_a: str = "a red fox sitting in fresh snow, soft morning light, watercolour"
+    prompt_b: str = "an old lighthouse above a stormy sea, soft evening light, watercolour"
+    prompt_c: str = "a field of sunflowers under a summer sky, soft noon light, watercolour"
+    negative: str = "blurry, low quality, text, watermark"
+    size: int = 512
+    frames: int = 16
+    frames_per_batch: int = 8
+    seed: int = 42
+    steps: int = 20
+    cfg: float = 7.0
+    backbone: str = "alex"
+    fps: float = 12.0
+    # ComfyUI brings one example picture, so both photos are the same. Steps of an inversion, and of
+    # the render back.
+    photos: tuple[str, str] = ("example.png", "example.png")
+    inversion_steps: int = 50
+    # What a density path avoids, and how strongly (arXiv 2504.06675, section 5).
+    artefacts: str = "double exposure, ghosting, blurry, distorted, low detail"
+    strength: float = 0.002
+    levels: int = 4
+    iterations: int = 100
+    fitting_steps: int = 500
+
+
+# Settings for the small checkpoint of this repository: 64 pixels, captions that it knows.
+SMALL = "geodesic_small_sd15.safetensors"
+SMALL_SETTINGS = Settings(
+    checkpoint=SMALL,
+    prompt_a="a large yellow star on a blue background",
+    prompt_b="a pink background, a large red heart",
+    prompt_c="on black, a big cyan ring in the middle",
+    negative="",
+    size=64,
+    frames=24,
+    cfg=4.0,
+    photos=("geodesic_scene_a.png", "geodesic_scene_b.png"),
+    artefacts="",
+    # Latents have 64 times fewer values than those of SD1.5, so the same effect needs more.
+    strength=0.1,
+    fitting_steps=200,
+)
+# A prompt that leaves place, size and background to the seed, so that seeds can be told apart.
+SEED_SETTINGS = replace(
+    SMALL_SETTINGS, prompt_a="a yellow heart", prompt_b="a white star", cfg=3.0, seed=1
+)

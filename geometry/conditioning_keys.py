@@ -1,0 +1,177 @@
+"""How the keys of a conditioning, everything beside its rows, are blended when prompts are mixed.
+
+The rule for every key:
+
+- a value that is equal in all prompts is kept;
+- `pooled_output`, one vector per prompt, is averaged linearly;
+- a number that differs is averaged linearly if its key is in `QUANTITIES`;
+- anything else that differs is an error that names the key: areas, masks, `attention_mask`,
+  ControlNets, and numbers that count or choose something, such as an index or a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+POOLED = "pooled_output"
+
+# Numbers that are amounts, so that a value between two others has a meaning too. This list comes
+# from all keys that ComfyUI 0.3.75 puts into a conditioning. Models convert each of these to a
+# float before they use it, so whole numbers may become fractions.
+QUANTITIES = {
+    # Set Area, Set Area Strength: a factor on the prompt's effect on the picture.
+    "strength",
+    # Set Mask: a factor on the mask.
+    "mask_strength",
+    # Set Timestep Range: the shares of the denoising at which the prompt starts and stops to act.
+    "start_percent",
+    "end_percent",
+    # FluxGuidance (Flux, HunyuanVideo and others): how closely to follow the prompt; embedded.
+    "guidance",
+    # SDXL, SDXL refiner, HunyuanDiT, PixArt: sizes and crop in pixels. SDXL puts them as floats
+    # into the sines of a timestep embedding, PixArt and HunyuanDiT into a float tensor. So a width
+    # of 1331.2 acts like something between 1331 and 1332. No picture gets this size.
+    "width",
+    "height",
+    "crop_w",
+    "crop_h",
+    "target_width",
+    "target_height",
+    # SDXL refiner: a rating from 0 to 1000; embedded like the sizes.
+    "aesthetic_score",
+    # Stable Video Diffusion: pictures per second, amount of motion, amount of noise added to the
+    # first picture; embedded like the sizes.
+    "fps",
+    "motion_bucket_id",
+    "augmentation_level",
+    # LTXV, Cosmos: pictures per second; time is divided by it.
+    "frame_rate",
+    # SD x4 upscaler, HunyuanVideo and HunyuanImage refiners: share of noise in the given picture.
+    "noise_augmentation",
+    # Stable Audio: start and length in seconds; made a float and embedded.
+    "seconds_start",
+    "seconds_total",
+    # ACE-Step: a factor on the lyrics.
+    "lyrics_strength",
+}
+# Numbers that are deliberately left out: `guiding_frame_index` and `concat_mask_index` choose a
+# frame and a channel; `seed` chooses noise; `azimuth` and `elevation` are angles (half way from 350
+# to 10 degrees is 0, not 180); `clip_start_percent` and `clip_end_percent` say for which part of a
+# schedule of hooks the rows were encoded, and other parts have other rows.
+
+
+def same_value(a: Any, b: Any) -> bool:
+    """Whether two values are equal, also for tensors and for containers of tensors."""
+    if a is b:
+        return True
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and a.dtype == b.dtype and bool(torch.equal(a.cpu(), b.cpu()))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same_value(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(same_value(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return False
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.array_equal(a, b)
+    return type(a) is type(b) and bool(a == b)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is an int or a float; a bool is not a number here."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def mix_extras(
+    extras: Sequence[Mapping[str, Any]], weights: Sequence[float], names: Sequence[str]
+) -> dict[str, Any]:
+    """Mix the dictionaries of K prompts by the rule above.
+
+    weights: K numbers that sum to 1; a weight of 1 returns that prompt's own values exactly.
+    names: the K inputs, as errors should name them.
+    Raises ValueError naming the key that cannot be blended.
+    """
+    keys = list(dict.fromkeys(key for dictionary in extras for key in dictionary))
+    return {key: _mix(key, extras, weights, names) for key in keys}
+
+
+def check_extras(extras: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Raise what `mix_extras` would raise, before anything is computed."""
+    mix_extras(extras, [1 / len(extras)] * len(extras), names)
+
+
+def _mix(
+    key: str,
+    extras: Sequence[Mapping[str, Any]],
+    weights: Sequence[float],
+    names: Sequence[str],
+) -> Any:
+    values: list[Any] = [dictionary.get(key) for dictionary in extras]
+    if all(same_value(values[0], value) for value in values[1:]):
+        return values[0]
+    for k, weight in enumerate(weights):
+        if weight == 1:
+            return values[k]
+    if key == POOLED and _poolable(values):
+        return average(values, weights)
+    if key in QUANTITIES and all(is_number(value) for value in values):
+        return sum(w * v for w, v in zip(weights, values, strict=True))
+    raise ValueError(_cannot_blend(key, values, names))
+
+
+def _poolable(values: Sequence[Any]) -> bool:
+    return all(isinstance(v, Tensor) and v.shape == values[0].shape for v in values)
+
+
+def average(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """The weighted sum of K tensors of one shape, in float32 or better; has the first's type.
+
+    Tensors of weight 0 are left out, so that a weight of 1 returns its tensor exactly.
+    """
+    work = torch.promote_types(tensors[0].dtype, torch.float32)
+    used = [(w, x) for w, x in zip(weights, tensors, strict=True) if w]
+    total = used[0][1].to(tensors[0].device, work) * used[0][0]
+    for weight, x in used[1:]:
+        total.add_(x.to(total), alpha=weight)
+    return total.to(tensors[0].dtype)
+
+
+def _cannot_blend(key: str, values: Sequence[Any], names: Sequence[str]) -> str:
+    described = ", ".join(f"{n} has {_describe(v)}" for n, v in zip(names, values, strict=True))
+    if key == POOLED:
+        remedy = "Encode all prompts with the same text encoders."
+    elif key == "attention_mask":
+        remedy = "Prompts of this model must have equally many tokens; pad them to one length."
+    else:
+        remedy = "Give all prompts the same value, or set it after the morph."
+    return (
+        f"{' and '.join(names)}: '{key}' must be equal in all prompts, because it cannot be "
+        f"blended, but {described}. {remedy}"
+    )
+
+
+def _describe(value: Any) -> str:
+    """A value as an error shows it; objects by their type, without a memory address."""
+    if value is None:
+        return "none"
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {list(value.shape)}"
+    if _is_plain(value) and len(repr(value)) <= 60:
+        return repr(value)
+    if isinstance(value, str):
+        return f"a text of {len(value)} characters"
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)} values"
+    return f"an object of type {type(value).__name__}"
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value consists of texts, numbers and None only, so that repr() has no address."""
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(part) for part in value)
+    return value is None or isinstance(value, (str, int, float))

@@ -1,0 +1,1 @@
+"""Geodesics of a model's probability density."""

@@ -1,0 +1,1 @@
+"""Noise: paths and mixes of noises, and the inversion of images."""

@@ -1,0 +1,1 @@
+"""Prompts: point clouds, couplings, paths through keyframes, schedules."""

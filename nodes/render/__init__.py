@@ -1,0 +1,1 @@
+"""Rendering a morph: frames where the picture changes."""

@@ -1,0 +1,1 @@
+"""The display: figures, data for the panels in the browser, text under a node."""

@@ -1,0 +1,60 @@
+"""`make test` and `make check`: the tests, with lint and types, and how long all of it took.
+
+    python -m tests [options of pytest]         everything
+    python -m tests check [options of pytest]   what needs no ComfyUI
+
+Two workers share the tests; `-n 0` (the last one counts) runs them in one process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+WORKERS = 2
+LINT = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("dev.checks.lint_js",),
+    ("dev.checks.layers",),
+)
+TYPES = ("dev.checks.typecheck",)
+
+
+def main(arguments: Sequence[str]) -> int:
+    start = time.monotonic()
+    check = list(arguments[:1]) == ["check"]
+    chosen = [*("-m", "not comfyui"), *arguments[1:]] if check else arguments
+    # Pyright takes half a minute on one core: beside the tests, and shown after them.
+    types = subprocess.Popen(
+        python(*TYPES), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    failed = [name for name, *more in LINT if subprocess.run(python(name, *more)).returncode]
+    if not failed and subprocess.run(python("pytest", "-q", f"-n{WORKERS}", *chosen)).returncode:
+        failed.append("pytest")
+    told, _ = types.communicate()
+    print(told, end="")
+    if types.returncode:
+        failed.append("pyright")
+    name = "make check" if check else "make test"
+    outcome = f"failed ({', '.join(failed)})" if failed else "passed"
+    print(f"{name}: {outcome} in {in_words(time.monotonic() - start)}")
+    return int(bool(failed))
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def in_words(seconds: float) -> str:
+    """For example "9 minutes 5 seconds"."""
+    minutes, rest = divmod(round(seconds), 60)
+    parts = [(minutes, "minute"), (rest, "second")]
+    told = [f"{n} {unit}{'s' * (n != 1)}" for n, unit in parts if n or unit == "second"]
+    return " ".join(told)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,150 @@
+"""What `nodes/internals.py` relies on in ComfyUI, each on the real one.
+
+With another version of ComfyUI, run this first: a test's name says what is different there.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dev.comfyui.environment import ROOT
+
+from .conftest import Comfy
+from .known import KINDS, known
+
+
+@pytest.fixture
+def internals(comfy: Comfy) -> Any:
+    """The module, once `comfy` has loaded the pack."""
+    assert comfy
+    from geodesic_morph.nodes import internals
+
+    return internals
+
+
+def seen(internals: Any, model: Any, conditioning: Any, work: Any, size: int = 8) -> Any:
+    """The result of `work` with a loaded model, for latents of this size."""
+    like = torch.ones(1, 4, size, size)
+    return internals.with_loaded_model(model, [conditioning], like, 1.0, work)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_denoise_is_the_models_own_denoiser(comfy: Comfy, internals: Any, kind: str) -> None:
+    """calc_cond_batch: D for each condition, without guidance, each frame at its own σ."""
+    model = known(comfy, kind)
+    x = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    sigma = torch.tensor([0.2, 0.5, 0.8])
+
+    def work(loaded: Any) -> list[Any]:
+        conditions = [loaded.conditions(comfy.encode(text), 3) for text in ("a", "b")]
+        return loaded.denoise(x, sigma, conditions)
+
+    found = seen(internals, model, comfy.encode(""), work)
+    s = sigma.reshape(-1, 1, 1, 1)
+    share = 1 - s if kind == "flow" else torch.ones_like(s)
+    expected = x * share * 0.49 / (share**2 * 0.49 + s**2)
+    assert len(found) == 2
+    for denoised in found:
+        torch.testing.assert_close(denoised, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_conditions_fit_any_number_of_images(comfy: Comfy, internals: Any) -> None:
+    """process_conds: prompts of one row for all images, or one for each, in their order."""
+    one, two = comfy.encode("a red circle"), comfy.encode("a blue star")
+    both = [[torch.cat([one[0][0], two[0][0]]), {}]]
+    x, sigma = torch.ones(2, 4, 8, 8), torch.ones(2)
+
+    def work(loaded: Any) -> list[Any]:
+        def of(conditioning: Any, images: slice) -> Any:
+            count = len(x[images])
+            condition = loaded.conditions(conditioning, count)
+            return loaded.denoise(x[images], sigma[images], [condition])[0]
+
+        return [of(both, slice(0, 2)), of(one, slice(0, 1)), of(two, slice(1, 2))]
+
+    together, first, second = seen(internals, comfy.model, one, work)
+    torch.testing.assert_close(together, torch.cat([first, second]), rtol=1e-4, atol=1e-5)
+
+
+def test_the_model_is_as_before_after_an_error(comfy: Comfy, internals: Any) -> None:
+    """CFGGuider restores the model when the work inside raises."""
+
+    def fails(_: Any) -> None:
+        raise KeyError("inside")
+
+    before = comfy.sample(comfy.encode("a"), comfy.latent(), steps=1)
+    with pytest.raises(KeyError, match="inside"):
+        seen(internals, comfy.model, comfy.encode(""), fails)
+    assert torch.equal(comfy.sample(comfy.encode("a"), comfy.latent(), steps=1), before)
+
+
+def test_the_noise_of_a_seed_is_ksamplers(internals: Any) -> None:
+    """prepare_noise_inner: image n of a batch gets draw `batch_index[n]` of the generator."""
+    from comfy.sample import prepare_noise
+
+    like = torch.zeros(3, 4, 8, 8)
+    for index in (None, [0, 0, 0], [2, 0, 5]):
+        expected: Any = prepare_noise(like, 7, index)
+        assert torch.equal(internals.seed_noise(like, 7, index), expected)
+
+
+def test_sigmas_fall_to_zero(comfy: Comfy, internals: Any) -> None:
+    """calculate_sigmas: steps + 1 of them, falling, the last one 0."""
+    sigmas = internals.scheduler_sigmas(comfy.model, "normal", 6)
+    assert len(sigmas) == 7
+    assert bool((sigmas[1:] < sigmas[:-1]).all())
+    assert float(sigmas[-1]) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_flow_models_are_known(comfy: Comfy, internals: Any, kind: str) -> None:
+    """CONST is the base class of flow models alone."""
+    assert internals.is_flow(known(comfy, kind)) == (kind == "flow")
+
+
+def test_copied_weights_give_gradients(comfy: Comfy, internals: Any) -> None:
+    """add_weight_wrapper: rows can be differentiated through weights loaded in inference mode."""
+    with torch.inference_mode():
+        rows = comfy.encode("a red circle")[0][0]
+
+    def work(loaded: Any) -> Any:
+        with torch.inference_mode(False), torch.enable_grad():
+            wanted = rows.clone().requires_grad_(True)
+            condition = loaded.conditions([[wanted, {}]], 1)
+            x = torch.ones(1, 4, 8, 8)
+            (denoised,) = loaded.denoise(x, torch.ones(1), [condition])
+            return torch.autograd.grad(denoised.square().sum(), wanted)[0]
+
+    with torch.inference_mode():
+        model = internals.with_copied_weights(comfy.model)
+        gradient = seen(internals, model, comfy.encode(""), work)
+    assert bool(gradient.any())
+
+
+def test_no_other_file_uses_what_is_not_public() -> None:
+    """comfy.samplers, comfy.sample, comfy.model_sampling and latent_preview: in internals alone."""
+    private = ("comfy.samplers", "comfy.sample", "comfy.model_sampling", "comfy.sampler_helpers")
+    found = [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in sorted((ROOT / "nodes").rglob("*.py"))
+        if file.name != "internals.py"
+        for name in imported(file)
+        if name.startswith((*private, "latent_preview"))
+    ]
+    assert found == []
+
+
+def imported(file: Path) -> list[str]:
+    """The modules that a file imports from outside the pack."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
