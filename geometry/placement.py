@@ -60,7 +60,7 @@ class Rules:
     frames: int
     steps: int
     ending: str = "stop"
-    share: float = 0.4
+    share: float = 0.5
     bridge: float = 0.9
     tolerance: float = 0.0
     growth: float = 1 / 3
@@ -69,7 +69,7 @@ class Rules:
     between: int = 3
     worth: float = 0.5
     centred: bool = True
-    spare: float = 1.0
+    spare: float = 0.75
 
     def __post_init__(self) -> None:
         check_frames(self.frames)

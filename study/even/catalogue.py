@@ -20,8 +20,8 @@ SHOWN = (EQUAL, HALF, WHOLE)  # whose strips are kept
 # Groups of ways, in the order in which they are measured: each on all pairs before the next.
 GOALS, PEERS, CURVE, VARIED, SHARES = GROUPS = ("goals", "peers", "curve", "varied", "shares")
 AT_ONCE = 4  # frames a round, as many as are worth it
-LATEST = (8, 10, 12, 14, 16, 17, 18, 19)  # steps of 20 that the curve lets frames start at
-SHARED = (0.0, 0.2, 0.4, 0.6, 0.8)
+LATEST = (10, 12, 14, 16, 17, 18, 19)  # steps of 20 that the curve lets frames start at
+SHARED = (0.0, 0.25, 0.5, 0.65, 0.8)
 FEWER = 4  # the curve and the shares are measured on every so many pairs
 # Of the way that may cost as much as plain renders: changes of the placement's own rules.
 MORE_WORK: dict[str, Any] = {"spare": 2.0, "bridge": 0.8}
