@@ -32,12 +32,15 @@ class Steps:
     """Perceptual distances along a path.
 
     distances: one per pair of consecutive frames. closing: from the last frame to the first, needed
-    to re-time a loop and not part of any statistic. metric: the name of the metric.
+    to re-time a loop and not part of any statistic. metric: the name of the metric. squared:
+    whether distances are squares of lengths, as LPIPS and the distance of latents are. Lengths add
+    up along a path; their squares do not, so the total changes with the number of frames.
     """
 
     distances: tuple[float, ...]
     closing: float
     metric: str
+    squared: bool = True
 
     @property
     def mean(self) -> float:

@@ -180,17 +180,24 @@ def _is_point(point: object) -> bool:
 
 
 def retime(
-    schedule: Times, distances: tuple[float, ...], frames: int, closing: float | None = None
+    schedule: Times,
+    distances: tuple[float, ...],
+    frames: int,
+    closing: float | None = None,
+    power: float = 1.0,
 ) -> Times:
     """The times at which a path runs at constant perceptual speed.
 
     schedule: the times of a coarse pass. distances: the perceptual distances of its consecutive
     frames, one fewer than frames. closing: the distance from its last frame to its first, needed
-    for a loop. With s the cumulative distance over its total, the new times are the piecewise
-    linear inverse t(s) at equal steps of s; ends stay exact. If all distances are 0 (all frames
-    equal), every schedule has constant speed and the coarse one is only resampled. Raises
-    ValueError when distances and times do not match.
+    for a loop. power: what makes a distance a length, 0.5 for a squared distance. With s the sum
+    of distance**power so far over its total, the new times are the piecewise linear inverse t(s) at
+    equal steps of s; ends stay exact. If all distances are 0 (all frames equal), every schedule has
+    constant speed and the coarse one is only resampled. Raises ValueError when distances and times
+    do not match, and for a power that is not positive.
     """
+    if not 0 < power < math.inf:
+        raise ValueError(f"power: expected a positive number, got {power}.")
     if len(distances) != len(schedule) - 1:
         raise ValueError(
             f"times and steps: expected one distance fewer than times, got {len(schedule)} times "
@@ -209,7 +216,7 @@ def retime(
     elif schedule.ending == PING_PONG:
         first_half = half(len(schedule))
         t, d = t[:first_half], d[: first_half - 1]
-    s = np.concatenate([[0.0], np.cumsum(d)])
+    s = np.concatenate([[0.0], np.cumsum(d**power)])
     s = s / s[-1] if s[-1] > 0 else np.linspace(0, 1, len(s))
     new = np.interp(uniform(frames, schedule.ending), s, t)
     new[0] = t[0]  # of several equal s np.interp takes the last, but this must be the start

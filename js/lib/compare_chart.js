@@ -51,6 +51,23 @@ export function marked(points, spacing = 11) {
   return points.filter((_, k) => k % every === 0);
 }
 
+/**
+ * Why the numbers of these paths can't be compared: keys of words, and what they need.
+ * @param {{distances: unknown[], metric: string}[]} paths
+ * @returns {[string, Record<string, string>][]}
+ */
+export function warnings(paths) {
+  const counts = [...new Set(paths.map(({ distances }) => distances.length + 1))];
+  const metrics = new Set(paths.map(({ metric }) => metric));
+  const found = [];
+  if (counts.length > 1) {
+    const listed = counts.toSorted((a, b) => a - b).join(", ");
+    found.push(["compareFrames", { counts: listed }]);
+  }
+  if (metrics.size > 1) found.push(["compareMetrics", {}]);
+  return found;
+}
+
 /** The number of places to point at: the steps of the longest path. */
 export const stops = (paths) => Math.max(...paths.map(({ distances }) => distances.length));
 
@@ -71,32 +88,44 @@ export class CompareChart {
       onkeydown: (event) => this.press(event),
     });
     this.table = element("div", { class: "geodesic-legend" });
+    this.warnings = element("div", { role: "note" });
     this.status = element("div", { class: "geodesic-status" });
     this.spoken = element("div", { class: "geodesic-unseen", "aria-live": "polite" });
-    root.append(this.svg, this.table, this.status, this.spoken);
+    root.append(this.svg, this.table, this.warnings, this.status, this.spoken);
   }
 
   /** Least height in pixels. */
   get height() {
-    return CHART_HEIGHT + ((this.paths?.length ?? 0) + 1) * ROW + 28;
+    const rows = (this.paths?.length ?? 0) + 1 + this.warnings.childElementCount;
+    return CHART_HEIGHT + rows * ROW + 34;
   }
 
   /** Show what the node returned. */
   show([{ paths }]) {
     this.paths = paths;
     this.place = null;
-    const head = ["", "comparePath", "stepsMean", "compareHere"].map((key) =>
+    const head = ["", "comparePath", "stepsMean", "stepsLargest", "compareHere"].map((key) =>
       element("span", { class: "geodesic-head" }, key && this.say(key)),
     );
     this.here = paths.map(() => element("span", { class: "geodesic-number" }));
-    const means = aligned(paths.map(({ mean }) => mean));
+    const numbers = aligned(paths.flatMap(({ mean, largest: worst }) => [mean, worst]));
     const rows = paths.flatMap(({ label, metric }, k) => [
       this.swatch(k),
       element("span", { class: "geodesic-name", title: metric }, label || "–"),
-      element("span", { class: "geodesic-number" }, means[k]),
+      element("span", { class: "geodesic-number" }, numbers[2 * k]),
+      element("span", { class: "geodesic-number" }, numbers[2 * k + 1]),
       this.here[k],
     ]);
     this.table.replaceChildren(...head, ...rows);
+    this.warnings.replaceChildren(
+      ...warnings(paths).map(([key, values]) =>
+        element(
+          "div",
+          { class: "geodesic-warning", title: this.say(`${key}Tip`) },
+          `⚠ ${this.say(key, values)}`,
+        ),
+      ),
+    );
   }
 
   swatch(k) {

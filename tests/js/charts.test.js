@@ -132,6 +132,21 @@ test("paths of any length share one axis", () => {
   assert.equal(compare.stops(paths), 120);
 });
 
+test("paths of other lengths or metrics are told of, each reason once", () => {
+  const path = (frames, metric) => ({ distances: wave(frames - 1), metric });
+  const found = (...paths) => compare.warnings(paths);
+  assert.deepEqual(found(path(9, "a")), []);
+  assert.deepEqual(found(path(9, "a"), path(9, "a")), []);
+  assert.deepEqual(found(path(16, "a"), path(9, "a"), path(16, "a")), [
+    ["compareFrames", { counts: "9, 16" }],
+  ]);
+  assert.deepEqual(found(path(9, "a"), path(9, "b")), [["compareMetrics", {}]]);
+  assert.deepEqual(
+    found(path(2, "a"), path(3, "b")).map(([key]) => key),
+    ["compareFrames", "compareMetrics"],
+  );
+});
+
 test("a place of the path lies in the step whose middle is nearest", () => {
   for (const count of [1, 4, 15])
     for (let step = 0; step < count; step++)

@@ -52,16 +52,18 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-# Checkpoint and LPIPS are loaded once for each plan, not once for each run.
-studio = functools.cache(Studio)
+@pytest.fixture(scope="module", autouse=True)
+def one_studio() -> Iterator[None]:
+    """Checkpoint and LPIPS are loaded once for each plan, not once for each run."""
+    loaded = functools.cache(Studio)
 
-
-@pytest.fixture(autouse=True)
-def one_studio(monkeypatch: pytest.MonkeyPatch) -> None:
     def alone(self: ThisProcess, plan: Plan, cpu: bool) -> None:
-        self.studio = studio(plan, cpu)
+        self.studio = loaded(plan, cpu)
 
-    monkeypatch.setattr(ThisProcess, "__init__", alone)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ThisProcess, "__init__", alone)
+        yield
+    loaded.cache_clear()
 
 
 class Cluster:
@@ -183,7 +185,8 @@ def test_killed_and_taken_up(tmp_path: Path) -> None:
     """kill -9 in the middle: the same command continues it, nothing is repeated or lost."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     begin(whole, THREE)
-    arguments = ["run", str(killed), "--pairs", str(whole.with_suffix(".csv")), *FLAGS]
+    pairs = str(whole.with_suffix(".csv"))
+    arguments = ["run", str(killed), "--pairs", pairs, "--per-bin", "1", *FLAGS]
     done = subprocess.run(
         [sys.executable, "-c", KILLED, *arguments],
         cwd=ROOT,
