@@ -40,7 +40,7 @@ def quick(**changes: Any) -> Any:
 
 
 def shorten(graph: Graph, kind: str, **inputs: int) -> None:
-    """Other inputs for the one node of a kind."""
+    """Change inputs of the only node of a kind."""
     (node,) = (node for node in graph.nodes if node.type == kind)
     node.inputs.update(inputs)
 

@@ -1,4 +1,4 @@
-// What the charts draw: every number in its place, nothing lost, nothing outside.
+// The charts: every number is in its place, none is lost and none is outside.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -36,12 +36,12 @@ for (const count of [1, 2, 15, 300, 4095])
     assert.equal(steps.stepAt(9999, x, count), count - 1);
   });
 
-test("the highest bar is the step that is chosen first", () => {
+test("the step with the highest bar is chosen first", () => {
   assert.equal(steps.largestStep([0.1, null, 0.4, 0.4, 0]), 2);
   assert.equal(steps.largestStep([0, 0]), 0);
 });
 
-test("steps that are all 0 or not finite have an axis, too", () => {
+test("steps that are all 0 or not finite have an axis too", () => {
   for (const distances of [
     [0, 0],
     [null, null],
@@ -50,7 +50,7 @@ test("steps that are all 0 or not finite have an axis, too", () => {
     assert.doesNotMatch(steps.layout(distances, SIZE).bars, /NaN|Infinity/);
 });
 
-test("every frame has a cell of its own on the sheet", () => {
+test("every frame has its own cell on the sheet", () => {
   for (const [frames, columns] of [
     [1, 1],
     [3, 3],
@@ -89,7 +89,7 @@ test("arrow keys move inside the row, Home and End to its ends", () => {
   assert.equal(press("ArrowUp", 9), null);
 });
 
-test("a pointer is told by shares, so that zoom does not matter", () => {
+test("pointer positions are shares, so that zoom does not matter", () => {
   for (const zoom of [0.3, 1, 2.5]) {
     const box = { left: 40, top: 20, width: 200 * zoom, height: 100 * zoom };
     const event = { clientX: 40 + 50 * zoom, clientY: 20 + 75 * zoom };
@@ -99,7 +99,7 @@ test("a pointer is told by shares, so that zoom does not matter", () => {
   }
 });
 
-test("numbers in a column have equally many decimals", () => {
+test("numbers in a column have the same number of decimals", () => {
   assert.deepEqual(aligned([0.5, 0.01234, 0]), ["0.5000", "0.0123", "0.0000"]);
   assert.deepEqual(aligned([12.3456, null]), ["12.35", "∞"]);
   assert.deepEqual(aligned([0, 0]), ["0.000", "0.000"]);
@@ -112,7 +112,7 @@ test("the axis leaves room for its longest number", () => {
   assert.ok(wide.left < wide.right && wide.top < wide.bottom);
 });
 
-test("what is cut ends in dots and has room, whole letters alone", () => {
+test("a cut text fits, ends in an ellipsis and has only whole characters", () => {
   assert.equal(cut("lighthouse", 10), "lighthouse");
   assert.equal(cut("lighthouse", 6), "light…");
   assert.equal([...cut("🌊🌊🌊🌊", 3)].length, 3);
@@ -165,7 +165,7 @@ test("marks never touch, and a short line keeps all of them", () => {
 
 const LABELS = ["⟨start⟩", "red", "circle", "⟨end⟩", null, null, "⟨start⟩", "⟨end⟩", null];
 
-test("runs of padding are one entry each, all rows stand in one", () => {
+test("consecutive padding rows are one entry, and every row is in an entry", () => {
   const found = coupling.entries({ rows: 9, labels: LABELS });
   assert.deepEqual(
     found.map(({ from, to, padding }) => [from, to, padding]),
@@ -187,7 +187,7 @@ test("runs of padding are one entry each, all rows stand in one", () => {
   );
 });
 
-test("lines carry every pair once, with the distances of their pairs", () => {
+test("every pair is in one line, with its distance", () => {
   const column = coupling.entries({ rows: 9, labels: LABELS });
   const other = coupling.entries({ rows: 3, labels: null });
   const pairs = LABELS.map((_, row) => [row, row % 3, row / 2, 1 + (row % 2)]);
@@ -215,13 +215,13 @@ test("a point belongs to the entry at its height in the nearer column", () => {
   assert.equal(coupling.entryAt(300, -5, 340, [2, 1]), null);
 });
 
-test("long names leave the lines their room", () => {
+test("long names leave room for the lines", () => {
   const { edges, letters } = coupling.layout([["x".repeat(99)], ["y".repeat(99)]], 300);
   assert.ok(edges[1] - edges[0] > 60);
   assert.ok(letters.every((count) => count > 5 && count < 99));
 });
 
-test("outputs find their nodes, in subgraphs by either name", () => {
+test("nodes are found by their outputs' ids, in subgraphs by both forms of an id", () => {
   const graph = (nodes) => ({ getNodeById: (id) => nodes[id] });
   const deep = graph({ 3: "deep" });
   const inner = graph({ 7: "inner", 2: { subgraph: deep } });

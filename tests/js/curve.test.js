@@ -1,11 +1,11 @@
-// Whatever is done to a curve, what comes out is a curve that Python takes.
+// Every edit of a curve gives a curve that Python accepts.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import * as curve from "../../js/lib/curve.js";
 import { easingFunction } from "../../js/lib/times.js";
 
-/** A small generator of its own, so that a failing run can be repeated. */
+/** A small random generator with a seed, so that a failing run can be repeated. */
 function random(seed) {
   let state = seed;
   return () => {
@@ -77,7 +77,7 @@ test("a point stops before its neighbour", () => {
   assert.ok(moved[1][0] < 0.6 && moved[1][0] > 0.59);
 });
 
-test("between crowded neighbours a point moves up and down alone", () => {
+test("between crowded neighbours a point only moves up and down", () => {
   const crowded = curve.parse("[[0, 0], [0.5, 0.5], [0.5005, 0.6], [0.501, 0.7], [1, 1]]");
   for (const u of [0, 0.4, 0.6, 1]) {
     const moved = curve.move(crowded, 2, [u, 0.1]);
@@ -86,7 +86,7 @@ test("between crowded neighbours a point moves up and down alone", () => {
   }
 });
 
-test("an added point knows its place; one on top of another is refused", () => {
+test("adding returns the point's index; a point on top of another is refused", () => {
   const { points, index } = curve.add(
     [
       [0, 0],
@@ -101,7 +101,7 @@ test("an added point knows its place; one on top of another is refused", () => {
   assert.equal(curve.add(points, [0, 0.9]).index, -1);
 });
 
-test("what is no curve is told apart", () => {
+test("text that is not a curve is recognised", () => {
   for (const text of [
     "",
     "{}",
@@ -127,7 +127,7 @@ test("an easing becomes points that lie on it", () => {
   for (const [u, t] of points) assert.ok(Math.abs(ease(u) - t) < 1e-4);
 });
 
-test("snapping takes a near frame and a near eighth, and leaves all else", () => {
+test("snapping moves to a near frame and a near eighth, and otherwise not at all", () => {
   const shares = [0, 1 / 15, 2 / 15];
   assert.deepEqual(curve.snap([0.07, 0.26], shares, [0.02, 0.02]), [1 / 15, 0.25]);
   assert.deepEqual(curve.snap([0.1, 0.31], shares, [0.02, 0.02]), [0.1, 0.31]);

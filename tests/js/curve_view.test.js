@@ -1,4 +1,4 @@
-// Where the curve editor draws: one dot per frame, on the curve, and readable numbers.
+// The layout of the curve editor: one dot per frame, on the curve, and readable numbers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -21,7 +21,7 @@ for (const ending of ["stop", "ping-pong", "loop"])
     }
   });
 
-test("dots lie on the curve, and mouse places come back", () => {
+test("dots are on the curve, and the scales can be inverted", () => {
   const ease = easingFunction("ease in-out");
   const { dots, x, y } = layout({ frames: 9, ending: "stop", ease }, SIZE);
   for (const dot of dots) {
@@ -37,13 +37,13 @@ test("a ping-pong's way back mirrors the way there", () => {
   assert.equal(dots[7].t, 1);
 });
 
-test("a loop leaves its right edge to the first frame's return", () => {
+test("the right edge of a loop is its first frame again", () => {
   const { dots, closing, plot } = view(8, "loop");
   assert.equal(closing.x, plot.right);
   assert.ok(dots.at(-1).x < plot.right - 10);
 });
 
-test("one frame is drawn too", () => {
+test("a single frame is drawn too", () => {
   assert.equal(view(1, "stop").dots.length, 1);
 });
 

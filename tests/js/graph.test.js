@@ -1,4 +1,4 @@
-// Who feeds an input, on plain objects that look like LiteGraph's; ComfyUI's own rules for bypass.
+// The sources of inputs, on plain objects like LiteGraph's; ComfyUI's own rules for bypass.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -120,7 +120,7 @@ test("a chain, from its first keyframe to this one", () => {
   assert.equal(keyframes[1].method, "row order");
 });
 
-test("a text that isn't there is null, never a guess", () => {
+test("an unknown text is null, never a guess", () => {
   const g = graph();
   const bare = keyframe(g, null);
   const loaded = keyframe(g, null, bare);
@@ -159,7 +159,7 @@ test("through nodes that pass a prompt on, by their only prompt or by the output
   assert.deepEqual(prompts(last), ["no"]);
 });
 
-test("through reroutes, and text from a string of its own", () => {
+test("through reroutes, and text from a string node", () => {
   const g = graph();
   const reroute = node(g, "Reroute", { inputs: [":*"], outputs: [":*"], isVirtualNode: true });
   const encode = text(g, "what stood here before");
@@ -241,7 +241,7 @@ test("bypass goes by the same slot, then the same type, then a list that holds i
   assert.equal(take("IMAGE", ["a:MASK"], ["out:IMAGE"]), null);
 });
 
-test("a circle of keyframes, reroutes or prompts ends", () => {
+test("following a cycle of keyframes, reroutes or prompts ends", () => {
   const g = graph();
   const a = keyframe(g, "a");
   const b = keyframe(g, "b", a);
@@ -272,7 +272,7 @@ test("into a subgraph by its output, and out of it by its input", () => {
   assert.deepEqual(prompts(inside), ["a", "b"], "seen from inside, too");
 });
 
-test("a subgraph used twice tells each use its own prompts, and nothing from inside", () => {
+test("a subgraph that is used twice gives each use its own prompts, and nothing from inside", () => {
   const g = graph();
   const outputs = ["path:GEODESIC_PATH"];
   const inputs = ["before:GEODESIC_PATH", "text:STRING"];
@@ -294,7 +294,7 @@ test("a subgraph used twice tells each use its own prompts, and nothing from ins
   });
 });
 
-test("what comes from elsewhere than our keyframes leaves the path without its beginning", () => {
+test("a path from other nodes than our keyframes has no known beginning", () => {
   const g = graph();
   const last = keyframe(g, "b");
   join(node(g, "SomeonesPath", { outputs: ["path:GEODESIC_PATH"] }), 0, last, "previous");

@@ -1,4 +1,4 @@
-// The strip tells the path that Python makes, and no two of its texts touch.
+// The strip shows the path that Python makes, and no two of its texts touch.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -11,7 +11,7 @@ const transport = { weight: 1, method: "optimal transport", seed: 0, prompt: "a 
 const keyframe = (changed) => ({ ...transport, ...changed });
 const path = (...changed) => ({ keyframes: changed.map(keyframe), whole: true });
 
-/** A small generator of its own, so that a failing run can be repeated. */
+/** A small random generator with a seed, so that a failing run can be repeated. */
 function random(seed) {
   let state = seed;
   return () => {
@@ -20,7 +20,7 @@ function random(seed) {
   };
 }
 
-test("shares are Python's", () => {
+test("shares are the same as in Python", () => {
   // geometry.legs.knots([1, 2, 1]) and the like, printed by Python
   const golden = [
     [[], [0]],
@@ -98,7 +98,7 @@ test("a single keyframe is one station in the middle", () => {
   );
 });
 
-test("what can't be told is said to be unknown, and counts as 1", () => {
+test("unknown values are shown as unknown, and unknown weights count as 1", () => {
   const unknown = [undefined, null, "", 0, -1, NaN, "many"];
   for (const weight of unknown) {
     const { stations, legs } = describe(path({}, { weight }, { weight: 1 }), false, say);
@@ -121,7 +121,7 @@ test("what can't be told is said to be unknown, and counts as 1", () => {
   );
 });
 
-test("a path whose beginning is out of sight has no shares, only weights", () => {
+test("a path with an unknown beginning has no shares, only weights", () => {
   const { stations, legs } = describe(
     { keyframes: [keyframe({ prompt: null }), keyframe({ weight: 2, own: true })], whole: false },
     false,
@@ -137,7 +137,7 @@ test("a path whose beginning is out of sight has no shares, only weights", () =>
   );
 });
 
-test("tiny and huge shares are not rounded to nothing and everything", () => {
+test("tiny and huge shares are not rounded to 0 and 100 %", () => {
   const { legs } = describe(path({}, { weight: 0.01 }, { weight: 100 }), false, say);
   assert.deepEqual(
     legs.map(({ labels }) => labels[1]),
@@ -160,7 +160,7 @@ test("noises have seeds or images, and legs without a method", () => {
   assert.ok(names.every((name) => words.includes(name)));
 });
 
-test("the words of a path hold every prompt in order", () => {
+test("the description of a path contains every prompt in order", () => {
   const three = path({ prompt: "one" }, { prompt: "two\n  lines" }, { prompt: "three" });
   const { words } = describe(three, false, say);
   assert.match(words, /one.*two lines.*three/);
@@ -240,7 +240,7 @@ test("wrapping keeps the beginning, breaks between words and marks what is missi
   assert.deepEqual(wrap("🦊🦊", 11, 1, measure), ["…"]); // never half a fox
 });
 
-test("spreading keeps the order and the gaps, and moves nothing that is free", () => {
+test("spreading keeps the order and the gaps, and does not move free labels", () => {
   assert.deepEqual(spread([10, 50, 90], [10, 10, 10], 5, [0, 100]), [10, 50, 90]);
   assert.deepEqual(spread([50, 50], [10, 10], 2, [0, 100]), [44, 56]);
   assert.deepEqual(spread([0, 100], [20, 20], 2, [0, 100]), [10, 90]);
@@ -259,7 +259,7 @@ test("a label that must stay is never left out", () => {
   );
 });
 
-test("a text that fits is broken into lines of about one length", () => {
+test("a text that fits is broken into lines of about equal length", () => {
   const room = { span: [0, 300], lines: 2, gap: 8, least: 50, most: 110, reach: 20, measure };
   const [{ lines }] = captions([{ x: 150, text: "a red fox in the fresh snow" }], room);
   assert.deepEqual(lines, ["a red fox in", "the fresh snow"]);
