@@ -2,7 +2,8 @@
  * Charts in the nodes that measure: drawn from what a node returned, with nothing kept but that.
  *
  * ComfyUI keeps the outputs of every open workflow and says when it has put them back: after a
- * change of tabs, undo, or a workflow opened from the queue.
+ * change of tabs, undo, or a workflow opened from the queue. While Morph Sampler works, it sends what
+ * it would return so far.
  */
 
 import { api } from "../../scripts/api.js";
@@ -16,6 +17,7 @@ import { say } from "./words.js";
 
 /** Per node the key of its data and what draws it. */
 const KINDS = {
+  GeodesicMorphSampler: ["geodesic_steps", StepsChart],
   GeodesicPathLength: ["geodesic_steps", StepsChart],
   GeodesicCouple: ["geodesic_coupling", CouplingChart],
   GeodesicCompare: ["geodesic_compare", CompareChart],
@@ -23,13 +25,19 @@ const KINDS = {
 /** A node that has never shown a chart is made this wide when it does. */
 const WIDTH = 380;
 
-/** For each living node of ours the function that shows an output. */
+/** What a node sends while it works: {node, output}. The same name stands in nodes/render/. */
+const LIVE = "geodesic.steps";
+
+/** For each living node of ours the function that shows an output, `fresh` from a run or restored. */
 const shows = new WeakMap();
 
 app.registerExtension({
   name: "geodesic.charts",
   nodeCreated(node) {
     if (node.comfyClass in KINDS) attach(node);
+  },
+  setup() {
+    api.addEventListener(LIVE, ({ detail }) => found(detail.node)?.(detail.output, true));
   },
   afterConfigureGraph: () => restore(app.nodeOutputs),
   onNodeOutputsUpdated: restore,
@@ -47,9 +55,10 @@ function attach(node) {
   const chart = new Chart(panel.root, { say, url });
   panel.root.hidden = true;
 
-  const show = (output) => {
+  const show = (output, fresh = false) => {
     const data = output?.[key];
     if (!data?.length) return;
+    if (fresh && !shown && node.size[0] < WIDTH) node.setSize([WIDTH, node.size[1]]);
     shown = true;
     panel.root.hidden = false;
     chart.show(data);
@@ -57,19 +66,15 @@ function attach(node) {
     grow(node);
   };
   shows.set(node, show);
-  chain(node, "onExecuted", (output) => {
-    const first = !shown && output?.[key]?.length;
-    if (first && node.size[0] < WIDTH) node.setSize([WIDTH, node.size[1]]);
-    show(output);
-  });
+  chain(node, "onExecuted", (output) => show(output, true));
 }
+
+/** What shows an output in the node of this name, if it is one of ours. */
+const found = (id) => shows.get(nodeAt(app.rootGraph ?? app.graph, String(id)));
 
 /** Show all outputs of a workflow in its nodes. */
 function restore(outputs) {
-  for (const [id, output] of Object.entries(outputs ?? {})) {
-    const node = nodeAt(app.rootGraph ?? app.graph, id);
-    shows.get(node)?.(output);
-  }
+  for (const [id, output] of Object.entries(outputs ?? {})) found(id)?.(output);
 }
 
 /** Where ComfyUI serves a file that a node has written. */

@@ -1,4 +1,4 @@
-/** Perceptual Path Length: a bar for every step, and the two frames of the step one points at. */
+/** Perceptual Path Length and Morph Sampler: a bar for every step, and the two frames of the step one points at. */
 
 import { caption, clamp, grid, largest, plotIn, share, stat, told, walk } from "./chart_parts.js";
 import { numbered } from "./curve_view.js";
@@ -49,6 +49,9 @@ export function barsPath(distances, x, y) {
 export function stepAt(place, x, count) {
   return clamp(Math.floor(x.back(place)), 0, count - 1);
 }
+
+/** A share in whole per cent. */
+export const percent = (share) => `${Math.round(100 * share)} %`;
 
 /** The largest step, which is what a person looks for first. */
 export function largestStep(distances) {
@@ -134,6 +137,7 @@ export class StepsChart {
       stat(told(data.total), ...hint("stepsSum")),
       stat(told(data.variance), ...hint("stepsVariance")),
       stat(told(data.largest), ...hint("stepsLargest")),
+      ...(data.work === undefined ? [] : [stat(percent(data.work), ...hint("stepsWork"))]),
     );
   }
 
