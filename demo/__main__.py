@@ -152,9 +152,10 @@ def progress_line(
 
 def pace(steps: Mapping[str, Any]) -> str:
     """What Morph Sampler's panel shows, in words."""
+    frames = len(steps["distances"]) + 1
     return (
-        f"Morph Sampler: {len(steps['distances']) + 1} frames for {steps['work']:.0%} of the work of "
-        f"plain renders; largest step {steps['largest']:.3g}, mean {steps['mean']:.3g} "
+        f"Morph Sampler: {frames} frames for {steps['work']:.0%} of the work of plain renders; "
+        f"largest step {steps['largest']:.3g}, mean {steps['mean']:.3g} "
         f"({steps['metric']})"
     )
 

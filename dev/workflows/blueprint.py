@@ -25,9 +25,9 @@ NAME = "Prompt morph"
 PATH = ROOT / "subgraphs" / f"{NAME}.json"
 FILE_PREFIX = "prompt_morph"
 DESCRIPTION = (
-    "Two prompts in, a morph video out: it goes the shortest path (optimal transport) from prompt A "
-    "to prompt B at an even pace. Choose a checkpoint, write two prompts, press Run; the video is "
-    "saved in output/geodesic. Open the node to see or change the workflow in it."
+    "Two prompts in, a morph video out: it takes the shortest path (optimal transport) from "
+    "prompt A to prompt B at an even pace. Choose a checkpoint, write two prompts, press Run; the "
+    "video is saved in output/geodesic. Open the node to see or change the workflow in it."
 )
 ALIASES = ["morph video", "prompt travel", "prompt interpolation", "prompt blending", "transition"]
 # Wide enough for a prompt's line, and high enough for three lines of each.

@@ -51,7 +51,7 @@ export function stepAt(place, x, count) {
 }
 
 /** A share in whole per cent. */
-export const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (part) => `${Math.round(100 * part)} %`;
 
 /** The largest step, which is what a person looks for first. */
 export function largestStep(distances) {

@@ -54,8 +54,8 @@ class RenderedMorph:
     def report(self) -> str:
         """One line for people."""
         return (
-            f"{len(self.images)} frames for {self.work:.0%} of the work of plain renders; largest step "
-            f"{self.steps.largest:.3g} ({self.steps.metric}); kept states "
+            f"{len(self.images)} frames for {self.work:.0%} of the work of plain renders; largest "
+            f"step {self.steps.largest:.3g} ({self.steps.metric}); kept states "
             f"{self.states_bytes / 2**20:.0f} MB"
         )
 
