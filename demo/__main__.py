@@ -1,4 +1,4 @@
-"""`make demo`: a morph video, a comparison of three couplings, and what they measure.
+"""`make demo`: a morph video at an even pace, and a comparison of three couplings with their measures.
 
 Settings come from the environment, so that `make demo PROMPT_A="a cat" FRAMES=24` works.
 """
@@ -30,7 +30,7 @@ from scenes.weights import WeightsError
 OUTPUT = ROOT / "demo" / "output"
 PUBLISHED = "alexnet-owt-7be5be79.pth"
 PORT = 8189
-# On a terminal, progress overwrites its own line; elsewhere there is none.
+# On a terminal, progress overwrites its own line; elsewhere it is not shown.
 CLEAR = "\r\033[K" if sys.stdout.isatty() else ""
 
 
@@ -47,7 +47,7 @@ class Comparison:
 
 
 def main(environment: Mapping[str, str]) -> None:
-    """Run the demo; ServerError and WeightsError say in one sentence what a person must mend."""
+    """Run the demo. ServerError and WeightsError say in one sentence what a person must fix."""
     settings = read_settings(environment)
     announce_checkpoint(settings)
     announce_backbone()
@@ -56,7 +56,7 @@ def main(environment: Mapping[str, str]) -> None:
     with Server(port) as server:
         morph = even_morph(settings)
         outputs = run(server, morph, "morph")
-        print(pace(outputs[morph.find("Morph Sampler")]["geodesic_steps"][0]))
+        line = pace(outputs[morph.find("Morph Sampler")]["geodesic_steps"][0])
         video = OUTPUT / "morph.mp4"
         video.write_bytes(server.fetch(outputs[morph.find("Save")]["images"][0]))
         graph = compare_couplings(settings)
@@ -71,13 +71,13 @@ def main(environment: Mapping[str, str]) -> None:
     strip = OUTPUT / "filmstrip.png"
     label = "{}   relative cost {:.3f}"
     filmstrip({label.format(r.method, r.relative_cost): r.frames for r in rows}).save(strip)
-    print(table(rows))
+    print(line, table(rows), sep="\n\n")
     for path in (video, strip, chart):
         print(path)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """What CHECKPOINT, PROMPT_A, PROMPT_B, FRAMES and SEED ask for."""
+    """The settings from CHECKPOINT, PROMPT_A, PROMPT_B, FRAMES and SEED."""
     given = environment.get("CHECKPOINT")
     name = find_checkpoint(given) if given else SMALL
     default = SMALL_SETTINGS if name == SMALL else Settings(checkpoint=name)
@@ -94,7 +94,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def announce_checkpoint(settings: Settings) -> None:
-    """Put the small checkpoint in place where it is used, and say what it can draw."""
+    """If the small checkpoint is used, put it in place and say what it can draw."""
     if settings.checkpoint != SMALL:
         return
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
@@ -114,14 +114,14 @@ def read_integer(
 
 
 def announce_backbone() -> None:
-    """Say what measures; without published weights that is our own network, named as such."""
+    """Say which network measures: without published weights it is our own, under its own name."""
     homes = [base / "models" / "lpips" for base in (BASE, locate().comfyui)]
     if any((home / PUBLISHED).is_file() for home in homes):
         return
     lpips_weights.ensure(BASE / "models" / "lpips")
     print(
         f"No LPIPS weights ({PUBLISHED}) in {homes[0]}: measuring with this repository's scene "
-        "classifier in their place, which table and chart name."
+        "classifier instead; table and chart show its name."
     )
 
 

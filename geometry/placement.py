@@ -29,6 +29,8 @@ from .times import LOOP, PING_PONG, check_frames, half
 
 # Gaps narrower than this get no frame: its time could not be told from its neighbours' times.
 NARROWEST = 4 * SAME_TIME
+# A frame that leaves more than this of its gap's distance on one side did nothing for it.
+STUCK = 0.95
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,17 @@ class Rules:
     ending: one of `times.ENDINGS`. A loop has one gap more, from its last frame to its first.
     share: part of the steps, in [0, 1), that a new frame takes over from its neighbours.
     bridge: part of the steps, in [0, 1), that it takes over at most, where a gap does not close.
-    tolerance: no new frame in gaps whose distance is this or less; 0 renders all frames.
+    tolerance: no new frame in gaps whose distance is this or less; 0 renders all frames. Where
+        rendered frames are skipped, steps of the film are larger than the gaps.
     growth: part of the steps that is taken over more, each time a gap does not close.
     fail: a gap does not close where one of its two parts keeps more than this of its distance.
-    patience: how often a gap may fail at the latest step before it is left to be a cut.
+    patience: how often a frame at the latest step may do nothing for its gap before the gap is left
+        to be a cut.
     between: frames of the first round between two keyframes, at most.
     worth: in one round only gaps of at least this part of the largest distance get a frame.
     centred: put a new frame at the estimated middle of the distance, not at the middle of t.
+    spare: frames that are rendered and not shown, at most, as a part of those shown: the film is
+        the most even choice. They are cheap, as most of them start late.
 
     Raises ValueError for numbers outside these ranges.
     """
@@ -54,15 +60,16 @@ class Rules:
     frames: int
     steps: int
     ending: str = "stop"
-    share: float = 0.2
+    share: float = 0.4
     bridge: float = 0.9
     tolerance: float = 0.0
     growth: float = 1 / 3
-    fail: float = 0.7
+    fail: float = 0.5
     patience: int = 3
     between: int = 3
-    worth: float = 0.0
-    centred: bool = False
+    worth: float = 0.5
+    centred: bool = True
+    spare: float = 1.0
 
     def __post_init__(self) -> None:
         check_frames(self.frames)
@@ -79,11 +86,18 @@ class Rules:
                 f"tolerance: expected a distance of 0 or more, got {self.tolerance}. 0 renders all "
                 "frames."
             )
+        if not (math.isfinite(self.spare) and self.spare >= 0):
+            raise ValueError(f"spare: expected a part of the frames, 0 or more, got {self.spare}.")
+
+    @property
+    def shown(self) -> int:
+        """Frames of the film that are rendered for it: of a ping-pong the way there."""
+        return half(self.frames) if self.ending == PING_PONG else self.frames
 
     @property
     def rendered(self) -> int:
         """The most frames that are rendered."""
-        return half(self.frames) if self.ending == PING_PONG else self.frames
+        return self.shown + round(self.spare * self.shown)
 
     @property
     def earliest(self) -> int:
@@ -115,13 +129,13 @@ class Rules:
         keyframes = len(knots) - (self.ending == LOOP)
         if legs < 1:
             raise ValueError(f"path: expected at least two keyframes, got {keyframes}.")
-        if keyframes > self.rendered:
+        if keyframes > self.shown:
             way = " on the way there of a ping-pong" if self.ending == PING_PONG else ""
             raise ValueError(
                 f"frames: expected at least one for each of the {keyframes} keyframes{way}, got "
-                f"{self.rendered}. Ask for more frames or take keyframes out."
+                f"{self.shown}. Ask for more frames or take keyframes out."
             )
-        between = max(0, min(self.between, (self.rendered // 2 - keyframes) // legs))
+        between = max(0, min(self.between, (self.shown // 2 - keyframes) // legs))
         parts = np.arange(between + 1) / (between + 1)
         inside = [a + (b - a) * parts for a, b in pairwise(knots)]
         values = np.concatenate([*inside, [] if self.ending == LOOP else [knots[-1]]])
@@ -149,7 +163,7 @@ class Insertion:
 class Gap:
     """Between a frame and the next: their distance, and what is known about closing it.
 
-    failures: how often a frame at the latest step did not close it.
+    failures: how often in a row a frame at the latest step did nothing for it.
     """
 
     distance: float
@@ -217,22 +231,31 @@ class Placement:
         """
         if at_once < 1:
             raise ValueError(f"at_once: expected at least 1 frame a round, got {at_once}.")
-        room = self.rules.rendered - self.frames
+        short = self.frames < self.rules.shown
+        room = max(0, (self.rules.shown if short else self.rules.rendered) - self.frames)
         widths = np.diff(self.ends)
-        wide = [i for i, width in enumerate(widths) if width >= NARROWEST]
-        tolerance = self.rules.tolerance
-        # A gap that is left to be a cut comes last: frames there would show nothing new.
-        rank = {i: (self._is_cut(i), -self.gaps[i].distance, -widths[i], i) for i in wide}
-        wanted = [i for i in wide if not tolerance or self.gaps[i].distance > tolerance]
-        if tolerance:
-            wanted = [i for i in wanted if not self._is_cut(i)]
-        chosen = sorted(wanted, key=rank.__getitem__)[: max(0, min(at_once, room))]
-        least = self.rules.worth * max((self.gaps[i].distance for i in chosen[:1]), default=0.0)
+        open_gaps = [i for i in range(len(widths)) if widths[i] >= NARROWEST and self._is_open(i)]
+        # A cut gets no frames, which would show nothing new, unless there is nothing but cuts.
+        wanted = [i for i in open_gaps if self.gaps[i].failures < self.rules.patience]
+        if not wanted and not self.rules.tolerance and short:
+            wanted = open_gaps
+        ranked = sorted(wanted, key=lambda i: (-self.gaps[i].distance, -widths[i], i))
+        chosen = ranked[: min(at_once, room)]
+        least = self.rules.worth * max((self.gaps[i].distance for i in chosen), default=0.0)
         kept = (i for i in chosen if self.gaps[i].distance >= least)
         return tuple(self._insertion(i, float(widths[i])) for i in sorted(kept))
 
-    def _is_cut(self, i: int) -> bool:
-        return self.gaps[i].failures >= self.rules.patience
+    def _is_open(self, i: int) -> bool:
+        """Whether gap i is too large to be left as it is.
+
+        Spare frames are there for a choice: half a step of the film is as near as it needs them.
+        """
+        distance, rules = self.gaps[i].distance, self.rules
+        if self.frames < rules.shown:
+            return distance > rules.tolerance or not rules.tolerance
+        steps = rules.shown - (rules.ending != LOOP)
+        length = float(np.sqrt(self.distances).sum())
+        return distance > max(rules.tolerance, (length / steps / 2) ** 2)
 
     def _insertion(self, i: int, width: float) -> Insertion:
         u = self._middle(i) if self.rules.centred else 0.5
@@ -243,19 +266,12 @@ class Placement:
         """Where in gap i half of its length is behind, in [0.29, 0.71].
 
         Speed is taken to change linearly over the gap. At each end it is the mean of this gap's
-        own speed and the next gap's.
+        own speed and the next gap's, but at a keyframe, where another leg begins, its own.
         """
         speeds = np.sqrt(self.distances) / np.diff(self.ends)
-        last = len(speeds) - 1
-        around = (
-            (i - 1, (i + 1) % len(speeds))
-            if self.rules.ending == LOOP
-            else (
-                max(i - 1, 0),
-                min(i + 1, last),
-            )
-        )
-        a, b = ((speeds[i] + speeds[j]) / 2 for j in around)
+        before = i if i in self.keyframes else i - 1
+        after = i if (i + 1) % self.frames in self.keyframes else i + 1
+        a, b = ((speeds[i] + speeds[j]) / 2 for j in (before, after))
         # The root of a·u + (b − a)·u²/2 = (a + b)/4, in a form that is stable for a = b.
         return float((a + b) / 2 / (a + math.hypot(a, b) / math.sqrt(2))) if a + b > 0 else 0.5
 
@@ -302,8 +318,8 @@ class Placement:
         """One of the two gaps that a new frame makes of one."""
         if distance <= self.rules.fail * gap.distance:
             return Gap(distance, gap.start_step)
-        failures = gap.failures + (gap.start_step == self.rules.latest)
-        return Gap(distance, self.rules.later(gap.start_step), failures)
+        stuck = gap.start_step == self.rules.latest and distance > STUCK * gap.distance
+        return Gap(distance, self.rules.later(gap.start_step), gap.failures + 1 if stuck else 0)
 
 
 def _check_distances(distances: Sequence[float]) -> None:

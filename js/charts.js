@@ -1,9 +1,9 @@
 /**
- * Charts in the nodes that measure: drawn from what a node returned, with nothing kept but that.
+ * Charts in the nodes that measure. They are drawn from a node's outputs and store nothing else.
  *
- * ComfyUI keeps the outputs of every open workflow and says when it has put them back: after a
- * change of tabs, undo, or a workflow opened from the queue. While Morph Sampler works, it sends what
- * it would return so far.
+ * ComfyUI keeps the outputs of every open workflow, and sends an event after it has restored them:
+ * when the tab changes, after undo, or when a workflow is opened from the queue. During a run Morph
+ * Sampler sends its data so far.
  */
 
 import { api } from "../../scripts/api.js";
@@ -15,20 +15,20 @@ import { StepsChart } from "./lib/steps_chart.js";
 import { addPanel, addStyles, chain, grow } from "./panel.js";
 import { say } from "./words.js";
 
-/** Per node the key of its data and what draws it. */
+/** For each node type: the key of its data, and the class that draws it. */
 const KINDS = {
   GeodesicMorphSampler: ["geodesic_steps", StepsChart],
   GeodesicPathLength: ["geodesic_steps", StepsChart],
   GeodesicCouple: ["geodesic_coupling", CouplingChart],
   GeodesicCompare: ["geodesic_compare", CompareChart],
 };
-/** A node that has never shown a chart is made this wide when it does. */
+/** The least width of a node when it shows its first chart. */
 const WIDTH = 380;
 
-/** What a node sends while it works: {node, output}. The same name stands in nodes/render/. */
+/** The event that a running node sends: {node, output}. Its name is also in nodes/render/nodes.py. */
 const LIVE = "geodesic.steps";
 
-/** For each living node of ours the function that shows an output, `fresh` from a run or restored. */
+/** For each of our nodes the function that shows an output; `fresh` if it comes from a run. */
 const shows = new WeakMap();
 
 app.registerExtension({
@@ -37,7 +37,7 @@ app.registerExtension({
     if (node.comfyClass in KINDS) attach(node);
   },
   setup() {
-    api.addEventListener(LIVE, ({ detail }) => found(detail.node)?.(detail.output, true));
+    api.addEventListener(LIVE, ({ detail }) => showIn(detail.node)?.(detail.output, true));
   },
   afterConfigureGraph: () => restore(app.nodeOutputs),
   onNodeOutputsUpdated: restore,
@@ -46,7 +46,7 @@ app.registerExtension({
 function attach(node) {
   const [key, Chart] = KINDS[node.comfyClass];
   addStyles("charts.css");
-  let shown = false; // until there is something to see, the panel takes no room
+  let shown = false; // without data the panel takes no room
   const panel = addPanel(node, "chart", {
     height: () => (shown ? chart.height : 0),
     draw: (size) => shown && chart.draw(size),
@@ -69,15 +69,15 @@ function attach(node) {
   chain(node, "onExecuted", (output) => show(output, true));
 }
 
-/** What shows an output in the node of this name, if it is one of ours. */
-const found = (id) => shows.get(nodeAt(app.rootGraph ?? app.graph, String(id)));
+/** The function that shows an output in the node with this id, if it is one of our nodes. */
+const showIn = (id) => shows.get(nodeAt(app.rootGraph ?? app.graph, String(id)));
 
-/** Show all outputs of a workflow in its nodes. */
+/** Show the outputs of a workflow in its nodes. */
 function restore(outputs) {
-  for (const [id, output] of Object.entries(outputs ?? {})) found(id)?.(output);
+  for (const [id, output] of Object.entries(outputs ?? {})) showIn(id)?.(output);
 }
 
-/** Where ComfyUI serves a file that a node has written. */
+/** The URL at which ComfyUI serves a file that a node has written. */
 function url({ filename, subfolder, type }) {
   const query = Object.entries({ filename, subfolder, type });
   return api.apiURL(`/view?${query.map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join("&")}`);

@@ -13,7 +13,7 @@ MARGIN, LABEL = 8, 34
 
 
 def filmstrip(films: Mapping[str, Frames], columns: int = 9, size: int = 128) -> Image.Image:
-    """Films under each other with their labels, equally spaced frames from first to last."""
+    """Films below each other with their labels; each shows equally spaced frames, first to last."""
     count = min(columns, *(len(frames) for frames in films.values()))
     width = MARGIN + count * (size + MARGIN)
     sheet = Image.new("RGB", (width, len(films) * (LABEL + size) + MARGIN), BACKGROUND)
@@ -27,9 +27,9 @@ def filmstrip(films: Mapping[str, Frames], columns: int = 9, size: int = 128) ->
 
 
 def moving(films: Mapping[str, Frames], columns: int = 8, size: int = 216) -> list[Image.Image]:
-    """One picture for each frame: films under each other, there and back again.
+    """One picture for each frame, with the films below each other, forwards and then backwards.
 
-    A film is shown as its frame of that moment, beside all its frames, where that one is marked.
+    A row shows the film's current frame, and beside it all its frames with the current one marked.
     """
     pictures = []
     for moment in range(min(len(frames) for frames in films.values())):
@@ -55,7 +55,7 @@ def _moment(label: str, frames: Frames, moment: int, columns: int, size: int) ->
 
 
 def mosaic(rows: Sequence[Frames], columns: int, size: int = 128) -> Image.Image:
-    """Frames edge to edge, equally spaced, one film a row."""
+    """Equally spaced frames without gaps, one film in each row."""
     sheet = Image.new("RGB", (columns * size, len(rows) * size))
     for row, frames in enumerate(rows):
         for column in range(columns):

@@ -1,4 +1,4 @@
-/** Compare Paths: the steps of up to four morphs over the place on the path, and their means. */
+/** Compare Paths: the steps of up to four morphs by position on the path, and their means. */
 
 import { aligned, caption, clamp, grid, largest, plotIn, share, walk } from "./chart_parts.js";
 import { line } from "./curve_view.js";
@@ -11,14 +11,14 @@ const ROW = 18;
 /** The middle of a step as a share of the path, so that paths of any length compare. */
 export const middle = (step, count) => (step + 0.5) / count;
 
-/** The step that a place of the path, 0 to 1, lies in. */
+/** The number of the step at a place on the path, 0 to 1. */
 export const stepAt = (place, count) => clamp(Math.floor(place * count), 0, count - 1);
 
 /**
- * Where everything stands.
+ * The positions of all parts of the chart.
  * @param {{distances: (number | null)[]}[]} paths
  * @returns `plot`, the scales `x` (of the place on the path) and `y`, the axis `values`, and a list
- *   of `points` per path; a step that is not finite has none
+ *   of `points` per path, without steps that are not finite
  */
 export function layout(paths, size) {
   const values = ticks(largest(paths.map(({ distances }) => largest(distances))), 3);
@@ -43,7 +43,7 @@ const SHAPES = [
   "M0 -3.9L3.5 0L0 3.9L-3.5 0Z", // diamond
 ];
 
-/** Marks along a line; where they would touch only every second, third … is drawn. */
+/** The marks along a line; only every second, third … if they would touch each other. */
 export function marked(points, spacing = 11) {
   if (points.length < 2) return points;
   const apart = (points.at(-1)[0] - points[0][0]) / (points.length - 1);
@@ -51,7 +51,24 @@ export function marked(points, spacing = 11) {
   return points.filter((_, k) => k % every === 0);
 }
 
-/** How many places one can point at: the steps of the path with the most. */
+/**
+ * Why the numbers of these paths can't be compared: keys of words, and what they need.
+ * @param {{distances: unknown[], metric: string}[]} paths
+ * @returns {[string, Record<string, string>][]}
+ */
+export function warnings(paths) {
+  const counts = [...new Set(paths.map(({ distances }) => distances.length + 1))];
+  const metrics = new Set(paths.map(({ metric }) => metric));
+  const found = [];
+  if (counts.length > 1) {
+    const listed = counts.toSorted((a, b) => a - b).join(", ");
+    found.push(["compareFrames", { counts: listed }]);
+  }
+  if (metrics.size > 1) found.push(["compareMetrics", {}]);
+  return found;
+}
+
+/** The number of places to point at: the steps of the longest path. */
 export const stops = (paths) => Math.max(...paths.map(({ distances }) => distances.length));
 
 /** The chart inside a panel's root. */
@@ -71,32 +88,44 @@ export class CompareChart {
       onkeydown: (event) => this.press(event),
     });
     this.table = element("div", { class: "geodesic-legend" });
+    this.warnings = element("div", { role: "note" });
     this.status = element("div", { class: "geodesic-status" });
     this.spoken = element("div", { class: "geodesic-unseen", "aria-live": "polite" });
-    root.append(this.svg, this.table, this.status, this.spoken);
+    root.append(this.svg, this.table, this.warnings, this.status, this.spoken);
   }
 
   /** Least height in pixels. */
   get height() {
-    return CHART_HEIGHT + ((this.paths?.length ?? 0) + 1) * ROW + 28;
+    const rows = (this.paths?.length ?? 0) + 1 + this.warnings.childElementCount;
+    return CHART_HEIGHT + rows * ROW + 34;
   }
 
   /** Show what the node returned. */
   show([{ paths }]) {
     this.paths = paths;
     this.place = null;
-    const head = ["", "comparePath", "stepsMean", "compareHere"].map((key) =>
+    const head = ["", "comparePath", "stepsMean", "stepsLargest", "compareHere"].map((key) =>
       element("span", { class: "geodesic-head" }, key && this.say(key)),
     );
     this.here = paths.map(() => element("span", { class: "geodesic-number" }));
-    const means = aligned(paths.map(({ mean }) => mean));
+    const numbers = aligned(paths.flatMap(({ mean, largest: worst }) => [mean, worst]));
     const rows = paths.flatMap(({ label, metric }, k) => [
       this.swatch(k),
       element("span", { class: "geodesic-name", title: metric }, label || "–"),
-      element("span", { class: "geodesic-number" }, means[k]),
+      element("span", { class: "geodesic-number" }, numbers[2 * k]),
+      element("span", { class: "geodesic-number" }, numbers[2 * k + 1]),
       this.here[k],
     ]);
     this.table.replaceChildren(...head, ...rows);
+    this.warnings.replaceChildren(
+      ...warnings(paths).map(([key, values]) =>
+        element(
+          "div",
+          { class: "geodesic-warning", title: this.say(`${key}Tip`) },
+          `⚠ ${this.say(key, values)}`,
+        ),
+      ),
+    );
   }
 
   swatch(k) {
@@ -132,7 +161,7 @@ export class CompareChart {
       ...ends.map(([place, anchor, key]) =>
         element("text", { x: x(place), y: plot.bottom + 12, "text-anchor": anchor }, this.say(key)),
       ),
-      ...points.map((one, k) => this.series(one, k)),
+      ...points.map((marks, k) => this.series(marks, k)),
       this.guide,
     );
     this.choose(this.place);
@@ -168,7 +197,7 @@ export class CompareChart {
     this.choose(middle(next, count));
   }
 
-  /** Show all paths' values at a place of the path; null for none. */
+  /** Show the values of all paths at a place; null shows none. */
   choose(place) {
     this.place = place;
     if (place === null) {
@@ -179,7 +208,7 @@ export class CompareChart {
       return;
     }
     const { plot, x, y } = this.layout;
-    const found = this.paths.map(({ distances }) => {
+    const steps = this.paths.map(({ distances }) => {
       const step = stepAt(place, distances.length);
       return { step, distance: distances[step], at: middle(step, distances.length) };
     });
@@ -191,7 +220,7 @@ export class CompareChart {
         y1: plot.top,
         y2: plot.bottom,
       }),
-      ...found.map(({ distance, at }, k) =>
+      ...steps.map(({ distance, at }, k) =>
         element(
           "g",
           { class: `geodesic-series-${k} geodesic-here` },
@@ -199,10 +228,10 @@ export class CompareChart {
         ),
       ),
     );
-    const values = aligned(found.map(({ distance }) => distance));
+    const values = aligned(steps.map(({ distance }) => distance));
     values.forEach((value, k) => (this.here[k].textContent = value));
     this.status.textContent = this.say("compareAt", { place: place.toFixed(2) });
-    const told = values.map((value, k) => `${this.paths[k].label} ${value}`);
-    this.spoken.textContent = `${this.status.textContent}: ${told.join(", ")}`;
+    const spoken = values.map((value, k) => `${this.paths[k].label} ${value}`);
+    this.spoken.textContent = `${this.status.textContent}: ${spoken.join(", ")}`;
   }
 }

@@ -16,6 +16,7 @@ from .measuring import measure_on_device
 from .weights import fingerprint
 
 LABELS = ("A", "B", "C", "D")
+SQUARE_ROOT, AS_MEASURED = "square root", "as measured"
 
 
 class GeodesicPathLength(io.ComfyNode):
@@ -31,14 +32,15 @@ class GeodesicPathLength(io.ComfyNode):
             "can be compared and re-timed.",
             inputs=[
                 io.Image.Input(
-                    "images", tooltip="All frames of the morph, in order; lists are collected."
+                    "images",
+                    tooltip="All frames of the morph, in order. A list is measured as one path.",
                 ),
                 io.Combo.Input(
                     "backbone",
                     options=list(BACKBONES),
                     default="alex",
-                    tooltip="The network that looks: alex is fast and the usual choice, vgg is "
-                    "often used for losses, squeeze is the smallest. Weights come from "
+                    tooltip="The network that compares frames: alex is fast and the usual choice, "
+                    "vgg is often used for losses, squeeze is the smallest. Weights come from "
                     "ComfyUI's models/lpips folder.",
                 ),
                 io.Int.Input(
@@ -46,8 +48,8 @@ class GeodesicPathLength(io.ComfyNode):
                     default=16,
                     min=1,
                     max=MAX_FRAMES,
-                    tooltip="Frames measured at once. Lower it when memory runs out; the result "
-                    "stays the same.",
+                    tooltip="At most so many frames are measured at once; fewer where memory is "
+                    "short. The result stays the same.",
                 ),
                 io.Boolean.Input(
                     "download",
@@ -102,11 +104,13 @@ class GeodesicRetime(io.ComfyNode):
             node_id="GeodesicRetime",
             display_name="Retime to Constant Speed",
             category=METRICS,
-            description="From a coarse pass and its measured steps, the times at which the morph "
-            "runs at an even perceptual pace.",
+            description="Computes times at which the morph runs at an even perceptual pace, from a "
+            "coarse pass and its measured steps.",
             inputs=[
                 TimesSocket.Input("times", tooltip="The times of the coarse pass."),
-                StepsSocket.Input("steps", tooltip="Perceptual Path Length of the coarse pass."),
+                StepsSocket.Input(
+                    "steps", tooltip="The steps of the coarse pass, from Perceptual Path Length."
+                ),
                 io.Int.Input(
                     "frames",
                     default=48,
@@ -114,13 +118,35 @@ class GeodesicRetime(io.ComfyNode):
                     max=MAX_FRAMES,
                     tooltip="Number of frames of the final pass.",
                 ),
+                io.Combo.Input(
+                    "step_length",
+                    options=[SQUARE_ROOT, AS_MEASURED],
+                    default=SQUARE_ROOT,
+                    # Prompts saved before this input existed must still run.
+                    optional=True,
+                    tooltip="What becomes equal from frame to frame: the square root of the "
+                    "distance (LPIPS and the distance of latents are squares), or the distance "
+                    "as measured.",
+                ),
             ],
             outputs=[TimesSocket.Output("times_out", "times_out", tooltip="The new schedule.")],
         )
 
     @classmethod
-    def execute(cls, times: Times, steps: Steps, frames: int) -> io.NodeOutput:
-        return io.NodeOutput(retime(times, steps.distances, frames, steps.closing))
+    def execute(
+        cls, times: Times, steps: Steps, frames: int, step_length: str = SQUARE_ROOT
+    ) -> io.NodeOutput:
+        power = length_power(steps, step_length)
+        return io.NodeOutput(retime(times, steps.distances, frames, steps.closing, power))
+
+
+def length_power(steps: Steps, step_length: str) -> float:
+    """The power of a distance that is its length; ValueError for an unknown `step_length`."""
+    if step_length not in (SQUARE_ROOT, AS_MEASURED):
+        raise ValueError(
+            f"step_length: expected '{SQUARE_ROOT}' or '{AS_MEASURED}', got '{step_length}'."
+        )
+    return 0.5 if step_length == SQUARE_ROOT and steps.squared else 1.0
 
 
 class GeodesicCompare(io.ComfyNode):
@@ -151,7 +177,9 @@ class GeodesicCompare(io.ComfyNode):
             description="Up to four morphs in one chart and one table.",
             inputs=[*steps, *labels],
             outputs=[
-                io.Image.Output("chart", "chart", tooltip="Steps of all paths, and their means."),
+                io.Image.Output(
+                    "chart", "chart", tooltip="All steps, their means and the largest."
+                ),
                 io.String.Output("table", "table", tooltip="All statistics, as a Markdown table."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -166,22 +194,42 @@ class GeodesicCompare(io.ComfyNode):
             for x in letters
             if inputs.get(f"steps_{x}") is not None
         ]
-        table = compare_table(paths)
+        warnings = comparison_warnings(paths)
+        table = compare_table(paths, warnings)
         # A table does not fit under a node; one line per path does.
-        show_text(cls, "\n".join(f"{label}: PPL {s.mean:.4f}" for label, s in paths))
+        lines = [f"{label}: PPL {s.mean:.4f}, largest {s.largest:.4f}" for label, s in paths]
+        show_text(cls, "\n".join([*lines, *warnings]))
         drawn = panels.compare_chart(paths) | ui.PreviewText(table).as_dict()
-        return io.NodeOutput(figures.compare_chart(paths), table, ui=drawn)
+        return io.NodeOutput(figures.compare_chart(paths, warnings), table, ui=drawn)
 
 
-def compare_table(paths: list[tuple[str, Steps]]) -> str:
-    """A Markdown table of the statistics of each path."""
+def comparison_warnings(paths: Sequence[tuple[str, Steps]]) -> list[str]:
+    """Why the numbers of these paths can't be compared: a sentence per reason."""
+    frames = sorted({len(steps.distances) + 1 for _, steps in paths})
+    found = []
+    if len(frames) > 1:
+        counts = ", ".join(map(str, frames[:-1])) + f" and {frames[-1]}"
+        found.append(
+            f"Warning: the paths have {counts} frames. Their means, sums and largest steps can't "
+            "be compared."
+        )
+    if len({steps.metric for _, steps in paths}) > 1:
+        found.append(
+            "Warning: the paths were measured with different metrics. Their numbers can't be "
+            "compared."
+        )
+    return found
+
+
+def compare_table(paths: Sequence[tuple[str, Steps]], warnings: Sequence[str]) -> str:
+    """A Markdown table of the statistics of each path, with the warnings as paragraphs below."""
     rows = [
-        "| path | PPL (mean) | sum | PDV (variance) | largest | smoothness | metric |",
-        "|---|---|---|---|---|---|---|",
+        "| path | frames | PPL (mean) | largest | sum | PDV (variance) | smoothness | metric |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     rows += [
-        f"| {label.replace('|', '/')} | {s.mean:.5f} | {s.total:.5f} | {s.variance:.3e} | "
-        f"{s.largest:.5f} | {s.smoothness:.4f} | {s.metric} |"
+        f"| {label.replace('|', '/')} | {len(s.distances) + 1} | {s.mean:.5f} | {s.largest:.5f} | "
+        f"{s.total:.5f} | {s.variance:.3e} | {s.smoothness:.4f} | {s.metric} |"
         for label, s in paths
     ]
-    return "\n".join(rows)
+    return "\n\n".join(["\n".join(rows), *warnings])

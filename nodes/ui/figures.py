@@ -65,7 +65,7 @@ def legend(ax: Axes, **options: Any) -> None:
 
 def coupling_heatmap(couplings: Sequence[Coupling]) -> Tensor:
     """Distances of all rows, and which were paired; one panel per entry and prompt."""
-    panels = [(one, b) for one in couplings for b in range(one.source.batch)]
+    panels = [(c, b) for c in couplings for b in range(c.source.batch)]
     shown = panels[:MAX_PANELS]
     fig, axes = figure(5.2 * len(shown), 4.8, len(shown))
     for k, (ax, (coupling, b)) in enumerate(zip(axes, shown, strict=True)):
@@ -97,20 +97,34 @@ def steps_chart(steps: Steps) -> Tensor:
     fig, (ax,) = figure(6, 4)
     number = np.arange(1, len(steps.distances) + 1)
     ax.bar(number, steps.distances, width=0.82, color=COLOURS[0], label="step")
+    worst = int(np.argmax(steps.distances))
+    ax.bar(
+        number[worst],
+        steps.largest,
+        width=0.82,
+        color=COLOURS[3],
+        label=f"largest {steps.largest:.4f}",
+    )
     ax.axhline(steps.mean, color=COLOURS[1], linewidth=1.6, label=f"mean (PPL) {steps.mean:.4f}")
     _step_axes(ax, steps.metric, len(number))
     ax.set_title(
-        f"sum {steps.total:.4f}   PDV {steps.variance:.2e}\n"
-        f"largest {steps.largest:.4f}   smoothness {steps.smoothness:.3f}",
+        f"sum {steps.total:.4f}   PDV {steps.variance:.2e}   smoothness {steps.smoothness:.3f}",
         fontsize=11,
     )
     legend(ax, loc="best")
     return image_of(fig)
 
 
-def compare_chart(paths: Sequence[tuple[str, Steps]]) -> Tensor:
-    """Several paths: the steps over the position on the path, and their statistics as bars."""
-    fig, (left, right) = figure(9, 4.2, 2)
+def compare_chart(paths: Sequence[tuple[str, Steps]], warnings: Sequence[str] = ()) -> Tensor:
+    """Several paths: steps over the position on the path; mean and largest step as bars.
+
+    warnings: sentences that stand above everything else.
+    """
+    height = 4.2 + 0.22 * len(warnings)
+    fig, (left, right) = figure(9, height, 2)
+    if warnings:
+        fig.subplots_adjust(top=3.6 / height, bottom=0.6 / height)
+        fig.suptitle("\n".join(warnings), fontsize=9.5, color=COLOURS[1], y=1 - 0.1 / height)
     for (label, steps), colour in zip(paths, COLOURS, strict=False):
         # Middle of each step as a share of the path, so that paths of any length compare.
         middle = (np.arange(len(steps.distances)) + 0.5) / len(steps.distances)
@@ -123,12 +137,17 @@ def compare_chart(paths: Sequence[tuple[str, Steps]]) -> Tensor:
     left.set_title("distance of consecutive frames", fontsize=10)
     legend(left, loc="best")
     place = np.arange(len(paths))
-    bars = right.bar(place, [steps.mean for _, steps in paths], color=COLOURS[: len(paths)])
-    right.bar_label(bars, fmt="%.4f", color=INK, padding=2)
+    shown = (
+        (-0.2, 1.0, [steps.mean for _, steps in paths]),
+        (0.2, 0.5, [steps.largest for _, steps in paths]),
+    )
+    for shift, alpha, values in shown:
+        bars = right.bar(place + shift, values, 0.38, color=COLOURS[: len(paths)], alpha=alpha)
+        right.bar_label(bars, fmt="%.3f", color=INK, padding=2, fontsize=8)
     right.set_xticks(place, [_plain(label) for label, _ in paths])
     right.set_ylabel(_shared_metric(paths))
     right.margins(y=0.15)
-    right.set_title("perceptual path length (mean step)", fontsize=10)
+    right.set_title("mean step (PPL), and the largest step in pale", fontsize=10)
     return image_of(fig)
 
 
@@ -158,7 +177,7 @@ def search_chart(
     history: Sequence[Sequence[float]],
     score: str,
 ) -> Tensor:
-    """Density by the search's own score, along the path and the great arc; how the search went."""
+    """Density along the path and the great arc, by the score of the search; and its progress."""
     fig, (left, right) = figure(9, 4.2, 2)
     t = np.linspace(0, 1, len(log_density))
     left.plot(t, log_density_of_arc, color=COLOURS[1], label="great arc", linestyle="--")
@@ -187,7 +206,7 @@ def search_chart(
 
 
 def analysis_chart(log_density: np.ndarray, norms: Mapping[str, float]) -> Tensor:
-    """Density along a clip, and the residual of its variants."""
+    """The density along a clip, and the gradient norms of the clip and its variants."""
     fig, (left, right) = figure(9, 4.2, 2)
     frames = np.arange(1, len(log_density) + 1)
     left.plot(frames, log_density, color=COLOURS[0], marker="o", markersize=3)
@@ -205,7 +224,7 @@ def analysis_chart(log_density: np.ndarray, norms: Mapping[str, float]) -> Tenso
         right.text(
             0.5,
             0.5,
-            "needs three frames that differ",
+            "needs three different frames",
             color=INK,
             ha="center",
             transform=right.transAxes,

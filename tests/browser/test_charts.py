@@ -171,7 +171,7 @@ def test_a_token_shows_its_partners(studio: Interface) -> None:
 
 
 def test_paths_are_compared_at_one_place(studio: Interface) -> None:
-    """Names and means in the legend; pointing reads all paths at that place."""
+    """Names, means and largest steps in the legend; pointing reads all paths at that place."""
     studio.open_file(WORKFLOW)
     paths = [
         {"label": "optimal transport"} | statistics([0.1, 0.2]),
@@ -180,12 +180,13 @@ def test_paths_are_compared_at_one_place(studio: Interface) -> None:
     panel = show(studio, "GeodesicCompare", "geodesic_compare", [{"paths": paths}])
     expect(panel.locator(".geodesic-name")).to_have_text(["optimal transport", "row order"])
     numbers = panel.locator(".geodesic-number")
-    expect(numbers).to_have_text(["0.1500", "", "0.2500", ""])
+    expect(numbers).to_have_text(["0.1500", "0.2000", "", "0.2500", "0.4000", ""])
+    expect(panel.get_by_role("note")).to_have_text("⚠ 3, 5 frames: these numbers can't be compared")
     chart = panel.locator("> svg")
     point(studio, chart, 0.9, 0.4)
-    expect(numbers).to_have_text(["0.1500", "0.2000", "0.2500", "0.1000"])
+    expect(numbers).to_have_text(["0.1500", "0.2000", "0.2000", "0.2500", "0.4000", "0.1000"])
     studio.page.mouse.move(5, 400)
-    expect(numbers).to_have_text(["0.1500", "", "0.2500", ""])
+    expect(numbers).to_have_text(["0.1500", "0.2000", "", "0.2500", "0.4000", ""])
     chart.focus()
     studio.page.keyboard.press("ArrowRight")
     expect(panel.locator(".geodesic-status")).to_have_text("at 0.13 of the path")
@@ -221,6 +222,7 @@ def coupled(text: str) -> dict[str, Any]:
 def test_charts_come_back(studio: Interface, tmp_path: Path) -> None:
     """After a run, after undo, after another tab, in a subgraph: ComfyUI's outputs, drawn again."""
     page = studio.page
+    studio.used_up = True
     (tmp_path / "coupled.json").write_text(json.dumps(coupled(f"{studio.name} (circle:1.2)")))
     studio.open_file(tmp_path / "coupled.json")
     target = page.locator(f"{PANEL}:not([hidden]) .geodesic-token[text-anchor=start]")

@@ -217,8 +217,50 @@ def test_compared_paths_keep_their_names(comfy: Comfy) -> None:
     assert [path["label"] for path in chart["paths"]] == ["aa", "cc"]
     assert [path["distances"] for path in chart["paths"]] == [[0.1, 0.3], [0.2, 0.2, 0.5]]
     assert [path["mean"] for path in chart["paths"]] == [0.2, 0.3]
+    assert [path["largest"] for path in chart["paths"]] == [0.3, 0.5]
     assert table == done[1]
     json.dumps(done.ui, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("frames", "metrics", "warnings"),
+    [
+        ((3, 3), ("LPIPS alex", "LPIPS alex"), []),
+        ((3,), ("LPIPS alex",), []),
+        ((9, 3), ("LPIPS alex", "LPIPS alex"), ["the paths have 3 and 9 frames"]),
+        ((3, 5, 5, 4), ("LPIPS vgg",) * 4, ["the paths have 3, 4 and 5 frames"]),
+        ((3, 3), ("LPIPS alex", "LPIPS vgg"), ["measured with different metrics"]),
+        ((2, 3), ("a", "b"), ["the paths have 2 and 3 frames", "with different metrics"]),
+    ],
+)
+def test_paths_that_cannot_be_compared_are_told(
+    comfy: Comfy,
+    monkeypatch: pytest.MonkeyPatch,
+    frames: tuple[int, ...],
+    metrics: tuple[str, ...],
+    warnings: list[str],
+) -> None:
+    """Each reason once: under the table, in the text under the node, and above the chart."""
+    from geodesic_morph.geometry.perceptual import Steps
+
+    under_node: list[str] = []
+    monkeypatch.setattr(comfy.metrics, "show_text", lambda _cls, text: under_node.append(text))
+    paths = zip("abcd", frames, metrics, strict=False)
+    steps = {f"steps_{x}": Steps((0.25,) * (f - 1), 0.1, metric) for x, f, metric in paths}
+    chart, table = comfy.metrics.GeodesicCompare.execute(**steps).result
+    rows, *told = table.split("\n\n")
+    lines = under_node[0].splitlines()
+    assert len(rows.splitlines()) == 2 + len(frames)
+    assert lines[: len(frames)] == [
+        f"{x}: PPL 0.2500, largest 0.2500" for x in "ABCD"[: len(frames)]
+    ]
+    assert lines[len(frames) :] == told
+    assert len(told) == len(warnings)
+    for sentence, part in zip(told, warnings, strict=True):
+        assert sentence.startswith("Warning: ")
+        assert part in sentence
+    # A line above the chart per warning, and nothing is squeezed for it.
+    assert chart.shape[1] == 420 + 22 * len(warnings)
 
 
 def test_a_run_sends_charts_in_place_of_pictures(server: Server) -> None:

@@ -323,6 +323,33 @@ def measuring_of(comfy: Comfy) -> Any:
     return sys.modules[comfy.metrics.measure_on_device.__module__]
 
 
+@pytest.mark.parametrize(
+    ("squared", "settings", "expected"),
+    [
+        (True, {}, (0.0, 0.25, 0.5, 0.75, 1.0)),  # as in a prompt saved before there was a choice
+        (True, {"step_length": "square root"}, (0.0, 0.25, 0.5, 0.75, 1.0)),
+        (True, {"step_length": "as measured"}, (0.0, 3 / 8, 7 / 12, 19 / 24, 1.0)),
+        (False, {"step_length": "square root"}, (0.0, 3 / 8, 7 / 12, 19 / 24, 1.0)),
+    ],
+)
+def test_retime_takes_the_root_of_squared_distances(
+    comfy: Comfy, squared: bool, settings: dict[str, Any], expected: tuple[float, ...]
+) -> None:
+    """Steps of lengths 1 and 3 between t = 0, 1/4 and 1; a metric of lengths keeps its own."""
+    steps = comfy.metrics.Steps((1.0, 9.0), 0.0, "test", squared)
+    coarse = comfy.metrics.Times((0.0, 0.25, 1.0))
+    found = comfy.metrics.GeodesicRetime.execute(coarse, steps, 5, **settings)[0]
+    assert found.values == pytest.approx(expected)
+
+
+def test_retime_refuses_an_unknown_length(comfy: Comfy) -> None:
+    """A linked input can bring any text."""
+    steps = comfy.metrics.Steps((1.0,), 0.0, "test")
+    expected = r"^step_length: expected 'square root' or 'as measured', got 'root'\.$"
+    with pytest.raises(ValueError, match=expected):
+        comfy.metrics.GeodesicRetime.execute(comfy.metrics.Times((0.0, 1.0)), steps, 5, "root")
+
+
 def test_retime_and_compare_speak_of_their_inputs(comfy: Comfy, folder: Path) -> None:
     """Times of another length are refused; one path alone is compared without complaint."""
     save_file(random_weights("alex"), folder / "alex.safetensors", metadata={"name": "mine"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from scipy.stats import wilcoxon
 
 from study import __main__ as program
 from study import density
-from study.density import ARC, DIFFERENCE, METHODS, PROMPT, TRUE, Found, Measured, Plan
+from study.density import ARC, DIFFERENCE, METHODS, PROMPT, TRUE, Measured, Plan, StudyResult
 
 
 def measured(shift: float, seed: int = 0, count: int = 20) -> Measured:
@@ -31,7 +32,7 @@ def test_p_is_wilcoxons() -> None:
 
 def test_verdicts_say_what_is_measurable() -> None:
     """A clear gain, a clear loss, and none; smaller PPL is better, larger density is."""
-    found = Found(
+    found = StudyResult(
         Plan(20),
         "CPU",
         [58.0] * 20,
@@ -68,7 +69,8 @@ def test_a_small_run_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two pairs through the real ComfyUI: a page with every path, and films of all of them."""
-    arguments = ["--pairs", "2", "--steps", "6", "--frames", "5", "--iterations", "1", "--cpu"]
+    monkeypatch.setattr(density, "Plan", functools.partial(Plan, levels=1))
+    arguments = ["--pairs", "2", "--steps", "3", "--frames", "3", "--iterations", "1", "--cpu"]
     monkeypatch.setattr(sys, "argv", ["study", "density", *arguments, "--output", str(tmp_path)])
     program.main()
     page = (tmp_path / "density.md").read_text()
