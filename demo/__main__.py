@@ -1,4 +1,4 @@
-"""`make demo`: a morph video at an even pace, and a comparison of three couplings with their measures.
+"""`make demo`: a morph video at an even pace, and three couplings compared with their measures.
 
 Settings come from the environment, so that `make demo PROMPT_A="a cat" FRAMES=24` works.
 """
