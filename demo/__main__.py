@@ -1,4 +1,4 @@
-"""`make demo`: a morph video, and a comparison of three couplings with their measures.
+"""`make demo`: a morph video at an even pace, and three couplings compared with their measures.
 
 Settings come from the environment, so that `make demo PROMPT_A="a cat" FRAMES=24` works.
 """
@@ -21,7 +21,7 @@ from dev.comfyui.server import Server, ServerError
 from dev.pictures.sheets import filmstrip
 from dev.workflows.building_blocks import COUPLINGS
 from dev.workflows.graph import Graph
-from dev.workflows.prompt import compare_couplings, two_prompt_morph
+from dev.workflows.prompt import compare_couplings, even_morph
 from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 from scenes import checkpoint
 from scenes.language import COLORS, SHAPES
@@ -54,8 +54,9 @@ def main(environment: Mapping[str, str]) -> None:
     port = read_integer(environment, "PORT", PORT, 1, 65535)
     OUTPUT.mkdir(parents=True, exist_ok=True)
     with Server(port) as server:
-        morph = two_prompt_morph(settings)
+        morph = even_morph(settings)
         outputs = run(server, morph, "morph")
+        line = pace(outputs[morph.find("Morph Sampler")]["geodesic_steps"][0])
         video = OUTPUT / "morph.mp4"
         video.write_bytes(server.fetch(outputs[morph.find("Save")]["images"][0]))
         graph = compare_couplings(settings)
@@ -70,7 +71,7 @@ def main(environment: Mapping[str, str]) -> None:
     strip = OUTPUT / "filmstrip.png"
     label = "{}   relative cost {:.3f}"
     filmstrip({label.format(r.method, r.relative_cost): r.frames for r in rows}).save(strip)
-    print(table(rows))
+    print(line, table(rows), sep="\n\n")
     for path in (video, strip, chart):
         print(path)
 
@@ -147,6 +148,16 @@ def progress_line(
             print(f"{CLEAR}{what}: {title} {data['value']}/{data['max']}", end="", flush=True)
 
     return show if CLEAR else None
+
+
+def pace(steps: Mapping[str, Any]) -> str:
+    """What Morph Sampler's panel shows, in words."""
+    frames = len(steps["distances"]) + 1
+    return (
+        f"Morph Sampler: {frames} frames for {steps['work']:.0%} of the work of plain renders; "
+        f"largest step {steps['largest']:.3g}, mean {steps['mean']:.3g} "
+        f"({steps['metric']})"
+    )
 
 
 def comparison(server: Server, graph: Graph, outputs: Mapping[str, Any], method: str) -> Comparison:

@@ -2,7 +2,8 @@
  * Charts in the nodes that measure. They are drawn from a node's outputs and store nothing else.
  *
  * ComfyUI keeps the outputs of every open workflow, and sends an event after it has restored them:
- * when the tab changes, after undo, or when a workflow is opened from the queue.
+ * when the tab changes, after undo, or when a workflow is opened from the queue. During a run Morph
+ * Sampler sends its data so far.
  */
 
 import { api } from "../../scripts/api.js";
@@ -16,6 +17,7 @@ import { say } from "./words.js";
 
 /** For each node type: the key of its data, and the class that draws it. */
 const KINDS = {
+  GeodesicMorphSampler: ["geodesic_steps", StepsChart],
   GeodesicPathLength: ["geodesic_steps", StepsChart],
   GeodesicCouple: ["geodesic_coupling", CouplingChart],
   GeodesicCompare: ["geodesic_compare", CompareChart],
@@ -23,13 +25,19 @@ const KINDS = {
 /** The least width of a node when it shows its first chart. */
 const WIDTH = 380;
 
-/** For each of our nodes the function that shows an output. */
+/** The event that a running node sends: {node, output}. Its name is also in nodes/render/nodes.py. */
+const LIVE = "geodesic.steps";
+
+/** For each of our nodes the function that shows an output; `fresh` if it comes from a run. */
 const shows = new WeakMap();
 
 app.registerExtension({
   name: "geodesic.charts",
   nodeCreated(node) {
     if (node.comfyClass in KINDS) attach(node);
+  },
+  setup() {
+    api.addEventListener(LIVE, ({ detail }) => showIn(detail.node)?.(detail.output, true));
   },
   afterConfigureGraph: () => restore(app.nodeOutputs),
   onNodeOutputsUpdated: restore,
@@ -47,9 +55,10 @@ function attach(node) {
   const chart = new Chart(panel.root, { say, url });
   panel.root.hidden = true;
 
-  const show = (output) => {
+  const show = (output, fresh = false) => {
     const data = output?.[key];
     if (!data?.length) return;
+    if (fresh && !shown && node.size[0] < WIDTH) node.setSize([WIDTH, node.size[1]]);
     shown = true;
     panel.root.hidden = false;
     chart.show(data);
@@ -57,19 +66,15 @@ function attach(node) {
     grow(node);
   };
   shows.set(node, show);
-  chain(node, "onExecuted", (output) => {
-    const first = !shown && output?.[key]?.length;
-    if (first && node.size[0] < WIDTH) node.setSize([WIDTH, node.size[1]]);
-    show(output);
-  });
+  chain(node, "onExecuted", (output) => show(output, true));
 }
+
+/** The function that shows an output in the node with this id, if it is one of our nodes. */
+const showIn = (id) => shows.get(nodeAt(app.rootGraph ?? app.graph, String(id)));
 
 /** Show the outputs of a workflow in its nodes. */
 function restore(outputs) {
-  for (const [id, output] of Object.entries(outputs ?? {})) {
-    const node = nodeAt(app.rootGraph ?? app.graph, id);
-    shows.get(node)?.(output);
-  }
+  for (const [id, output] of Object.entries(outputs ?? {})) showIn(id)?.(output);
 }
 
 /** The URL at which ComfyUI serves a file that a node has written. */

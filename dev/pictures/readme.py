@@ -16,12 +16,12 @@ from dev.workflows.building_blocks import COUPLINGS
 from dev.workflows.density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
 from dev.workflows.graph import Graph, Node
 from dev.workflows.noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
-from dev.workflows.prompt import compare_couplings, keyframes_constant_speed
+from dev.workflows.prompt import compare_couplings, even_morph, keyframes_constant_speed
 from dev.workflows.settings import SEED_SETTINGS, SMALL_SETTINGS, Settings
 from scenes import checkpoint
 
-from . import density_figure, photos
-from .sheets import Frames, animate, filmstrip, mosaic, side_by_side
+from . import density_figure, even, photos
+from .sheets import Frames, filmstrip, mosaic
 
 EXAMPLES, DOCS = ROOT / "example_workflows", ROOT / "docs"
 
@@ -55,7 +55,7 @@ def save(picture: Image.Image, path: Path) -> None:
 
 
 def draw_prompts(server: Server) -> None:
-    """The morph of the README, and the thumbnails of the workflows that travel through prompts."""
+    """The README's strip of couplings, and the thumbnails of prompt workflows."""
     settings = dataclasses.replace(SMALL_SETTINGS, frames=40, frames_per_batch=0)
     graph = compare_couplings(settings)
     by_coupling = rendered(server, graph, [f"Frames: {method}" for method in COUPLINGS])
@@ -63,7 +63,10 @@ def draw_prompts(server: Server) -> None:
     loop_frames = decoded(server, loop, "Decode, dense")
     named: dict[str, Frames] = dict(zip(COUPLINGS, by_coupling, strict=True))
     save(filmstrip(named), DOCS / "filmstrip.jpg")
-    animate(side_by_side(named), DOCS / "morph.webp", fps=16)
+    steady = even_morph(dataclasses.replace(settings, frames=24))
+    steady.add("PreviewImage", "Frames", images=steady.titled("Morph Sampler")[0])
+    (film,) = rendered(server, steady, ["Frames"])
+    save(mosaic(in_rows(film, 3), 8), EXAMPLES / "even_morph.jpg")
     save(mosaic(in_rows(by_coupling[0], 2), 4), EXAMPLES / "two_prompt_morph.jpg")
     save(mosaic(by_coupling, 6), EXAMPLES / "compare_couplings.jpg")
     save(mosaic(in_rows(loop_frames, 3), 6), EXAMPLES / "keyframes_constant_speed.jpg")
@@ -130,6 +133,7 @@ def draw() -> None:
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL_SETTINGS.checkpoint)
     lpips_weights.ensure(BASE / "models" / "lpips")
     with Server() as server:
+        even.draw(server)
         draw_prompts(server)
         draw_noise(server)
         draw_density(server)

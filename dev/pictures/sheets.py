@@ -26,18 +26,32 @@ def filmstrip(films: Mapping[str, Frames], columns: int = 9, size: int = 128) ->
     return sheet
 
 
-def side_by_side(films: Mapping[str, Frames], size: int = 256) -> list[Image.Image]:
-    """One picture for each frame, with the films beside each other, forwards and then backwards."""
+def moving(films: Mapping[str, Frames], columns: int = 8, size: int = 216) -> list[Image.Image]:
+    """One picture for each frame, with the films below each other, forwards and then backwards.
+
+    A row shows the film's current frame, and beside it all its frames with the current one marked.
+    """
     pictures = []
-    for now in zip(*films.values(), strict=True):
-        width = MARGIN + len(films) * (size + MARGIN)
-        sheet = Image.new("RGB", (width, LABEL + size + MARGIN), BACKGROUND)
-        for column, (label, frame) in enumerate(zip(films, now, strict=True)):
-            left = MARGIN + column * (size + MARGIN)
-            write(sheet, (left, 7), label)
-            sheet.paste(enlarge(frame, size), (left, LABEL))
-        pictures.append(sheet)
+    for moment in range(min(len(frames) for frames in films.values())):
+        rows = [_moment(label, frames, moment, columns, size) for label, frames in films.items()]
+        pictures.append(stack(rows))
     return pictures + pictures[-2:0:-1]
+
+
+def _moment(label: str, frames: Frames, moment: int, columns: int, size: int) -> Image.Image:
+    """One row of `moving`."""
+    cell = size // -(-len(frames) // columns)
+    left, top = size + 2 * MARGIN, LABEL
+    sheet = Image.new("RGB", (left + columns * cell + MARGIN, top + size + MARGIN), BACKGROUND)
+    write(sheet, (MARGIN, 7), label)
+    sheet.paste(enlarge(frames[moment], size), (MARGIN, top))
+    for k, frame in enumerate(frames):
+        place = (left + k % columns * cell, top + k // columns * cell)
+        sheet.paste(enlarge(frame, cell), place)
+        if k == moment:
+            box = (*place, place[0] + cell - 1, place[1] + cell - 1)
+            ImageDraw.Draw(sheet).rectangle(box, outline=INK, width=4)
+    return sheet
 
 
 def mosaic(rows: Sequence[Frames], columns: int, size: int = 128) -> Image.Image:

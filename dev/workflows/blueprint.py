@@ -1,7 +1,7 @@
-"""The subgraph blueprint "Prompt morph": the two-prompt workflow as one node, for beginners.
+"""The subgraph blueprint "Prompt morph": the workflow `even_morph` as one node, for beginners.
 
 ComfyUI serves subgraphs/*.json of every pack, and its node library lists them by file name. Inside
-is `two_prompt_morph`. The settings that a beginner changes are inputs of the subgraph, linked to
+is `even_morph`. The settings that a beginner changes are inputs of the subgraph, linked to
 widgets in it, so the outer node shows these widgets and holds their values. Web interface 1.58
 writes subgraphs in this way itself, and 1.32 reads them. The list `proxyWidgets`, which 1.32 writes
 beside it, is left out: 1.58 keeps the values that come with such a list, and puts them back each
@@ -19,16 +19,16 @@ from dev.comfyui.environment import ROOT
 
 from .catalogue import pack_version
 from .graph import Graph, Link, Node
-from .prompt import two_prompt_morph
+from .prompt import even_morph
 from .settings import Settings
 
 NAME = "Prompt morph"
 PATH = ROOT / "subgraphs" / f"{NAME}.json"
 FILE_PREFIX = "prompt_morph"
 DESCRIPTION = (
-    "Two prompts in, a morph video out: every frame is drawn with a prompt on the shortest path "
-    "(optimal transport) from prompt A to prompt B. Choose a checkpoint, write two prompts, press "
-    "Run; the video is saved in output/geodesic. Open the node to see or change the workflow in it."
+    "Two prompts in, a morph video out: it takes the shortest path (optimal transport) from "
+    "prompt A to prompt B at an even pace. Choose a checkpoint, write two prompts, press Run; the "
+    "video is saved in output/geodesic. Open the node to see or change the workflow in it."
 )
 ALIASES = ["morph video", "prompt travel", "prompt interpolation", "prompt blending", "transition"]
 # Wide enough for a line of a prompt, and high enough for three lines of each prompt.
@@ -41,30 +41,32 @@ END_WIDTH, END_ROW, END_MARGIN, END_GAP = 120, 20, 20, 160
 
 @dataclass(frozen=True)
 class Promoted:
-    """An input of an inner node, which the outer node shows under another name."""
+    """An input of inner nodes, which the outer node shows under another name."""
 
     name: str
-    title: str
+    titles: tuple[str, ...]
     input: str
 
 
+SAMPLER = "Morph Sampler"
 PROMOTED = (
-    Promoted("checkpoint", "SD1.5 checkpoint", "ckpt_name"),
-    Promoted("prompt A", "Prompt A", "text"),
-    Promoted("prompt B", "Prompt B", "text"),
-    Promoted("negative", "Negative", "text"),
-    Promoted("frames", "Times of the frames", "frames"),
-    Promoted("ending", "Times of the frames", "ending"),
-    Promoted("width", "Size (one image)", "width"),
-    Promoted("height", "Size (one image)", "height"),
-    Promoted("seed", "Render", "seed"),
-    Promoted("steps", "Render", "steps"),
-    Promoted("cfg", "Render", "cfg"),
-    Promoted("pairing", "Pair the rows: optimal transport", "method"),
-    Promoted("fps", "Video", "fps"),
+    Promoted("checkpoint", ("SD1.5 checkpoint",), "ckpt_name"),
+    Promoted("prompt A", ("Prompt A",), "text"),
+    Promoted("prompt B", ("Prompt B",), "text"),
+    Promoted("negative", ("Negative",), "text"),
+    Promoted("frames", (SAMPLER,), "frames"),
+    Promoted("ending", (SAMPLER,), "ending"),
+    Promoted("width", ("Size (one image)",), "width"),
+    Promoted("height", ("Size (one image)",), "height"),
+    Promoted("seed", (SAMPLER,), "seed"),
+    Promoted("steps", (SAMPLER,), "steps"),
+    Promoted("cfg", (SAMPLER,), "cfg"),
+    # There, and for a loop the way back.
+    Promoted("pairing", ("Keyframe B", "Keyframe A"), "method"),
+    Promoted("fps", ("Video",), "fps"),
 )
-# Output → the title of the node it comes from, and the number of that node's output.
-RESULTS = {"video": ("Video", 0), "frames": ("Join the frames", 0)}
+# Output → title of the node that gives it, and which of that node's outputs.
+RESULTS = {"video": ("Video", 0), "frames": (SAMPLER, 0)}
 
 
 @dataclass
@@ -78,17 +80,18 @@ class Inside:
 
 
 def inside(schemas: dict[str, Any]) -> Inside:
-    """`two_prompt_morph`, with links to both ends of the subgraph."""
-    graph = two_prompt_morph(Settings(), FILE_PREFIX)
+    """`even_morph`, with links to both ends of the subgraph."""
+    graph = even_morph(Settings(), FILE_PREFIX)
     start = Node(INPUTS_ID, INPUTS, {}, "", "")
     results = {name: graph.titled(title)[slot] for name, (title, slot) in RESULTS.items()}
     inner = Inside(graph, Node(OUTPUTS_ID, OUTPUTS, results, "", ""))
     for slot, promoted in enumerate(PROMOTED):
-        node = graph.titled(promoted.title)
-        kind = schemas[node.type]["input"]["required"][promoted.input][0]
-        value = node.inputs[promoted.input]
+        nodes = [graph.titled(title) for title in promoted.titles]
+        kind = schemas[nodes[0].type]["input"]["required"][promoted.input][0]
+        value = nodes[0].inputs[promoted.input]
         inner.inputs.append(("COMBO" if isinstance(kind, list) else kind, value))
-        node.inputs[promoted.input] = Link(start, slot, value)
+        for node in nodes:
+            node.inputs[promoted.input] = Link(start, slot, value)
     inner.outputs = [schemas[link.node.type]["output"][link.slot] for link in results.values()]
     return inner
 

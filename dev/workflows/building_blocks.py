@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .graph import Graph, Link, Node
 from .settings import Settings
 
 COUPLINGS = ("optimal transport", "row order", "random")
 PROMPTS, GEOMETRY, RENDER, RESULT = "#3f789e", "#8a5aa5", "#88a05a", "#a1723f"
+# The height of the chart that a node shows after a run.
+CHART_ROOM = 314
 # A batch size that no path exceeds: all frames in one batch.
 ALL = 4096
 
@@ -134,10 +138,42 @@ def sample_custom(
     return graph.add("VAEDecode", f"Decode{label}", samples=sampled[0], vae=vae)[0]
 
 
+def morph_sampler(graph: Graph, s: Settings, common: Common, path: Link) -> Node:
+    """All frames of a path at an even pace, by the distance for which nothing is downloaded."""
+    return graph.add(
+        "GeodesicMorphSampler",
+        "Morph Sampler",
+        CHART_ROOM,
+        model=common.model,
+        path=path,
+        negative=common.negative,
+        latent=common.latent,
+        vae=common.vae,
+        frames=s.frames,
+        seed=s.seed,
+        steps=s.steps,
+        cfg=s.cfg,
+        sampler_name="euler",
+        scheduler="normal",
+        denoise=1.0,
+        share=0.2,
+        bridge="soft",
+        distance="latent",
+        ending="stop",
+        tolerance=0.0,
+        frames_per_batch=0,
+    )
+
+
 def save_video(graph: Graph, s: Settings, images: Link, name: str) -> None:
     """Batches of any size → one video."""
     joined = graph.add("RebatchImages", "Join the frames", images=images, batch_size=ALL)
-    video = graph.add("CreateVideo", "Video", images=joined[0], fps=s.fps)
+    save_film(graph, s, joined[0], name)
+
+
+def save_film(graph: Graph, s: Settings, images: Link, name: str) -> None:
+    """One batch → one video."""
+    video = graph.add("CreateVideo", "Video", images=images, fps=s.fps)
     graph.add(
         "SaveVideo",
         "Save",
@@ -178,11 +214,22 @@ def times(graph: Graph, frames: int | Link, easing: str = "linear", ending: str 
     return node[0]
 
 
+def keyframes(graph: Graph, prompts: Sequence[Link]) -> Link:
+    """Prompts chained into a path by optimal transport, one after another."""
+    path: Link | None = None
+    for letter, prompt in zip("ABC", prompts, strict=False):
+        inputs: dict[str, Any] = {} if path is None else {"previous": path}
+        inputs |= {"conditioning": prompt, "weight": 1.0, "method": COUPLINGS[0], "seed": 0}
+        path = graph.add("GeodesicKeyframe", f"Keyframe {letter}", **inputs)[0]
+    assert path is not None
+    return path
+
+
 def path_length(graph: Graph, s: Settings, images: Link, label: str = "") -> Node:
     return graph.add(
         "GeodesicPathLength",
         f"Measure{label}",
-        314,
+        CHART_ROOM,
         images=images,
         backbone=s.backbone,
         frames_per_batch=16,

@@ -13,10 +13,11 @@ from dev.comfyui.environment import ROOT
 from .density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
 from .graph import Graph
 from .noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
-from .prompt import compare_couplings, keyframes_constant_speed, two_prompt_morph
+from .prompt import compare_couplings, even_morph, keyframes_constant_speed, two_prompt_morph
 from .settings import Settings
 
 WORKFLOWS: dict[str, Callable[[Settings], Graph]] = {
+    "even_morph": even_morph,
     "two_prompt_morph": two_prompt_morph,
     "compare_couplings": compare_couplings,
     "keyframes_constant_speed": keyframes_constant_speed,

@@ -11,17 +11,33 @@ from .building_blocks import (
     RESULT,
     cloud,
     couple,
+    keyframes,
+    morph_sampler,
     path_length,
     render,
+    save_film,
     save_video,
     start,
     times,
 )
-from .graph import Graph, Link
+from .graph import Graph
 from .settings import Settings
 
 
-def two_prompt_morph(s: Settings, name: str = "two_prompt_morph") -> Graph:
+def even_morph(s: Settings, name: str = "even_morph") -> Graph:
+    """Two prompts → keyframes → Morph Sampler → CreateVideo → SaveVideo."""
+    graph = Graph()
+    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    graph.begin_group("2. From prompt to prompt", GEOMETRY)
+    path = keyframes(graph, common.prompts)
+    graph.begin_group("3. Render at an even pace", RENDER)
+    film = morph_sampler(graph, s, common, path)
+    graph.begin_group("4. Video", RESULT)
+    save_film(graph, s, film[0], name)
+    return graph
+
+
+def two_prompt_morph(s: Settings) -> Graph:
     """Two prompts → couple → schedule → KSampler → VAE Decode → CreateVideo → SaveVideo."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
@@ -32,7 +48,7 @@ def two_prompt_morph(s: Settings, name: str = "two_prompt_morph") -> Graph:
     graph.begin_group("3. Render", RENDER)
     images = render(graph, s, common, coupling[0], when)
     graph.begin_group("4. Video", RESULT)
-    save_video(graph, s, images[0], name)
+    save_video(graph, s, images[0], "two_prompt_morph")
     return graph
 
 
@@ -68,12 +84,7 @@ def keyframes_constant_speed(s: Settings) -> Graph:
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b, s.prompt_c])
     graph.begin_group("2. Keyframes, as a loop", GEOMETRY)
-    path: Link | None = None
-    for letter, prompt in zip("ABC", common.prompts, strict=True):
-        inputs: dict[str, Any] = {} if path is None else {"previous": path}
-        inputs |= {"conditioning": prompt, "weight": 1.0, "method": COUPLINGS[0], "seed": 0}
-        path = graph.add("GeodesicKeyframe", f"Keyframe {letter}", **inputs)[0]
-    assert path is not None
+    path = keyframes(graph, common.prompts)
     coarse = times(graph, s.frames, ending="loop")
     graph.begin_group("3. Coarse pass", RENDER)
     images = render(graph, s, common, path, coarse, ", coarse")

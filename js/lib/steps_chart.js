@@ -1,4 +1,7 @@
-/** Perceptual Path Length: a bar for every step, and the two frames of the chosen step. */
+/**
+ * Perceptual Path Length and Morph Sampler: a bar for every step, and the two frames of the chosen
+ * step.
+ */
 
 import { caption, clamp, grid, largest, plotIn, share, stat, asText, walk } from "./chart_parts.js";
 import { numbered } from "./curve_view.js";
@@ -49,6 +52,9 @@ export function barsPath(distances, x, y) {
 export function stepAt(place, x, count) {
   return clamp(Math.floor(x.back(place)), 0, count - 1);
 }
+
+/** A share as a whole number of per cent. */
+export const percent = (part) => `${Math.round(100 * part)} %`;
 
 /** The number of the largest step, which is shown first. */
 export function largestStep(distances) {
@@ -134,6 +140,7 @@ export class StepsChart {
       stat(asText(data.total), ...hint("stepsSum")),
       stat(asText(data.variance), ...hint("stepsVariance")),
       stat(asText(data.largest), ...hint("stepsLargest")),
+      ...(data.work === undefined ? [] : [stat(percent(data.work), ...hint("stepsWork"))]),
     );
   }
 

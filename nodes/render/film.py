@@ -46,12 +46,16 @@ class RenderedMorph:
     states_bytes: int
 
     @property
+    def work(self) -> float:
+        """Model evaluations, as a share of those of plain renders of all frames."""
+        return self.placement.evaluations / self.plain_evaluations
+
+    @property
     def report(self) -> str:
         """One line for people."""
-        share = self.placement.evaluations / self.plain_evaluations
         return (
-            f"{len(self.images)} frames for {share:.0%} of the work of plain renders; largest step "
-            f"{self.steps.largest:.3g} ({self.steps.metric}); kept states "
+            f"{len(self.images)} frames for {self.work:.0%} of the work of plain renders; largest "
+            f"step {self.steps.largest:.3g} ({self.steps.metric}); kept states "
             f"{self.states_bytes / 2**20:.0f} MB"
         )
 

@@ -164,7 +164,10 @@ class GeodesicMorphSampler(io.ComfyNode):
                 io.Image.Output("images", "images", tooltip="The frames of the film."),
                 io.Latent.Output("latents", "latents", tooltip="Their latents, with one noise."),
                 TimesSocket.Output("times", "times", tooltip="Where each frame is on the path."),
-                StepsSocket.Output("steps", "steps", tooltip="All distances, for Compare Paths."),
+                # Ids of outputs and inputs must differ; people see the second name.
+                StepsSocket.Output(
+                    "steps_out", "steps", tooltip="All distances, for Compare Paths."
+                ),
                 io.Image.Output("chart", "chart", tooltip="The distance of every step."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -230,7 +233,7 @@ class GeodesicMorphSampler(io.ComfyNode):
             film.times,
             film.steps,
             figures.steps_chart(film.steps),
-            ui=panels.steps_chart(film.steps, [film.images]),
+            ui=panels.steps_chart(film.steps, [film.images], film.work),
         )
 
 

@@ -27,12 +27,15 @@ MAX_PARTS = 64
 Charts = dict[str, list[dict[str, Any]]]
 
 
-def steps_chart(steps: Steps, images: Sequence[Tensor]) -> Charts:
+def steps_chart(steps: Steps, images: Sequence[Tensor], work: float | None = None) -> Charts:
     """The distances of consecutive frames, and a picture with thumbnails of all frames.
 
-    images: the measured frames, batches [F, H, W, C]. Writes one picture to ComfyUI's temp folder.
+    images: the measured frames, batches [F, H, W, C]. work: that of rendering them, as a share of
+    plain renders; None where nothing was rendered, or not all yet. Writes one picture to ComfyUI's
+    temp folder.
     """
-    return {"geodesic_steps": [{**_statistics(steps), "sheet": saved_sheet(images)}]}
+    chart = {**_statistics(steps), "sheet": saved_sheet(images)}
+    return {"geodesic_steps": [chart if work is None else {**chart, "work": number(work)}]}
 
 
 def compare_chart(paths: Sequence[tuple[str, Steps]]) -> Charts:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dev.workflows.blueprint import FILE_PREFIX, NAME, PROMOTED, RESULTS
-from dev.workflows.prompt import two_prompt_morph
+from dev.workflows.prompt import even_morph
 from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 
 from .conftest import VARIANTS, Interface
@@ -30,7 +30,7 @@ CHOICES: dict[str, Any] = {
     "cfg": 4.0,
     "pairing": "row order",
 }
-GRAPH = two_prompt_morph(Settings(), FILE_PREFIX)
+GRAPH = even_morph(Settings(), FILE_PREFIX)
 
 
 def command(interface: Interface, name: str) -> None:
@@ -69,7 +69,7 @@ def sent(interface: Interface) -> dict[str, Any]:
     }
 
 
-def test_the_node_is_the_two_prompt_workflow(studio: Interface) -> None:
+def test_the_node_is_the_even_morph(studio: Interface) -> None:
     """One node with its widgets, which would send that workflow and survives being saved."""
     put_down(studio)
     outer = studio.page.evaluate(

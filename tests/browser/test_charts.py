@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from dev.comfyui.environment import ROOT
-from dev.workflows.settings import SMALL
+from dev.workflows.prompt import even_morph
+from dev.workflows.settings import SMALL, SMALL_SETTINGS
 
 from .conftest import Interface
 
@@ -250,12 +252,7 @@ def test_charts_come_back(studio: Interface, tmp_path: Path) -> None:
     switch_tabs(studio, "coupled")
     studio.look_at("GeodesicCouple")
     check()
-    page.evaluate(
-        """() => {
-            const {graph} = window.app;
-            graph.convertToSubgraph(new Set(graph.nodes.filter(n => n.type === "GeodesicCouple")));
-        }"""
-    )
+    into_subgraph(studio, "GeodesicCouple")
     # A run that changes nothing asks no node for anything.
     page.evaluate(
         """() => {
@@ -282,8 +279,19 @@ def switch_tabs(interface: Interface, name: str) -> None:
     page.wait_for_function("() => window.app.graph.nodes.length > 3")
 
 
+def into_subgraph(interface: Interface, node_type: str) -> None:
+    """Put the nodes of a type into a subgraph."""
+    interface.page.evaluate(
+        """(type) => {
+            const {graph} = window.app;
+            graph.convertToSubgraph(new Set(graph.nodes.filter(n => n.type === type)));
+        }""",
+        node_type,
+    )
+
+
 def enter_subgraph(interface: Interface) -> None:
-    """Look at the coupling inside of the one subgraph."""
+    """Look at the first node inside of the one subgraph."""
     interface.page.evaluate(
         """() => {
             const {canvas, graph} = window.app;
@@ -294,3 +302,51 @@ def enter_subgraph(interface: Interface) -> None:
             canvas.setDirty(true, true);
         }"""
     )
+
+
+# What the panel in the middle of the view has drawn each time that one of these events came.
+SEEN = """async () => {
+    const { api } = window.comfyAPI.api;
+    window.seen = [];
+    const look = ({ type }) => {
+        const bars = document.querySelector(".geodesic-chart-panel:not([hidden]) .geodesic-bars");
+        const frames = document.querySelectorAll(".geodesic-film > *").length;
+        window.seen.push([type, bars?.getAttribute("d").split("M").length - 1, frames]);
+    };
+    for (const type of ["geodesic.steps", "execution_success"]) api.addEventListener(type, look);
+}"""
+LIVE, DONE = "geodesic.steps", "execution_success"
+
+
+def test_a_morph_grows_while_it_is_rendered(studio: Interface, tmp_path: Path) -> None:
+    """Two frames are there before the end, then all; in a subgraph as well."""
+    settings = replace(SMALL_SETTINGS, frames=4, steps=2, prompt_a=f"a star, {studio.name}")
+    graph = even_morph(settings).to_workflow(studio.server.get("object_info"), "0")
+    (tmp_path / "growing.json").write_text(json.dumps(graph))
+    studio.open_file(tmp_path / "growing.json")
+    studio.look_at("GeodesicMorphSampler")
+    expect(studio.page.locator(PANEL)).to_have_count(1)
+    studio.page.evaluate(SEEN)
+    run(studio)
+    studio.eventually(lambda: seen(studio)[-1:], [[DONE, 3, 4]])
+    first, *others = seen(studio)
+    assert first == [LIVE, 1, 2]
+    assert [event[0] for event in others] == [LIVE] * (len(others) - 1) + [DONE]
+    studio.look_at("GeodesicMorphSampler")
+    panel = studio.page.locator(f"{PANEL}:not([hidden])")
+    expect(panel.locator(".geodesic-stat span").last).to_have_text("work")
+    studio.page.screenshot(path=studio.screenshots() / f"morph, {studio.name}.png")
+
+    into_subgraph(studio, "GeodesicMorphSampler")
+    studio.set_widgets({"Prompt A": {"text": f"a ring, {studio.name}"}})
+    enter_subgraph(studio)
+    run(studio)
+    studio.eventually(lambda: seen(studio)[-1:], [[DONE, 3, 4]])
+    assert [LIVE, 1, 2] in seen(studio)[len(others) + 1 :]
+    # ComfyUI 1.32's own: at any subgraph, and at any progress of a node in an open one.
+    own = ("never set up", "Subgraph not found")
+    studio.errors[:] = [error for error in studio.errors if not any(text in error for text in own)]
+
+
+def seen(interface: Interface) -> list[list[Any]]:
+    return interface.page.evaluate("() => window.seen")

@@ -96,9 +96,9 @@ def at_rest(page: Page) -> tuple[dict[str, Any], Image.Image]:
 
 
 def test_every_node_is_drawn(studio: Interface) -> None:
-    """22 nodes, none blank; every panel stands inside its node."""
+    """23 nodes, none blank; every panel stands inside its node."""
     types: list[str] = studio.page.evaluate(ADD_ALL, [COLUMNS, WIDTH, SCALE])
-    assert len(types) == 22
+    assert len(types) == 23
     frames, picture = at_rest(studio.page)
     folder = studio.screenshots() / studio.name
     folder.mkdir(exist_ok=True)

@@ -23,6 +23,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": SMALL},
     "EmptyLatentImage": {"width": SIZE, "height": SIZE},
     "KSampler": {"steps": 2, "cfg": 4.0},
+    "GeodesicMorphSampler": {"frames": FRAMES, "steps": 2, "cfg": 4.0},
     "Prompt B": {"text": SMALL_SETTINGS.prompt_b},
     "Prompt C": {"text": SMALL_SETTINGS.prompt_c},
     "Negative": {"text": ""},
@@ -45,6 +46,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 }
 # Each file gets its own first prompt: a node with a cached result would show nothing.
 PROMPT_A = {
+    "even_morph": "a small green circle on a white background",
     "two_prompt_morph": "a large yellow star on a blue background",
     "compare_couplings": "a large orange circle on a green background",
     "keyframes_constant_speed": "a large white square on a purple background",
@@ -57,6 +59,7 @@ PROMPT_A = {
     "is_this_clip_a_geodesic": "a large green ring on a pink background",
 }
 VIDEO_FRAMES = {
+    "even_morph": FRAMES,
     "two_prompt_morph": FRAMES,
     "keyframes_constant_speed": 2 * FRAMES,
     "seed_travel": FRAMES,
@@ -68,11 +71,13 @@ VIDEO_FRAMES = {
 # Under which key a node's numbers reach the page; nodes that show a picture instead.
 DRAWN = {
     "Couple": "geodesic_coupling",
+    "MorphSampler": "geodesic_steps",
     "PathLength": "geodesic_steps",
     "Compare": "geodesic_compare",
 }
 PICTURES = {"DensityPath", "DensityAnalysis"}
 CHARTS = {
+    "even_morph": 1,
     "two_prompt_morph": 1,
     "compare_couplings": 7,
     "keyframes_constant_speed": 3,

@@ -33,6 +33,8 @@ def test_the_demo_writes_its_video_filmstrip_chart_and_table(
     lines = capsys.readouterr().out.splitlines()
     for name in ("morph.mp4", "filmstrip.png", "ppl_chart.png"):
         assert str(tmp_path / name) in lines
+    (pace,) = [line for line in lines if line.startswith("Morph Sampler: 3 frames for ")]
+    assert "largest step" in pace
     rows = [line for line in lines if line.startswith(program.COUPLINGS)]
     assert len(rows) == 3
     assert all("LPIPS alex" in row for row in rows)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from dev.comfyui.environment import ROOT
-from dev.pictures.sheets import LABEL, MARGIN, animate, filmstrip, mosaic, side_by_side
+from dev.pictures.sheets import LABEL, MARGIN, animate, filmstrip, mosaic, moving
 from dev.workflows.catalogue import WORKFLOWS
 
 
@@ -34,8 +34,9 @@ def test_a_filmstrip_runs_from_the_first_frame_to_the_last() -> None:
 
 def test_an_animation_goes_there_and_back(tmp_path: Path) -> None:
     """No frame is shown twice in a row, also not at the ends; it repeats for ever."""
-    pictures = side_by_side(FILMS, size=32)
+    pictures = moving(FILMS, columns=8, size=32)
     assert len(pictures) == 2 * 16 - 2
+    assert pictures[0].size == (32 + 8 * 16 + 3 * MARGIN, 2 * (LABEL + 32 + MARGIN))
     levels = [int(np.array(picture)[LABEL + 16, MARGIN + 16, 0]) for picture in pictures]
     assert levels[:16] == sorted(levels[:16])
     assert all(a != b for a, b in zip(levels, levels[1:] + levels[:1], strict=True))

@@ -20,5 +20,8 @@ def test_workflows_use_core_nodes_and_ours_with_fixed_seeds(name: str) -> None:
         if node.type == "KSampler":
             assert node.inputs["seed"] == 9
             assert node.inputs["sampler_name"] == "dpmpp_2m"
+        if node.type == "GeodesicMorphSampler":
+            assert node.inputs["seed"] == 9
+            assert node.inputs["sampler_name"] == "euler"
         if node.type == "CheckpointLoaderSimple":
             assert node.inputs["ckpt_name"] == SD15

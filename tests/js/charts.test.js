@@ -41,6 +41,10 @@ test("the step with the highest bar is chosen first", () => {
   assert.equal(steps.largestStep([0, 0]), 0);
 });
 
+test("work is told in whole per cent", () => {
+  assert.deepEqual([0.4567, 1, 1.204].map(steps.percent), ["46 %", "100 %", "120 %"]);
+});
+
 test("steps that are all 0 or not finite have an axis too", () => {
   for (const distances of [
     [0, 0],

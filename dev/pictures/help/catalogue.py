@@ -8,6 +8,7 @@ from . import density, noise, prompt
 from .tiles import Example
 
 EXAMPLES: dict[str, Callable[[], Example]] = {
+    "GeodesicMorphSampler": prompt.morph,
     "GeodesicPointCloud": prompt.point_cloud,
     "GeodesicConditioning": prompt.conditioning,
     "GeodesicCouple": prompt.coupling,

@@ -6,7 +6,16 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from dev.workflows.building_blocks import COUPLINGS, Common, cloud, path_length, render, times
+from dev.workflows.building_blocks import (
+    COUPLINGS,
+    Common,
+    cloud,
+    keyframes,
+    morph_sampler,
+    path_length,
+    render,
+    times,
+)
 from dev.workflows.graph import Graph, Node
 
 from .tiles import (
@@ -112,6 +121,13 @@ def schedule() -> Example:
     node = sampler.node.inputs["positive"].node
     seen = look(graph, images)
     return Example(graph, [[Tile(node, 280), sampler, decoder], [seen]])
+
+
+def morph() -> Example:
+    """Its steps after a run, and its frames."""
+    graph, common = prompted(STAR, HEART)
+    node = morph_sampler(graph, S, common, keyframes(graph, common.prompts))
+    return Example(graph, [[Tile(node, 380)], [look(graph, node[0])]])
 
 
 def invariance() -> Example:
