@@ -1,1 +1,1 @@
-"""Speed and memory as ratios against what one would use otherwise, measured in one run."""
+"""Speed and memory as ratios to the usual alternatives, measured in the same run."""

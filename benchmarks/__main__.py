@@ -1,6 +1,6 @@
-"""`make bench`: print every ratio; benchmarks/README.md keeps a run and says how to read it.
+"""`make bench`: print all ratios; benchmarks/README.md holds a run and explains how to read it.
 
-`--without-server` leaves out the whole morph, `--gpu` measures on the first CUDA device.
+`--without-server` leaves out the morph on a server, `--gpu` measures on the first CUDA device.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device("cuda" if arguments.gpu else "cpu")
     cpu = f"CPU, {torch.get_num_threads()} threads"
-    where = torch.cuda.get_device_name() if arguments.gpu else cpu
-    print(f"torch {torch.__version__} on {where}\n")
+    device_name = torch.cuda.get_device_name() if arguments.gpu else cpu
+    print(f"torch {torch.__version__} on {device_name}\n")
     rows: list[Row] = [
         *coupling.rows(),
         *schedule.rows(cpu=not arguments.gpu),

@@ -1,4 +1,4 @@
-"""Density paths: model evaluations by level, and what the search costs beside them."""
+"""Density paths: model evaluations by level, and the time that the search itself adds."""
 
 from __future__ import annotations
 
@@ -36,48 +36,48 @@ def _rows(comfyui: Any, pack: Any) -> list[Row]:
     clouds = [pack.prompt.nodes.GeodesicPointCloud.execute(prompt)[0] for prompt in prompts]
     path = pack.prompt.nodes.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
 
-    def search(chosen: Any, levels: int) -> Any:
+    def search(searched_model: Any, levels: int) -> Any:
         settings = (17, 0.1, levels, ITERATIONS, 0.1, "noise difference", 0)
         execute = pack.density.nodes.GeodesicDensityPath.execute
-        return execute(chosen, path, encode(""), *ends, *settings)
+        return execute(searched_model, path, encode(""), *ends, *settings)
 
     return [*_levels(model, search), _overhead(model, search, prompts)]
 
 
 def _levels(model: Any, search: Any) -> list[Row]:
-    """Evaluations of each further level, counted at the network, beside 2 · points · iterations."""
+    """The evaluations of each level, counted at the network, and 2 · points · iterations."""
     counted = model.clone()
-    seen = [0]
+    evaluations = [0]
 
     def count(apply: Any, arguments: dict[str, Any]) -> Any:
-        seen[0] += len(arguments["input"])
+        evaluations[0] += len(arguments["input"])
         return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
     counted.set_model_unet_function_wrapper(count)
-    found, before, spent = [], 0, 0.0
+    result, count_before, time_before = [], 0, 0.0
     for level in range(1, LEVELS + 1):
-        seen[0] = 0
+        evaluations[0] = 0
         search(counted, level)
         points = 2**level - 1
         both_charts = 2 * 2 * (2**level + 1)  # the density of the path and of the great arc
-        asked = seen[0] - both_charts
+        total = evaluations[0] - both_charts
         time = seconds(partial(search, model, level))
         expected = 2 * points * ITERATIONS
-        found.append(
+        result.append(
             Row(
                 f"density path, level {level}, {ITERATIONS} iterations of {points}: evaluations "
-                f"(left), 2 · points · iterations (right); it took {readable(time - spent)}",
-                str(asked - before),
+                f"(left), 2 · points · iterations (right); it took {readable(time - time_before)}",
+                str(total - count_before),
                 str(expected),
-                f"{(asked - before) / expected:.2f}",
+                f"{(total - count_before) / expected:.2f}",
             )
         )
-        before, spent = asked, time
-    return found
+        count_before, time_before = total, time
+    return result
 
 
 def _overhead(model: Any, search: Any, prompts: list[Any]) -> Row:
-    """A whole search, beside the same evaluations by the bare network in the same batches."""
+    """A whole search, and the same evaluations by the bare network in the same batches."""
     inner = model.model
     rows = torch.cat([prompts[0][0][0], prompts[1][0][0]]).to(model.load_device)
 

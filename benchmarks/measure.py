@@ -1,4 +1,4 @@
-"""Timing in pairs, so that a machine that slows down slows both sides; memory at its peak."""
+"""Times in pairs, so that a machine that slows down slows both sides; peak memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-HAS_CUDA = torch.cuda.is_available()  # asked once: the question itself takes milliseconds
+HAS_CUDA = torch.cuda.is_available()  # called once, because the call takes milliseconds
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. ratio: theirs over ours (above 1 we are faster), else as named."""
+    """A line of the table. ratio: theirs divided by ours (above 1 we are faster), or see `what`."""
 
     what: str
     ours: str
@@ -35,17 +35,17 @@ def seconds(run: Callable[[], Any]) -> float:
 
 
 def paired(what: str, ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int = 7) -> Row:
-    """Median seconds of both, measured in turn, and the median of the ratios.
+    """Median seconds of both, measured alternately, and the median of the ratios.
 
-    Every measured call follows an unmeasured one of its own kind: otherwise each would pay for
-    putting the other's threads to sleep.
+    Before every measured call there is an unmeasured one of the same kind. Otherwise each would pay
+    for the other's threads, which still have to go to sleep.
     """
 
-    def settled(run: Callable[[], Any]) -> float:
+    def after_warm_up(run: Callable[[], Any]) -> float:
         run()
         return seconds(run)
 
-    pairs = [(settled(ours), settled(theirs)) for _ in range(repeats)]
+    pairs = [(after_warm_up(ours), after_warm_up(theirs)) for _ in range(repeats)]
     a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(y / x for x, y in pairs)
     return Row(what, readable(a), readable(b), f"{ratio:.2f}")
@@ -62,14 +62,14 @@ def table(rows: list[Row]) -> str:
 
 
 def peak(device: torch.device, run: Callable[[], Any]) -> int:
-    """Bytes in use at the peak of a call beyond those in use before it."""
+    """The peak of bytes in use during a call, minus those in use before it."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         run()
         return torch.cuda.max_memory_allocated() - before
-    # Linux: writing 5 there sets the high-water mark of resident memory to what is in use now.
+    # Linux: writing 5 there resets the peak of resident memory (VmHWM) to the current value.
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     run()

@@ -20,10 +20,10 @@ def rows(cpu: bool) -> list[Row]:
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     settings = Settings(checkpoint=SMALL, size=128, cfg=4.0, seed=1)
     with Server(cpu=cpu) as server:
-        # The first run also imports scipy and matplotlib, once in the life of a server.
+        # The first run also imports scipy and matplotlib, once for each server.
         share(server, two_prompt_morph(settings))
-        again = dataclasses.replace(settings, prompt_b="another prompt", seed=2)
-        own, whole = share(server, two_prompt_morph(again))
+        second_settings = dataclasses.replace(settings, prompt_b="another prompt", seed=2)
+        own, whole = share(server, two_prompt_morph(second_settings))
     frames = f"{settings.frames} frames of {settings.size}×{settings.size}, {settings.steps} steps"
     return [
         Row(

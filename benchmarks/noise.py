@@ -22,7 +22,7 @@ def rows(cpu: bool) -> list[Row]:
 
 
 def _path(frames: int, method: str) -> Any:
-    """A NOISE of so many frames from seed to seed."""
+    """A NOISE of this many frames from one seed to another."""
     pack = pack_nodes()
     first = pack.noise.nodes.GeodesicNoiseKeyframe.execute(1, 1.0)[0]
     path = pack.noise.nodes.GeodesicNoiseKeyframe.execute(2, 1.0, None, first)[0]
@@ -35,11 +35,11 @@ def _latent(frames: int, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _times() -> list[Row]:
-    """COG and SLERP in turn with LERP, the least a mix can cost; NAO once, it takes seconds."""
+    """COG and SLERP alternately with LERP, the cheapest mix; NAO once, because it takes seconds."""
     latent = _latent(FRAMES, SD15)
     plain = partial(_path(FRAMES, "LERP").generate_noise, latent)
     what = f"noise path of {FRAMES} frames of SD1.5"
-    found = [
+    ratios = [
         paired(f"{what}: {method} against LERP", partial(made.generate_noise, latent), plain, 15)
         for method in ("COG", "SLERP")
         for made in (_path(FRAMES, method),)
@@ -47,7 +47,7 @@ def _times() -> list[Row]:
     slow = seconds(partial(_path(FRAMES, "NAO").generate_noise, latent))
     fast = min(seconds(plain) for _ in range(5))
     row = Row(f"{what}: NAO against LERP", readable(slow), readable(fast), f"{fast / slow:.1e}")
-    return [*found, row]
+    return [*ratios, row]
 
 
 def _authors() -> Row:
@@ -68,7 +68,7 @@ def _authors() -> Row:
 
 
 def _memory() -> list[Row]:
-    """Sizes large enough to be seen beside what the process has kept from before."""
+    """Sizes large enough to show up beside the memory that the process already holds."""
     return [
         _peak("COG", MANY, SDXL, f"{MANY} frames at 1024×1024"),
         _peak("NAO", 11, VIDEO, "11 frames, each a video latent 16×13×32×32"),
@@ -78,12 +78,12 @@ def _memory() -> list[Row]:
 def _peak(method: str, frames: int, shape: tuple[int, ...], what: str) -> Row:
     latent = _latent(frames, shape)
     noise = _path(frames, method)
-    _path(frames, method).generate_noise(_latent(frames, (4, 8, 8)))  # libraries loaded before
+    _path(frames, method).generate_noise(_latent(frames, (4, 8, 8)))  # loads libraries first
     used = peak(torch.device("cpu"), partial(noise.generate_noise, latent))
     result = latent["samples"].nbytes
     return Row(
         f"peak memory of {method}, {what} (left), its result (right)",
         f"{used / 2**20:.0f} MB",
         f"{result / 2**20:.0f} MB",
-        f"{used / result:.2f} (1 is the least)",
+        f"{used / result:.2f} (1 is the minimum)",
     )

@@ -50,4 +50,4 @@ def _memory(network: Any, device: torch.device) -> Row:
         del images
     what = f"peak memory of PPL, images apart: {MANY} frames (left), {FRAMES} frames (right)"
     few, many = (f"{peak / 2**20:.0f} MB" for peak in peaks)
-    return Row(what, many, few, f"{peaks[1] / peaks[0]:.2f} (1 is flat)")
+    return Row(what, many, few, f"{peaks[1] / peaks[0]:.2f} (1 means constant)")

@@ -18,7 +18,7 @@ def rows(cpu: bool) -> list[Row]:
     a, b = ([[rows[k], {"pooled_output": pooled[k]}]] for k in (0, 1))
     latent = {"samples": torch.zeros(1, 4, 64, 64)}
     prompt = pack.prompt.nodes
-    clouds = [prompt.GeodesicPointCloud.execute(one)[0] for one in (a, b)]
+    clouds = [prompt.GeodesicPointCloud.execute(conditioning)[0] for conditioning in (a, b)]
     coupled = prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
     times = prompt.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
     average = nodes.ConditioningAverage()
@@ -27,7 +27,7 @@ def rows(cpu: bool) -> list[Row]:
         prompt.GeodesicSchedule.execute(coupled, times, latent, 0)
 
     def theirs() -> torch.Tensor:
-        # Joined, as the sampler needs them for frames that are rendered together.
+        # Joined, as a sampler needs frames that are rendered together.
         return torch.cat([average.addWeighted(b, a, t)[0][0][0] for t in times.values])
 
     return [paired(f"{FRAMES} frames against {FRAMES} × ConditioningAverage", ours, theirs)]

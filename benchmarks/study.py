@@ -1,4 +1,4 @@
-"""The study's own share: its images per second against a plain KSampler's."""
+"""The cost of the study itself: its images per second compared with a plain KSampler."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REPEATS = 3
 
 
 def rows(cpu: bool) -> list[Row]:
-    """A pair of the small checkpoint's own settings, in the batch that it chooses by itself."""
+    """One pair with the small checkpoint's settings, in the batch size that the study chooses."""
     lpips_weights.ensure(BASE / "models" / "lpips")
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     studio = Studio(Plan(threads=torch.get_num_threads()), cpu)

@@ -1,4 +1,4 @@
-"""`make demo`: a morph video, a comparison of three couplings, and what they measure.
+"""`make demo`: a morph video, and a comparison of three couplings with their measures.
 
 Settings come from the environment, so that `make demo PROMPT_A="a cat" FRAMES=24` works.
 """
@@ -30,7 +30,7 @@ from scenes.weights import WeightsError
 OUTPUT = ROOT / "demo" / "output"
 PUBLISHED = "alexnet-owt-7be5be79.pth"
 PORT = 8189
-# On a terminal, progress overwrites its own line; elsewhere there is none.
+# On a terminal, progress overwrites its own line; elsewhere it is not shown.
 CLEAR = "\r\033[K" if sys.stdout.isatty() else ""
 
 
@@ -47,7 +47,7 @@ class Comparison:
 
 
 def main(environment: Mapping[str, str]) -> None:
-    """Run the demo; ServerError and WeightsError say in one sentence what a person must mend."""
+    """Run the demo. ServerError and WeightsError say in one sentence what a person must fix."""
     settings = read_settings(environment)
     announce_checkpoint(settings)
     announce_backbone()
@@ -76,7 +76,7 @@ def main(environment: Mapping[str, str]) -> None:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """What CHECKPOINT, PROMPT_A, PROMPT_B, FRAMES and SEED ask for."""
+    """The settings from CHECKPOINT, PROMPT_A, PROMPT_B, FRAMES and SEED."""
     given = environment.get("CHECKPOINT")
     name = find_checkpoint(given) if given else SMALL
     default = SMALL_SETTINGS if name == SMALL else Settings(checkpoint=name)
@@ -93,7 +93,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def announce_checkpoint(settings: Settings) -> None:
-    """Put the small checkpoint in place where it is used, and say what it can draw."""
+    """If the small checkpoint is used, put it in place and say what it can draw."""
     if settings.checkpoint != SMALL:
         return
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
@@ -113,14 +113,14 @@ def read_integer(
 
 
 def announce_backbone() -> None:
-    """Say what measures; without published weights that is our own network, named as such."""
+    """Say which network measures: without published weights it is our own, under its own name."""
     homes = [base / "models" / "lpips" for base in (BASE, locate().comfyui)]
     if any((home / PUBLISHED).is_file() for home in homes):
         return
     lpips_weights.ensure(BASE / "models" / "lpips")
     print(
         f"No LPIPS weights ({PUBLISHED}) in {homes[0]}: measuring with this repository's scene "
-        "classifier in their place, which table and chart name."
+        "classifier instead; table and chart show its name."
     )
 
 

@@ -1,1 +1,1 @@
-"""The workshop: what builds, checks and shows the pack. Never shipped; imports nothing itself."""
+"""The workshop: builds, checks and illustrates the pack. Never shipped. No imports in this file."""

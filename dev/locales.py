@@ -1,8 +1,8 @@
-"""`make locales`: the English names and tooltips, as translators take them up.
+"""`make locales`: write the English names and tooltips, from which translators work.
 
-ComfyUI reads locales/LANGUAGE/nodeDefs.json (nodes) and main.json (categories, and what our own
-JavaScript says) of every pack. The English nodeDefs.json is written here from the nodes' schemas;
-all else is written by hand, and a test holds every language to the same keys.
+ComfyUI reads locales/LANGUAGE/nodeDefs.json (nodes) and main.json (categories, and the texts of our
+own JavaScript) of every pack. The English nodeDefs.json is written here from the nodes' schemas;
+the other files are written by hand, and a test checks that every language has the same keys.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ LOCALES = ROOT / "locales"
 ENGLISH = LOCALES / "en" / "nodeDefs.json"
 
 
-def node_definitions(found: dict[str, Any]) -> dict[str, Any]:
-    """ComfyUI's object_info → nodeDefs.json in English, our nodes alone."""
-    return {name: definition(found[name]) for name in sorted(found) if name.startswith("Geodesic")}
+def node_definitions(schemas: dict[str, Any]) -> dict[str, Any]:
+    """ComfyUI's object_info → nodeDefs.json in English, for our nodes only."""
+    return {
+        name: definition(schemas[name]) for name in sorted(schemas) if name.startswith("Geodesic")
+    }
 
 
 def definition(schema: dict[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def angle(x: Tensor, y: Tensor) -> float:
 def slerp(theta: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """The weights of both ends at t on an arc of angle θ: sin((1−t)θ)/sin θ and sin(tθ)/sin θ.
 
-    theta, t: of shapes that broadcast, float64. Parallel and opposite directions have no one arc;
-    they get the weights of their straight line, 1 − t and t.
+    theta, t: float64, of shapes that broadcast. Parallel and opposite directions have no unique
+    arc; they get the weights of a straight line, 1 − t and t.
     """
     sine = torch.sin(theta)
     is_line = sine < PARALLEL

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# SD3 glues two populations of rows into one conditioning: CLIP rows, which are zero from this
-# feature on, then T5 rows. A transport plan must not mix them.
+# SD3 joins the rows of two encoders in one conditioning: CLIP rows, whose features are zero from
+# this one on, then T5 rows. A transport plan must not mix them.
 SD3_WIDTH = 4096
 SD3_CLIP_WIDTH = 2048
 
@@ -62,7 +62,7 @@ def clouds_from_conditioning(
 def _cloud(entry: Any, name: str) -> PointCloud:
     if len(entry) != 2 or not isinstance(entry[0], Tensor) or not isinstance(entry[1], Mapping):
         raise ValueError(
-            f"{name}: expected a pair of a tensor and a dictionary, got {_kinds(entry)}. "
+            f"{name}: expected a pair of a tensor and a dictionary, got {_type_names(entry)}. "
             "Connect the CONDITIONING output of a text encoder."
         )
     points, extras = entry
@@ -81,25 +81,25 @@ def _cloud(entry: Any, name: str) -> PointCloud:
     return PointCloud(points, dict(extras))
 
 
-def _kinds(entry: Any) -> str:
+def _type_names(entry: Any) -> str:
     return "[" + ", ".join(type(part).__name__ for part in entry) + "]"
 
 
 def conditioning_from_clouds(clouds: Sequence[PointCloud]) -> list[list[Any]]:
-    """The way back: a CONDITIONING list with the same tensors and dictionaries, bit for bit."""
+    """The CONDITIONING list of clouds, with the same tensors and dictionaries, bit for bit."""
     return [[cloud.points, dict(cloud.extras)] for cloud in clouds]
 
 
 def populations(cloud: PointCloud) -> Tensor:
-    """Label the rows that a coupling may exchange: [B, N] int64, equal labels may be paired.
+    """Labels of all rows, [B, N] int64. A coupling may pair only rows with equal labels.
 
-    Two things split a cloud. Rows that an `attention_mask` hides must not be paired with rows it
-    shows. And SD3's rows come from two encoders (see `SD3_WIDTH`); rows of zeros belong to neither.
+    Two things split a cloud. Rows that an `attention_mask` hides must not be paired with rows that
+    it shows. SD3's rows come from two encoders (see `SD3_WIDTH`); rows of zeros belong to neither.
     """
     labels = torch.zeros(cloud.points.shape[:2], dtype=torch.int64)
     mask = cloud.extras.get("attention_mask")
     if isinstance(mask, Tensor) and mask.numel() in (cloud.rows, cloud.batch * cloud.rows):
-        labels += mask.reshape(-1, cloud.rows).cpu().ne(0).long()  # one for all, or one each
+        labels += mask.reshape(-1, cloud.rows).cpu().ne(0).long()  # one mask for all, or one each
     if cloud.width == SD3_WIDTH:
         empty = (cloud.points == 0).all(dim=-1).cpu()
         is_clip = (cloud.points[..., SD3_CLIP_WIDTH:] == 0).all(dim=-1).cpu() & ~empty
@@ -110,8 +110,8 @@ def populations(cloud: PointCloud) -> Tensor:
 def repeat_rows(points: Tensor, rows: int) -> Tensor:
     """The same measure on `rows` points: the whole cloud repeated, first row first.
 
-    points: [..., N, D] with N dividing `rows`. Neutral in every pure cross-attention model, and
-    how ComfyUI itself joins prompts of different length.
+    points: [..., N, D] with N dividing `rows`. This changes nothing for a model with
+    cross-attention alone, and ComfyUI itself joins prompts of different lengths in this way.
     """
     times, rest = divmod(rows, points.shape[-2])
     if rest:
@@ -122,7 +122,7 @@ def repeat_rows(points: Tensor, rows: int) -> Tensor:
 
 
 def summary(clouds: Sequence[PointCloud]) -> str:
-    """What a person wants to know of a conditioning: rows, width, norms, and the other keys."""
+    """A conditioning described in words: its rows, width, norms, and other keys."""
     lines = []
     for k, cloud in enumerate(clouds):
         norms = cloud.points.cpu().double().norm(dim=-1)

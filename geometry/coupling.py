@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, populations
-from .extras import check_extras
+from .conditioning_keys import check_extras
 
 OPTIMAL, ROW_ORDER, RANDOM = "optimal transport", "row order", "random"
 METHODS = (OPTIMAL, ROW_ORDER, RANDOM)
@@ -32,8 +32,9 @@ METHODS = (OPTIMAL, ROW_ORDER, RANDOM)
 # go to equal indices. So every machine finds the same coupling.
 RESOLUTION = 2.0**-32
 
-# A coupling of m and n rows has lcm(m, n) pairs. Beyond this many repetitions of the longer
-# prompt the attention layers pay for rows that say nothing new.
+# A coupling of m and n rows has lcm(m, n) pairs, that is, repetitions of both prompts. More
+# repetitions of the longer prompt than this cost too much attention for rows without new
+# information.
 MAX_REPEATS = 16
 
 
@@ -106,10 +107,11 @@ def couple(
 ) -> Coupling:
     """Pair the rows of two clouds.
 
-    method: one of `METHODS`. `seed` and `pin_first_row` (row 0, the begin-of-text row that all
-    prompts share, stays with row 0) matter to "random" alone. `names` are the inputs in errors.
-    Raises ValueError for clouds of another width or batch, for row counts without a small common
-    multiple, for dictionaries that cannot be blended, and for an unknown method.
+    method: one of `METHODS`. seed, pin_first_row: only used by "random". pin_first_row pairs row 0,
+    the begin-of-text row that all prompts share, with row 0. names: the two inputs, as errors
+    should name them. Raises ValueError for clouds of different width or batch, for row counts
+    without a small common multiple, for dictionaries that cannot be blended, and for an unknown
+    method.
     """
     rules: dict[str, Callable[[Tensor, Tensor], tuple[np.ndarray, np.ndarray]]] = {
         OPTIMAL: optimal_pairs,
@@ -138,7 +140,7 @@ def couple(
 def squared_distances(x: Tensor, y: Tensor) -> np.ndarray:
     """‖x_i − y_j‖² for x [m, D], y [n, D]: [m, n] float64, one matrix product, never negative."""
     a, b = x.cpu().double(), y.cpu().double()
-    centre = a.mean(0)  # what both clouds share would only cost digits
+    centre = a.mean(0)  # a shared offset changes no distance, but would cost digits
     a, b = a - centre, b - centre
     squares = a.square().sum(1)[:, None] + b.square().sum(1)[None, :]
     return squares.sub_(2 * (a @ b.T)).clamp_(min=0).numpy()
@@ -160,9 +162,10 @@ def optimal_pairs(x: Tensor, y: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _with_ties_broken(cost: np.ndarray) -> np.ndarray:
-    """Round to `RESOLUTION` and add a penalty, smaller in total than one step, off row order.
+    """Round the costs to `RESOLUTION`, and add a small penalty to pairs off the row order.
 
-    Values are integers times a power of two, so that sums of them are exact in float64.
+    All penalties of a coupling together are smaller than one step of the rounding. Values are
+    integers times a power of two, so that sums of them are exact in float64.
     """
     m, n = cost.shape
     largest = cost.max()
@@ -173,7 +176,7 @@ def _with_ties_broken(cost: np.ndarray) -> np.ndarray:
 
 
 def _unequal_pairs(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The m×n transport plan, whose entries are whole multiples of 1/L, written out as L pairs."""
+    """The optimal m×n transport plan as L pairs; its entries are whole multiples of 1/L."""
     import ot
 
     m, n = cost.shape
@@ -197,7 +200,8 @@ def row_order_pairs(m: int, n: int) -> tuple[np.ndarray, np.ndarray]:
 def random_pairs(m: int, n: int, seed: int, pin_first_row: bool) -> tuple[np.ndarray, np.ndarray]:
     """A random permutation of the repeated rows, drawn on the CPU.
 
-    Pinned, the first row stays with the first row; later copies of it move like any other.
+    pin_first_row pairs the first rows with each other; later copies of them are permuted like all
+    rows.
     """
     total = math.lcm(m, n)
     pinned = int(pin_first_row)
@@ -219,7 +223,7 @@ def _pairs_by_population(
     y_labels: Tensor,
     rule: Callable[[Tensor, Tensor], tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Couple each population of rows with its own kind only."""
+    """Couple each population of rows only with rows of the same label."""
     sources, targets = [], []
     for label in torch.unique(x_labels):
         rows_x = torch.nonzero(x_labels == label)[:, 0]
@@ -231,16 +235,16 @@ def _pairs_by_population(
 
 
 def have_common_rows(counts: Collection[int]) -> bool:
-    """Whether clouds of all these counts can be written on a number of rows that is not absurd."""
+    """Whether clouds with these row counts have a small common number of rows."""
     different = combinations(sorted(set(counts) - {1}), 2)
     coprime = any(math.gcd(m, n) == 1 for m, n in different)
     return not coprime and math.lcm(*counts) <= MAX_REPEATS * max(counts)
 
 
 def common_rows(counts: Sequence[int], name: str) -> int:
-    """The number of rows on which clouds of all these counts can be written.
+    """The common number of rows to which clouds with these row counts are repeated.
 
-    Raises ValueError, naming the input, where that is more than a model should attend to.
+    Raises ValueError, naming the input, where that is too many (see `MAX_REPEATS`).
     """
     rows = math.lcm(*counts)
     if not have_common_rows(counts):
@@ -273,7 +277,7 @@ def _check_populations(
 ) -> tuple[Tensor, Tensor]:
     """Labels of the rows of both clouds; populations must match one to one in size.
 
-    A prompt zeroed out as a whole has no populations and takes on those of the other.
+    A prompt of zeros alone has no populations and gets those of the other prompt.
     """
     labels = populations(source), populations(target)
     if source.rows == target.rows:
@@ -281,9 +285,9 @@ def _check_populations(
             labels = labels[1], labels[1]
         elif not target.points.any():
             labels = labels[0], labels[0]
-    split = any(len(torch.unique(one)) > 1 for one in labels)
+    split = any(len(torch.unique(of_cloud)) > 1 for of_cloud in labels)
     for x, y in zip(*labels, strict=True):
-        counts = [torch.bincount(one, minlength=4).tolist() for one in (x, y)]
+        counts = [torch.bincount(of_prompt, minlength=4).tolist() for of_prompt in (x, y)]
         if (split or x.unique().tolist() != y.unique().tolist()) and counts[0] != counts[1]:
             raise ValueError(
                 f"{names[0]} and {names[1]}: their rows come from several encoders or are partly "
@@ -298,13 +302,13 @@ def _sizes(counts: list[int]) -> str:
 
 
 def total_cost(couplings: Sequence[Coupling]) -> float:
-    """The cost over all entries of a conditioning together: √ of the sum of squares."""
+    """The cost of all entries of a conditioning together: √ of the sum of their squared costs."""
     return math.sqrt(sum(coupling.squared_cost for coupling in couplings))
 
 
 def relative_cost(couplings: Sequence[Coupling]) -> float:
-    """Cost over W₂, at least 1; 1 for equal clouds joined at no cost, else infinite for them."""
-    cost, optimal = total_cost(couplings), total_cost([one.optimal for one in couplings])
+    """Cost divided by W₂, at least 1. Where W₂ is 0: 1 for cost 0, otherwise infinity."""
+    cost, optimal = total_cost(couplings), total_cost([c.optimal for c in couplings])
     if optimal == 0:
         return 1.0 if cost == 0 else math.inf
     return cost / optimal

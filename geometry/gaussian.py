@@ -1,14 +1,14 @@
-"""Combinations of Gaussian noises that stay Gaussian (COG), and the usual methods beside them.
+"""Combinations of Gaussian noises that stay Gaussian (COG), and the usual methods to compare with.
 
 "Linear combinations of latents in diffusion models: interpolation and beyond" (arXiv 2408.08558).
-With x_k ~ N(μ, Σ) independent and weights w, y = Σ w_k x_k ~ N(αμ, βΣ), α = Σ w_k, β = Σ w_k²;
-so z = (1 − α/√β) μ + y/√β (equation 3) is N(μ, Σ) again: for the unit noise of diffusion models
-z = y/√β. Where noises are correlated (inverted images, one seed twice), β = wᵀCw with C their
-correlations keeps the variance right.
+With x_k ~ N(μ, Σ) independent and weights w, y = Σ w_k x_k ~ N(αμ, βΣ), α = Σ w_k, β = Σ w_k²; so z
+= (1 − α/√β) μ + y/√β (equation 3) is N(μ, Σ) again: for the unit noise of diffusion models z =
+y/√β. For correlated noises (inverted images, one seed twice) β = wᵀCw, with C their correlations,
+gives the right variance.
 
 Every method here is a set of weights [F, K] for the K noises [K, ...] of F frames, mixed by
-`combine`; what is no linear combination (standardised and mode-norm centroids) follows from one.
-Weights are float64; the noises keep their own type.
+`combine`; the standardised and mode-norm centroids rescale such a mix. Weights are float64; the
+noises keep their own type.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from . import arc
 
-# A combination with less than this share of its parts' variance has cancelled itself out.
+# A combination with less than this share of the variance of its parts counts as cancelled out.
 CANCELLED = 1e-6
 
 
@@ -30,8 +30,8 @@ CANCELLED = 1e-6
 def combine(noises: Tensor, weights: Tensor) -> Tensor:
     """Σ_k w_fk x_k for every frame f: [K, ...] and [F, K] → [F, ...].
 
-    Element by element and in the order of k, with zero weights left out: a frame is the same alone
-    and among others, and a weight of 1 alone returns that noise bit for bit.
+    Noises are added one after the other, and weights of 0 are skipped. So a frame is the same in
+    any batch, and a single weight of 1 returns that noise bit for bit.
     """
     out = noises.new_zeros(len(weights), *noises.shape[1:])
     for frame, row in zip(out, weights.tolist(), strict=True):
@@ -44,25 +44,26 @@ def combine(noises: Tensor, weights: Tensor) -> Tensor:
 def correlation(noises: Tensor, seeds: Sequence[int | None] | None = None) -> Tensor:
     """C of β = wᵀCw: [K, K] float64, 1 on its diagonal.
 
-    noises: [K, ...]. seeds: the seed each was drawn from, None for one that was not drawn. Draws
-    are known: 1 for one seed and 0 for two. All else is measured, ⟨x_i, x_j⟩ / (‖x_i‖ ‖x_j‖).
+    noises: [K, ...]. seeds: the seed of each noise, None for an inverted image. Two seeds have
+    correlation 1 if they are equal, otherwise 0. With an inverted image it is measured: ⟨x_i, x_j⟩
+    / (‖x_i‖ ‖x_j‖).
     """
     origins = [None] * len(noises) if seeds is None else list(seeds)
-    found = torch.eye(len(noises), dtype=torch.float64)
+    matrix = torch.eye(len(noises), dtype=torch.float64)
     for i, j in combinations(range(len(noises)), 2):
         if origins[i] is None or origins[j] is None:
             x, y = noises[i].flatten().double(), noises[j].flatten().double()
-            found[i, j] = found[j, i] = x @ y / (x.norm() * y.norm())
+            matrix[i, j] = matrix[j, i] = x @ y / (x.norm() * y.norm())
         else:
-            found[i, j] = found[j, i] = float(origins[i] == origins[j])
-    return found
+            matrix[i, j] = matrix[j, i] = float(origins[i] == origins[j])
+    return matrix
 
 
 def cog(weights: Tensor, correlations: Tensor | None = None) -> Tensor:
     """COG: w/√β for unit noises, [F, K] → [F, K].
 
-    correlations: C of `correlation`; None for independent noises. A row without any weight counts
-    as equal weights (the authors' own rule). Raises ValueError where correlated noises cancel out.
+    correlations: C of `correlation`; None for independent noises. A row of zeros counts as equal
+    weights (the authors' own rule). Raises ValueError where correlated noises cancel out.
     """
     weights = weights.double()
     squares = weights.square().sum(1, keepdim=True)
@@ -82,7 +83,7 @@ def cog(weights: Tensor, correlations: Tensor | None = None) -> Tensor:
 def cog_of(noises: Tensor, weights: Tensor, mean: Tensor | float = 0.0) -> Tensor:
     """Equation 3 in full, for independent noises of any mean: [K, ...], [F, K] → [F, ...].
 
-    Diffusion models start from mean 0, where `combine` and `cog` are all of it.
+    The noise of diffusion models has mean 0; there `combine` and `cog` give the same.
     """
     scaled = cog(weights)
     shift = (1 - scaled.sum(1)).reshape(-1, *[1] * (noises.ndim - 1))
@@ -114,12 +115,12 @@ def mode_norm(noise: Tensor) -> Tensor:
 def grid(noises: Tensor, rows: int, columns: int, axes: tuple[int, int], extent: float) -> Tensor:
     """Weights of a plane through the span of K noises, row by row: [rows·columns, K] float64.
 
-    With A = [x_1 … x_K] = QR (thin, R's diagonal positive), a point of the span has coordinates
-    h = Qᵀx and weights w = R⁻¹h (the paper's appendix C). The plane is centred on the first noise
-    (our choice) and reaches `extent` noises (‖x‖ ≈ √D) to either side along two of the axes
-    0 … K−1; axis k is the part of noise k that noises 0 … k−1 do not have.
-    Not yet corrected by `cog`. Raises ValueError for axes that are not there or equal, an extent
-    that is no positive number, and noises that span no K dimensions.
+    With A = [x_1 … x_K] = QR (thin, R's diagonal positive), a point of the span has coordinates h =
+    Qᵀx and weights w = R⁻¹h (the paper's appendix C). The plane is centred on the first noise (our
+    choice) and reaches `extent` noises (‖x‖ ≈ √D) to either side along two of the axes 0 … K−1;
+    axis k is the part of noise k orthogonal to noises 0 … k−1. The weights still need `cog`. Raises
+    ValueError for axes that do not exist or are equal, an extent that is not positive, and noises
+    that span fewer than K dimensions.
     """
     check_plane(len(noises), axes, extent)
     factor = _triangle(noises)
@@ -136,7 +137,7 @@ def grid(noises: Tensor, rows: int, columns: int, axes: tuple[int, int], extent:
 
 
 def check_plane(count: int, axes: tuple[int, int], extent: float) -> None:
-    """Raise ValueError unless these are two different axes of `count` noises, and an extent."""
+    """Raise ValueError unless the axes differ, exist among `count` noises, and extent > 0."""
     for name, axis in zip(("axis_x", "axis_y"), axes, strict=True):
         if not 0 <= axis < count:
             raise ValueError(

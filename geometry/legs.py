@@ -1,6 +1,7 @@
-"""Where a time falls on a chain of keyframes, of prompts or of noises.
+"""Times on a chain of keyframes, of prompts or of noises: on which leg a time lies.
 
-The knots are the times of the keyframes, from 0 to 1; a leg's share of [0, 1] is its weight.
+The knots are the times of the keyframes, from 0 to 1; a leg's share of [0, 1] is proportional to
+its weight.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Two times closer than this are one time: thirds and sevenths are not exact in binary.
+# Two times closer than this count as equal: thirds and sevenths are not exact in binary.
 SAME_TIME = 1e-9
 
 
 def knots(weights: Sequence[float]) -> np.ndarray:
-    """The times of the keyframes of legs with these weights: [legs + 1] float64 from 0 to 1."""
+    """The times of the keyframes, from the weights of the legs: [legs + 1] float64 from 0 to 1."""
     ends = np.concatenate([[0.0], np.cumsum(weights)])
     return ends / ends[-1] if len(ends) > 1 else ends
 
 
 def locate(knots: np.ndarray, t: float) -> tuple[int, float]:
-    """The leg that holds time t and the time inside it, in [0, 1); knot k itself is (k, 0.0).
+    """The leg k on which time t lies, and the time within it, in [0, 1); at knot k (k, 0.0).
 
     Raises ValueError for t outside [0, 1].
     """

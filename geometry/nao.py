@@ -21,7 +21,7 @@ from .gaussian import combine, slerp
 POINTS = 11  # of a path, as in arXiv 2408.08558, appendix D
 MAX_STEPS, LEARNING_RATE = 10_000, 0.01
 JITTER = 0.01  # the start is the straight line plus U(0, JITTER)
-STILL, PATIENCE = 1e-3, 10  # stop after so many changes of the objective below this, in a row
+MIN_CHANGE, PATIENCE = 1e-3, 10  # stop after PATIENCE smaller changes of the objective in a row
 
 Progress = Callable[[int, int], None]
 
@@ -44,7 +44,8 @@ def path(
 ) -> Tensor:
     """The optimised path from x to y, both of one shape [...]: [points, ...], ends exact.
 
-    seed: of the start's jitter. `progress(done, at most)` is called before each step and may raise.
+    seed: of the jitter of the starting line. `progress(done, most)` is called before each step and
+    may raise to cancel.
     """
     ends = _trainable(torch.stack([x, y]))
     inner = _line(ends[0], ends[1], points, seed)[1:-1].clone().requires_grad_(True)
@@ -92,7 +93,7 @@ def centroid(
 
 
 def at(path: Tensor, t: float) -> Tensor:
-    """A path [points, ...] at t in [0, 1]; between two of its points on their great arc."""
+    """The point of a path [points, ...] at t in [0, 1]; between path points on their great arc."""
     place = t * (len(path) - 1)
     k = min(int(place), len(path) - 2)
     pair = path[k : k + 2]
@@ -101,7 +102,7 @@ def at(path: Tensor, t: float) -> Tensor:
 
 
 def _trainable(noises: Tensor) -> Tensor:
-    """[K, D] float64, a copy that may be differentiated: ComfyUI's own tensors may not."""
+    """A copy [K, D] in float64 that allows gradients; ComfyUI's own tensors may not."""
     return noises.clone().flatten(1).double()
 
 
@@ -126,9 +127,9 @@ def _maximise(
     progress: Progress | None,
     max_steps: int,
 ) -> None:
-    """Adam, until the objective stands still. Works on `free` in place."""
+    """Adam, until the objective hardly changes. Changes the tensors `free` in place."""
     optimizer = torch.optim.Adam(free, lr=LEARNING_RATE)
-    before, still = math.inf, 0
+    before, small_changes = math.inf, 0
     with torch.enable_grad():
         for step in range(max_steps):
             if progress:
@@ -138,9 +139,9 @@ def _maximise(
             loss.backward()
             optimizer.step()
             now = loss.item()
-            still = still + 1 if abs(now - before) < STILL else 0
+            small_changes = small_changes + 1 if abs(now - before) < MIN_CHANGE else 0
             before = now
-            if still >= PATIENCE:
+            if small_changes >= PATIENCE:
                 break
     if progress:
         progress(max_steps, max_steps)

@@ -1,7 +1,7 @@
 """Noise levels: how much of a noised image is picture, how much is noise, and in which scale.
 
-A noised image is written here as z = signal·x_0 + noise·ε. What a model or a sampler takes is a
-multiple of that:
+A noised image is written here as z = signal·x_0 + noise·ε. Models and samplers take a multiple of
+z:
 
     eps and v models   signal = 1/√(1+σ²), noise = σ/√(1+σ²); the model takes x_σ = z/signal
     flow models        signal = 1 − σ,     noise = σ;         the model takes z itself

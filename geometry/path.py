@@ -5,7 +5,7 @@ optimal coupling it is the constant-speed geodesic; with another it is that coup
 
 The contract of a path: t = 0 is the first keyframe and t = 1 the last (the first again, when the
 path is closed), both returned exactly, in their own row order, and so is every keyframe between.
-Inside a leg t runs at constant speed. A leg's share of [0, 1] is its weight.
+Inside a leg t runs at constant speed. A leg's share of [0, 1] is proportional to its weight.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
+from .conditioning_keys import POOLED, average, mix_extras, same_value
 from .coupling import OPTIMAL, RANDOM, Coupling, common_rows, couple, have_common_rows
-from .extras import POOLED, average, mix_extras, same_value
 from .legs import check_time, check_weight, knots, locate
 
 
@@ -65,7 +65,7 @@ class Path:
     def closed(self) -> Path:
         """This path with a leg from the last keyframe back to the first.
 
-        Two keyframes that ask for one coupling return by the pairs they came by.
+        With two keyframes and the same method both ways, the way back uses the same pairs.
         """
         if self.closing is not None:
             return self
@@ -111,7 +111,7 @@ class Path:
         return knots(weights)
 
     def locate(self, t: float) -> tuple[int, float]:
-        """The leg that holds time t and the time inside it, in [0, 1); a stop is (k, 0.0)."""
+        """The leg k on which time t lies, and the time within it, in [0, 1); at stop k (k, 0.0)."""
         self._check_legs()
         return locate(self.knots, t)
 
@@ -120,7 +120,7 @@ class Path:
         return self.locate(t)[1] == 0
 
     def at(self, t: float) -> PointCloud:
-        """The cloud at one time, [B, N, D]; a keyframe itself, with its own rows, at a knot.
+        """The cloud at one time, [B, N, D]; at a knot the keyframe itself, with its own rows.
 
         Raises ValueError for t outside [0, 1].
         """
@@ -158,9 +158,9 @@ def sample(path: Path, times: Sequence[float]) -> list[PointCloud]:
 def groups(path: Path, times: Sequence[float]) -> list[range]:
     """Ranges of consecutive frames that can share one conditioning, in order.
 
-    Frames can share one when their dictionaries are equal (`pooled_output` apart, which has one row
-    for each frame) and when the rows of their legs have a small common multiple. So an amount
-    that changes along the path, such as guidance, separates its frames.
+    Frames can share one when their dictionaries are equal (except `pooled_output`, which has one
+    row for each frame) and when the rows of their legs have a small common multiple. So where an
+    amount such as guidance changes along the path, every frame gets a conditioning of its own.
     The path must hold one prompt per keyframe (batch 1); raises ValueError otherwise.
     """
     if path.stops[0].batch != 1:
@@ -170,18 +170,18 @@ def groups(path: Path, times: Sequence[float]) -> list[range]:
         )
     places = [path.locate(t) for t in times]
     dictionaries = [_extras(path, k, u) for k, u in places]
-    found: list[range] = []
+    ranges: list[range] = []
     counts: set[int] = set()
     for f, place in enumerate(places):
-        own = {path.stops[k].rows for k in _stops_of(place)}
-        begins = not found or not _equal_but_pooled(dictionaries[found[-1][0]], dictionaries[f])
-        if begins or not have_common_rows(counts | own):
-            found.append(range(f, f + 1))
-            counts = own
+        rows = {path.stops[k].rows for k in _stops_of(place)}
+        begins = not ranges or not _equal_but_pooled(dictionaries[ranges[-1][0]], dictionaries[f])
+        if begins or not have_common_rows(counts | rows):
+            ranges.append(range(f, f + 1))
+            counts = rows
         else:
-            found[-1] = range(found[-1].start, f + 1)
-            counts |= own
-    return found
+            ranges[-1] = range(ranges[-1].start, f + 1)
+            counts |= rows
+    return ranges
 
 
 def joined(path: Path, times: Sequence[float]) -> PointCloud:
@@ -195,7 +195,7 @@ def joined(path: Path, times: Sequence[float]) -> PointCloud:
 
 
 def _stops_of(place: tuple[int, float]) -> tuple[int, ...]:
-    """The stops between which a frame stands, or the one that it stands at."""
+    """The two stops around a frame, or the stop at which it is."""
     k, u = place
     return (k,) if u == 0 else (k, k + 1)
 
@@ -235,15 +235,15 @@ def _equal_but_pooled(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 
 def _with_joined_pooled(dictionaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    found = dict(dictionaries[0])
-    if isinstance(found.get(POOLED), Tensor):
-        first = found[POOLED]
-        found[POOLED] = torch.cat([extras[POOLED].to(first) for extras in dictionaries])
-    return found
+    combined = dict(dictionaries[0])
+    if isinstance(combined.get(POOLED), Tensor):
+        first = combined[POOLED]
+        combined[POOLED] = torch.cat([extras[POOLED].to(first) for extras in dictionaries])
+    return combined
 
 
 def path_of_coupling(coupling: Coupling) -> Path:
-    """A coupling as the path of its one leg."""
+    """The path whose only leg is this coupling."""
     ends = coupling.source, coupling.target
     keyframes = tuple(Keyframe(c, method=coupling.method, seed=coupling.seed) for c in ends)
     return Path(keyframes, (coupling,))

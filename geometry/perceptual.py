@@ -1,4 +1,4 @@
-"""Perceptual distance of consecutive images, and what is read from it.
+"""Perceptual distances of consecutive images, and statistics of them.
 
 LPIPS: Zhang et al., The Unreasonable Effectiveness of Deep Features, arXiv 1801.03924. Perceptual
 path length is the mean over equally spaced images (Karras et al., arXiv 1812.04948; Which Way
@@ -31,8 +31,8 @@ MIN_SIZE = 32
 class Steps:
     """Perceptual distances along a path.
 
-    distances: one per pair of consecutive frames. closing: from the last frame to the first,
-    which a loop needs for re-timing and no statistic counts. metric: what measured them. squared:
+    distances: one per pair of consecutive frames. closing: from the last frame to the first, needed
+    to re-time a loop and not part of any statistic. metric: the name of the metric. squared:
     whether distances are squares of lengths, as LPIPS and the distance of latents are. Lengths add
     up along a path; their squares do not, so the total changes with the number of frames.
     """
@@ -124,7 +124,7 @@ def _check_weights(
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the network sees in F images, from `PerceptualMetric.features`.
+    """The network's features of F images, made by `PerceptualMetric.features`.
 
     images: the images, float32 [F, H, W, 3]. layers: features of unit length at every pixel, one
     tensor [F, C, h, w] per layer. All are on the metric's device.
@@ -153,10 +153,10 @@ class Features:
 class PerceptualMetric:
     """LPIPS of pairs of images in any order; the features of each image are computed once.
 
-        seen = metric.features(images)
-        metric.distances(seen[[0, 0]], seen[[1, 2]])  # of images 0 and 1, and of 0 and 2
+        features = metric.features(images)
+        metric.distances(features[[0, 0]], features[[1, 2]])  # of images 0 and 1, and of 0 and 2
 
-    network: from `lpips_network`, already on `device`. name: what charts and tables call it.
+    network: from `lpips_network`, already on `device`. name: its name in charts and tables.
     """
 
     network: Any
@@ -172,7 +172,7 @@ class PerceptualMetric:
         """
         import lpips
 
-        # Checked on the device, where it costs least.
+        # Checked on the device, where this is fastest.
         pixels = images.to(self.device, torch.float32)
         finite = torch.isfinite(pixels).flatten(1).all(1).tolist()
         if not all(finite):
@@ -182,7 +182,7 @@ class PerceptualMetric:
             )
         raw = list(self.network.net(self.network.scaling_layer(2 * pixels.movedim(-1, 1) - 1)))
         layers = []
-        while raw:  # lets go of each layer once it is normalised: the peak is half as high
+        while raw:  # frees each layer once it is normalised, which halves the peak memory
             layers.append(lpips.normalize_tensor(raw.pop(0)))
         return Features(pixels, tuple(layers))
 
@@ -191,9 +191,9 @@ class PerceptualMetric:
         """LPIPS of image k of `a` and image k of `b`, for every k.
 
         sum over layers of the mean over pixels of lin((x - y)^2): arXiv 1801.03924, equation 1.
-        Equal images are at distance 0 exactly, also where their features differ by rounding
-        because they were computed in batches of other sizes.
-        Raises ValueError when `a` and `b` do not hold equally many images.
+        Equal images are at distance 0 exactly, also where their features differ by rounding because
+        they were computed in batches of other sizes. Raises ValueError if `a` and `b` hold
+        different numbers of images.
         """
         if len(a) != len(b):
             raise ValueError(f"b: expected {len(a)} images, as many as in a, got {len(b)}.")
@@ -228,14 +228,14 @@ def measure(
     distances: list[float] = []
     done = 0
     for batch in _batches(images, frames_per_batch):
-        seen = lpips.features(batch, first=done + 1)
+        features = lpips.features(batch, first=done + 1)
         if last is not None:
-            distances += lpips.distances(last, seen[:1])
-        distances += lpips.distances(seen[:-1], seen[1:])
+            distances += lpips.distances(last, features[:1])
+        distances += lpips.distances(features[:-1], features[1:])
         # Lists of indices copy, so that the other frames of the batch are freed.
-        last = seen[[-1]]
-        first = first or seen[[0]]
-        del seen
+        last = features[[-1]]
+        first = first or features[[0]]
+        del features
         done += len(batch)
         if progress:
             progress(done, frames)

@@ -29,6 +29,8 @@ from .times import LOOP, PING_PONG, check_frames, half
 
 # Gaps narrower than this get no frame: its time could not be told from its neighbours' times.
 NARROWEST = 4 * SAME_TIME
+# A frame that leaves more than this of its gap's distance on one side did nothing for it.
+STUCK = 0.95
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,17 @@ class Rules:
     ending: one of `times.ENDINGS`. A loop has one gap more, from its last frame to its first.
     share: part of the steps, in [0, 1), that a new frame takes over from its neighbours.
     bridge: part of the steps, in [0, 1), that it takes over at most, where a gap does not close.
-    tolerance: no new frame in gaps whose distance is this or less; 0 renders all frames.
+    tolerance: no new frame in gaps whose distance is this or less; 0 renders all frames. Where
+        rendered frames are skipped, steps of the film are larger than the gaps.
     growth: part of the steps that is taken over more, each time a gap does not close.
     fail: a gap does not close where one of its two parts keeps more than this of its distance.
-    patience: how often a gap may fail at the latest step before it is left to be a cut.
+    patience: how often a frame at the latest step may do nothing for its gap before the gap is left
+        to be a cut.
     between: frames of the first round between two keyframes, at most.
     worth: in one round only gaps of at least this part of the largest distance get a frame.
     centred: put a new frame at the estimated middle of the distance, not at the middle of t.
+    spare: frames that are rendered and not shown, as a part of those shown: the film is the most
+        even choice. They are cheap, as most of them start late.
 
     Raises ValueError for numbers outside these ranges.
     """
@@ -54,15 +60,16 @@ class Rules:
     frames: int
     steps: int
     ending: str = "stop"
-    share: float = 0.2
+    share: float = 0.4
     bridge: float = 0.9
     tolerance: float = 0.0
     growth: float = 1 / 3
-    fail: float = 0.7
+    fail: float = 0.5
     patience: int = 3
     between: int = 3
-    worth: float = 0.0
-    centred: bool = False
+    worth: float = 0.5
+    centred: bool = True
+    spare: float = 1.0
 
     def __post_init__(self) -> None:
         check_frames(self.frames)
@@ -80,10 +87,18 @@ class Rules:
                 "frames."
             )
 
+        if not (math.isfinite(self.spare) and self.spare >= 0):
+            raise ValueError(f"spare: expected a part of the frames, 0 or more, got {self.spare}.")
+
+    @property
+    def shown(self) -> int:
+        """Frames of the film that are rendered for it: of a ping-pong the way there."""
+        return half(self.frames) if self.ending == PING_PONG else self.frames
+
     @property
     def rendered(self) -> int:
         """The most frames that are rendered."""
-        return half(self.frames) if self.ending == PING_PONG else self.frames
+        return self.shown + round(self.spare * self.shown)
 
     @property
     def earliest(self) -> int:
@@ -115,13 +130,13 @@ class Rules:
         keyframes = len(knots) - (self.ending == LOOP)
         if legs < 1:
             raise ValueError(f"path: expected at least two keyframes, got {keyframes}.")
-        if keyframes > self.rendered:
+        if keyframes > self.shown:
             way = " on the way there of a ping-pong" if self.ending == PING_PONG else ""
             raise ValueError(
                 f"frames: expected at least one for each of the {keyframes} keyframes{way}, got "
-                f"{self.rendered}. Ask for more frames or take keyframes out."
+                f"{self.shown}. Ask for more frames or take keyframes out."
             )
-        between = max(0, min(self.between, (self.rendered // 2 - keyframes) // legs))
+        between = max(0, min(self.between, (self.shown // 2 - keyframes) // legs))
         parts = np.arange(between + 1) / (between + 1)
         inside = [a + (b - a) * parts for a, b in pairwise(knots)]
         values = np.concatenate([*inside, [] if self.ending == LOOP else [knots[-1]]])
@@ -149,7 +164,7 @@ class Insertion:
 class Gap:
     """Between a frame and the next: their distance, and what is known about closing it.
 
-    failures: how often a frame at the latest step did not close it.
+    failures: how often in a row a frame at the latest step did nothing for it.
     """
 
     distance: float
@@ -243,19 +258,12 @@ class Placement:
         """Where in gap i half of its length is behind, in [0.29, 0.71].
 
         Speed is taken to change linearly over the gap. At each end it is the mean of this gap's
-        own speed and the next gap's.
+        own speed and the next gap's, but at a keyframe, where another leg begins, its own.
         """
         speeds = np.sqrt(self.distances) / np.diff(self.ends)
-        last = len(speeds) - 1
-        around = (
-            (i - 1, (i + 1) % len(speeds))
-            if self.rules.ending == LOOP
-            else (
-                max(i - 1, 0),
-                min(i + 1, last),
-            )
-        )
-        a, b = ((speeds[i] + speeds[j]) / 2 for j in around)
+        before = i if i in self.keyframes else i - 1
+        after = i if (i + 1) % self.frames in self.keyframes else i + 1
+        a, b = ((speeds[i] + speeds[j]) / 2 for j in (before, after))
         # The root of a·u + (b − a)·u²/2 = (a + b)/4, in a form that is stable for a = b.
         return float((a + b) / 2 / (a + math.hypot(a, b) / math.sqrt(2))) if a + b > 0 else 0.5
 
@@ -302,8 +310,8 @@ class Placement:
         """One of the two gaps that a new frame makes of one."""
         if distance <= self.rules.fail * gap.distance:
             return Gap(distance, gap.start_step)
-        failures = gap.failures + (gap.start_step == self.rules.latest)
-        return Gap(distance, self.rules.later(gap.start_step), failures)
+        stuck = gap.start_step == self.rules.latest and distance > STUCK * gap.distance
+        return Gap(distance, self.rules.later(gap.start_step), gap.failures + 1 if stuck else 0)
 
 
 def _check_distances(distances: Sequence[float]) -> None:

@@ -1,8 +1,8 @@
-"""Schedules over t: when a path is where.
+"""Schedules: the position of every frame on a path.
 
-A schedule is one time in [0, 1] per frame. Easing shapes how the first half of a "ping-pong", or
+A schedule is one time t in [0, 1] per frame. Easing shapes how the first half of a "ping-pong", or
 all of a "stop" or "loop", runs through [0, 1]. Re-timing (DiffMorpher, arXiv 2312.07409; IMPUS,
-arXiv 2311.06792) replaces it by the times of equal perceptual distance.
+arXiv 2311.06792) replaces them by times between which all perceptual distances are equal.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Times:
     """One time in [0, 1] per frame.
 
     "stop" ends at 1. "ping-pong" reads the same from both ends, so it ends on the frame it began
-    with. "loop" runs on the closed path, whose t = 1 is the first keyframe again: no frame stands
-    there, so a cycled video never shows one frame twice. `end` is the time a loop comes back at,
-    after its last frame: 1 or, along a curve that turns back, 0.
+    with. "loop" runs on the closed path, whose t = 1 is the first keyframe again. No frame is at t
+    = 1, so that a repeated video does not show the first frame twice. `end` is the time of the
+    frame after the last one, where the loop closes: 1 or, for a curve that turns back, 0.
 
     Raises ValueError for no times, or times outside [0, 1].
     """
@@ -81,7 +81,7 @@ def times(
             "curve: a loop comes back to where it began, so its curve must begin and end at t = 0 "
             f"or t = 1 (the first keyframe), got t = {first} and t = {last}."
         )
-    values = _arranged(ease(uniform(frames, ending)).tolist(), frames, ending)
+    values = _with_way_back(ease(uniform(frames, ending)).tolist(), frames, ending)
     return Times(tuple(values), ending, last)
 
 
@@ -92,33 +92,33 @@ def check_frames(frames: int) -> None:
 
 
 def uniform(frames: int, ending: str) -> np.ndarray:
-    """Equally spaced times of the frames before any turning back: [frames] or the first half.
+    """Equally spaced times: of all frames, or of the first half of a ping-pong.
 
-    i/(n−1), or i/n for a loop, by division: thirds are then the nearest number to a third.
+    i/(n−1), or i/n for a loop. Each is one division, so a third is the number nearest to 1/3.
     """
     if ending == LOOP:
         return np.arange(frames) / frames
     if ending == PING_PONG:
         if frames < 3:
             raise ValueError(
-                f"frames: a ping-pong needs at least 3 (there, the far end, back), got {frames}."
+                f"frames: a ping-pong needs at least 3 (start, turn, way back), got {frames}."
             )
         frames = half(frames)
     return np.arange(frames) / max(frames - 1, 1)
 
 
 def half(frames: int) -> int:
-    """Frames of a ping-pong on the way there, the far end included."""
+    """The number of frames of a ping-pong up to its turning point, which is included."""
     return (frames + 1) // 2
 
 
-def _arranged(forward: list[float], frames: int, ending: str) -> list[float]:
-    """Append the way back. With an even count the far end is held for two frames."""
+def _with_way_back(forward: list[float], frames: int, ending: str) -> list[float]:
+    """Append the way back of a ping-pong; an even number of frames shows the turn twice."""
     return forward + forward[::-1][frames % 2 :] if ending == PING_PONG else forward
 
 
 def easing_function(easing: str, curve: str = DEFAULT_CURVE) -> Callable[[np.ndarray], np.ndarray]:
-    """The function u → t of an easing; exact at 0 and 1, never leaves [0, 1]."""
+    """The function u → t of an easing: exact at 0 and 1, and always in [0, 1]."""
     functions: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         LINEAR: lambda u: u,
         EASE_IN: lambda u: u * u,
@@ -135,7 +135,7 @@ def easing_function(easing: str, curve: str = DEFAULT_CURVE) -> Callable[[np.nda
 def curve_function(curve: str) -> Callable[[np.ndarray], np.ndarray]:
     """A monotone cubic (PCHIP: Fritsch & Butland 1984) through JSON points [[u, t], ...].
 
-    Between two points it stays between their heights, so it cannot leave [0, 1].
+    Between two points it stays between their values, so it cannot leave [0, 1].
     """
     u, t = _curve_points(curve)
     from scipy.interpolate import PchipInterpolator
@@ -144,7 +144,7 @@ def curve_function(curve: str) -> Callable[[np.ndarray], np.ndarray]:
 
     def evaluate(x: np.ndarray) -> np.ndarray:
         nearest = np.minimum(np.searchsorted(u, x), len(u) - 1)
-        # At a point itself its own height, free of the polynomial's rounding.
+        # At a given point exactly its value, which the polynomial would round.
         return np.where(u[nearest] == x, t[nearest], np.clip(interpolate(x), 0.0, 1.0))
 
     return evaluate
@@ -192,16 +192,16 @@ def retime(
     frames, one fewer than frames. closing: the distance from its last frame to its first, needed
     for a loop. power: what makes a distance a length, 0.5 for a squared distance. With s the sum
     of distance**power so far over its total, the new times are the piecewise linear inverse t(s) at
-    equal steps of s; ends stay exact. Without any distance at all (all frames equal) every schedule
-    has constant speed and the coarse one is only resampled.
-    Raises ValueError when distances and times do not match, and for a power that is not positive.
+    equal steps of s; ends stay exact. If all distances are 0 (all frames equal), every schedule has
+    constant speed and the coarse one is only resampled. Raises ValueError when distances and times
+    do not match, and for a power that is not positive.
     """
     if not 0 < power < math.inf:
         raise ValueError(f"power: expected a positive number, got {power}.")
     if len(distances) != len(schedule) - 1:
         raise ValueError(
             f"times and steps: expected one distance fewer than times, got {len(schedule)} times "
-            f"and {len(distances)} distances. Measure the images of this very schedule."
+            f"and {len(distances)} distances. Measure the images of this schedule."
         )
     if len(schedule) < 2:
         raise ValueError("times: expected at least two frames to re-time, got one.")
@@ -214,11 +214,11 @@ def retime(
             raise ValueError("steps: a loop needs the distance from the last frame to the first.")
         t, d = np.append(t, schedule.end), np.append(d, closing)
     elif schedule.ending == PING_PONG:
-        there = half(len(schedule))
-        t, d = t[:there], d[: there - 1]
+        first_half = half(len(schedule))
+        t, d = t[:first_half], d[: first_half - 1]
     s = np.concatenate([[0.0], np.cumsum(d**power)])
     s = s / s[-1] if s[-1] > 0 else np.linspace(0, 1, len(s))
     new = np.interp(uniform(frames, schedule.ending), s, t)
-    new[0] = t[0]  # np.interp takes the last of several equal s, also where the path stands still
-    values = _arranged(new.tolist(), frames, schedule.ending)
+    new[0] = t[0]  # of several equal s np.interp takes the last, but this must be the start
+    values = _with_way_back(new.tolist(), frames, schedule.ending)
     return Times(tuple(values), schedule.ending, schedule.end)

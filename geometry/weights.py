@@ -1,4 +1,4 @@
-"""The weights that people write for the keyframes of a mix, such as "0.5, 0.3, 0.2"."""
+"""The weights of keyframes in a mix, as people write them: "0.5, 0.3, 0.2"."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy as np
 
 
 def normalised(weights: Sequence[float] | None, count: int) -> list[float]:
-    """K shares that sum to 1. Raises ValueError for a wrong count or for no weights at all."""
+    """K shares that sum to 1; None gives equal ones.
+
+    Raises ValueError for a wrong count, negative weights, or weights that are all 0.
+    """
     if weights is None:
         return [1 / count] * count
     if len(weights) != count:
@@ -26,7 +29,7 @@ def normalised(weights: Sequence[float] | None, count: int) -> list[float]:
 
 
 def parse_weights(text: str) -> list[float] | None:
-    """Read "0.5, 0.3, 0.2"; None for empty text. Raises ValueError naming what is no number."""
+    """Read "0.5, 0.3, 0.2"; None for empty text. Raises ValueError for other text."""
     parts = [part.strip() for part in text.split(",")]
     if parts == [""]:
         return None

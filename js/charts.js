@@ -1,8 +1,8 @@
 /**
- * Charts in the nodes that measure: drawn from what a node returned, with nothing kept but that.
+ * Charts in the nodes that measure. They are drawn from a node's outputs and store nothing else.
  *
- * ComfyUI keeps the outputs of every open workflow and says when it has put them back: after a
- * change of tabs, undo, or a workflow opened from the queue.
+ * ComfyUI keeps the outputs of every open workflow, and sends an event after it has restored them:
+ * when the tab changes, after undo, or when a workflow is opened from the queue.
  */
 
 import { api } from "../../scripts/api.js";
@@ -14,16 +14,16 @@ import { StepsChart } from "./lib/steps_chart.js";
 import { addPanel, addStyles, chain, grow } from "./panel.js";
 import { say } from "./words.js";
 
-/** Per node the key of its data and what draws it. */
+/** For each node type: the key of its data, and the class that draws it. */
 const KINDS = {
   GeodesicPathLength: ["geodesic_steps", StepsChart],
   GeodesicCouple: ["geodesic_coupling", CouplingChart],
   GeodesicCompare: ["geodesic_compare", CompareChart],
 };
-/** A node that has never shown a chart is made this wide when it does. */
+/** The least width of a node when it shows its first chart. */
 const WIDTH = 380;
 
-/** For each living node of ours the function that shows an output. */
+/** For each of our nodes the function that shows an output. */
 const shows = new WeakMap();
 
 app.registerExtension({
@@ -38,7 +38,7 @@ app.registerExtension({
 function attach(node) {
   const [key, Chart] = KINDS[node.comfyClass];
   addStyles("charts.css");
-  let shown = false; // until there is something to see, the panel takes no room
+  let shown = false; // without data the panel takes no room
   const panel = addPanel(node, "chart", {
     height: () => (shown ? chart.height : 0),
     draw: (size) => shown && chart.draw(size),
@@ -64,7 +64,7 @@ function attach(node) {
   });
 }
 
-/** Show all outputs of a workflow in its nodes. */
+/** Show the outputs of a workflow in its nodes. */
 function restore(outputs) {
   for (const [id, output] of Object.entries(outputs ?? {})) {
     const node = nodeAt(app.rootGraph ?? app.graph, id);
@@ -72,7 +72,7 @@ function restore(outputs) {
   }
 }
 
-/** Where ComfyUI serves a file that a node has written. */
+/** The URL at which ComfyUI serves a file that a node has written. */
 function url({ filename, subfolder, type }) {
   const query = Object.entries({ filename, subfolder, type });
   return api.apiURL(`/view?${query.map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join("&")}`);

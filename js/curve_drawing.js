@@ -1,4 +1,4 @@
-/** What the curve editor looks like, and what mouse and keys do in it. */
+/** The drawing of the curve editor, and its response to mouse and keyboard. */
 
 import * as points from "./lib/curve.js";
 import { layout, line, nearestDot, numbered, specks } from "./lib/curve_view.js";
@@ -6,17 +6,17 @@ import { element } from "./lib/dom.js";
 import { CURVE, easingFunction } from "./lib/times.js";
 import { say } from "./words.js";
 
-/** Pixels around the mouse that count as "here". */
+/** A point within this many pixels of the mouse counts as hit. */
 const REACH = 8;
-/** Pixels that a hand may move in a click. */
-const STILL = 3;
+/** A mouse movement of up to this many pixels still counts as a click. */
+const CLICK_MOVEMENT = 3;
 const ICON = { width: 26, height: 18 };
 
 export class CurveDrawing {
   /**
    * @param {HTMLElement} root the panel
-   * @param actions what curve_editor.js lets us ask and do
-   * @param {string[]} easings one button each
+   * @param actions the functions of curve_editor.js to read and change the node
+   * @param {string[]} easings the easings, with a button for each
    */
   constructor(root, actions, easings) {
     this.actions = actions;
@@ -87,7 +87,7 @@ export class CurveDrawing {
     );
   }
 
-  /** Draw the state of the node's widgets at this size, if any of it has changed. */
+  /** Draw the state of the node's widgets at this size, if it or the size has changed. */
   draw({ width, height }) {
     this.size = { width, height };
     const state = this.actions.state();
@@ -155,7 +155,7 @@ export class CurveDrawing {
     }
     parts.push(element("path", { d: line(view.ghost), class: "geodesic-line geodesic-ghost" }));
     parts.push(element("path", { d: line(view.curve), class: "geodesic-line" }));
-    // Where the frames fall on the path: close together is slow, far apart is fast.
+    // The positions of the frames on the path: close together is slow, far apart is fast.
     const rug = view.dots.map((dot) => `M${plot.right + 3} ${dot.y.toFixed(2)}h5`).join("");
     parts.push(element("path", { d: rug, class: "geodesic-rug" }));
     const crowded = state.frames > 90 ? " geodesic-crowded" : "";
@@ -172,7 +172,7 @@ export class CurveDrawing {
     return parts;
   }
 
-  /** Handles are kept while they are moved, so that the focus stays on them. */
+  /** Reuses the handles, so that a handle keeps the focus while it is moved. */
   placeHandles(state, view) {
     const wanted = state.locked ? [] : state.points;
     while (this.handles.childElementCount > wanted.length) this.handles.lastChild.remove();
@@ -200,7 +200,7 @@ export class CurveDrawing {
 
   // Mouse and pen
 
-  /** The mouse in the drawing's own pixels, whatever the zoom of the canvas. */
+  /** The mouse position in pixels of the drawing, at any zoom of the canvas. */
   mouse(event) {
     const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(
       this.svg.getScreenCTM().inverse(),
@@ -237,8 +237,8 @@ export class CurveDrawing {
 
   dragTo(x, y, inverted) {
     const { drag } = this;
-    // A double click's hand is not quite still.
-    drag.moves ||= Math.hypot(x - drag.from[0], y - drag.from[1]) > STILL;
+    // The mouse may move a little during a double click.
+    drag.moves ||= Math.hypot(x - drag.from[0], y - drag.from[1]) > CLICK_MOVEMENT;
     if (!drag.moves) return;
     if (drag.index < 0) drag.index = this.addAt(drag.from, inverted);
     if (drag.index < 0) return;
@@ -263,7 +263,7 @@ export class CurveDrawing {
     this.actions.finish();
   }
 
-  /** u and t of a place, moved to a near frame and a near eighth. */
+  /** u and t of a place, snapped to a near frame and a near eighth. */
   snapped(place, inverted) {
     const span = ({ back }) => Math.abs(back(REACH) - back(0));
     const reach = [span(this.view.x), span(this.view.y)];
@@ -335,12 +335,12 @@ export class CurveDrawing {
     else if (point) this.status.textContent = say("curvePlace", { u: point[0], t: point[1] });
   }
 
-  /** One line below: what is wrong, the frame under the mouse, or how to edit. */
+  /** Show one line of text: a problem, the frame under the mouse, or how to edit. */
   tell(frame = -1) {
     const { state, view } = this;
     const dot = view?.dots[frame];
     this.status.classList.toggle("geodesic-problem", Boolean(state.problem));
-    // Points say by themselves where they are; a problem has to be told.
+    // Screen readers read points by themselves; a problem must be announced.
     this.status.setAttribute("aria-live", state.problem ? "polite" : "off");
     this.status.textContent =
       state.problem ||

@@ -1,8 +1,8 @@
 /**
  * The curve editor of Morph Times.
  *
- * What it edits are the node's own widgets: `curve` (plain JSON) and `easing`. It keeps nothing to
- * itself, so undo, copy, reload and the API know all there is to know.
+ * It edits the node's own widgets: `curve` (plain JSON) and `easing`. It has no state of its
+ * own, so undo, copy, reload and the API work as for any widget.
  */
 
 import { app } from "../../scripts/app.js";
@@ -25,7 +25,7 @@ import { say } from "./words.js";
 const HEIGHT = 236;
 const MIN_WIDTH = 320;
 const NAMES = ["frames", "easing", "ending", "curve"];
-/** Whether points jump to frames and eighths; one choice for all editors of the page. */
+/** Whether points snap to frames and eighths; the same for all editors of the page. */
 let snapping = true;
 
 app.registerExtension({
@@ -43,7 +43,7 @@ function addEditor(node) {
   const step = undoStep(node);
   const actions = {
     state,
-    /** Show these points at once; all edits until `finish` are one step of undo. */
+    /** Show these points; all edits until `finish` are one step of undo. */
     edit(next) {
       const text = points.format(next);
       if (text === points.format(state().points)) return;
@@ -96,43 +96,43 @@ function addEditor(node) {
 
 const widgetNamed = (node, name) => node.widgets.find((widget) => widget.name === name);
 
-/** A node that is not in the workflow yet has no links to ask for. */
+/** A node that is not in the workflow yet has no links. */
 const linked = (node, name) =>
   Boolean(node.graph) && linkInto(node, slotNamed(node, name)) !== null;
 
 /**
- * What the node's widgets and links say: `points` to handle and `ease` to draw (both null when the
- * curve or the easing can't be read), `problem` in words, and whether it is `locked` because another
- * node decides.
+ * The state of the node's widgets and links: `points` to edit and `ease` to draw (both null if the
+ * curve or the easing can't be read), `problem` in words, and `locked`: whether another node
+ * decides.
  */
 function read(node) {
   const place = placeOf(node);
-  const told = Object.fromEntries(NAMES.map((name) => [name, valueOf(place, name)]));
-  const unknown = NAMES.filter((name) => told[name] === undefined);
-  for (const name of unknown) told[name] = widgetNamed(node, name).value;
-  const count = Math.floor(Number(told.frames)) || 1;
+  const values = Object.fromEntries(NAMES.map((name) => [name, valueOf(place, name)]));
+  const unknown = NAMES.filter((name) => values[name] === undefined);
+  for (const name of unknown) values[name] = widgetNamed(node, name).value;
+  const count = Math.floor(Number(values.frames)) || 1;
   const frames = Math.min(MAX_FRAMES, Math.max(1, count));
-  const own = told.easing === CURVE;
-  const stored = points.parse(told.curve);
-  const known = own ? stored !== null : PRESETS.includes(told.easing);
-  const ease = known ? easingFunction(told.easing, stored) : null;
-  // Python refuses a ping-pong of two frames; there is nothing to draw of it but the way there.
-  const short = told.ending === PING_PONG && frames < 3;
+  const own = values.easing === CURVE;
+  const stored = points.parse(values.curve);
+  const known = own ? stored !== null : PRESETS.includes(values.easing);
+  const ease = known ? easingFunction(values.easing, stored) : null;
+  // Python refuses a ping-pong of two frames, so only its first half is drawn.
+  const short = values.ending === PING_PONG && frames < 3;
   const locked = linked(node, "curve") || linked(node, "easing");
   const open = own && stored && [stored[0][1], stored.at(-1)[1]].some((t) => t !== 0 && t !== 1);
   const problems = [
     ["curveUnreadable", !known],
     ["curveFrames", count !== frames],
     ["curvePingPong", short],
-    ["curveLoop", told.ending === LOOP && open],
+    ["curveLoop", values.ending === LOOP && open],
     ["curveUnknown", unknown.length > 0],
     ["curveLinked", locked],
   ];
   const [problem] = problems.find(([, here]) => here) ?? [];
   return {
     frames,
-    ending: short ? STOP : told.ending,
-    easing: told.easing,
+    ending: short ? STOP : values.ending,
+    easing: values.easing,
     points: own ? stored : ease && points.sample(ease),
     ease,
     problem: problem ? say(problem) : "",
@@ -140,17 +140,17 @@ function read(node) {
   };
 }
 
-/** Set a widget as typing into it does; Nodes 2.0 learns of it by the callback. */
+/** Set a widget as if a person had typed; Nodes 2.0 needs the callback. */
 function set(widget, value) {
   if (widget.value === value) return;
   widget.value = value;
   widget.callback?.(value);
 }
 
-/** The text is what the drawing shows, so it has no row of its own unless it comes from elsewhere. */
+/** Hide the text widget, whose content the drawing shows, unless it is linked. */
 function hideText(node, curve) {
   const hidden = !linked(node, "curve");
-  curve.hidden = hidden; // the classic canvas asks this,
-  curve.options.hidden = hidden; // Nodes 2.0 this,
-  curve.computeSize = hidden ? () => [0, -4] : undefined; // and frontend 1.32 leaves an empty row
+  curve.hidden = hidden; // for the classic canvas
+  curve.options.hidden = hidden; // for Nodes 2.0
+  curve.computeSize = hidden ? () => [0, -4] : undefined; // for frontend 1.32 (no empty row)
 }

@@ -1,8 +1,8 @@
 /**
- * A strip below each keyframe that shows the path up to it: prompts or noises, legs and weights.
+ * A strip in each keyframe node that shows the path up to it: prompts or noises, legs, weights.
  *
- * It is drawn from what stands in the graph anyway and keeps nothing. The graph is looked through
- * again after whatever could have changed it, and drawn anew only when something here has.
+ * It is drawn from the graph and has no state of its own. The graph is read again
+ * after every possible change; the strip is only drawn again if something in it has changed.
  */
 
 import { app } from "../../scripts/app.js";
@@ -57,7 +57,7 @@ function addStrip(node) {
   grow(node);
 }
 
-/** Draw a description anew, at this size. */
+/** Draw a description at this size. */
 function paint(svg, description, { width, height }) {
   const { y, stations, legs, labels } = layout(description, { width, height }, measurer(svg));
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -104,7 +104,7 @@ function drawnLabel({ station, anchor, x, lines, leader }, { full, own }, statio
 
 let canvas = null;
 
-/** Widths of texts in the panel's font, which SVG itself tells only once they are drawn. */
+/** Measures the width of texts in the panel's font; SVG itself can only after drawing them. */
 function measurer(svg) {
   canvas ??= document.createElement("canvas").getContext("2d");
   const { fontFamily } = getComputedStyle(svg);

@@ -1,7 +1,7 @@
 /**
- * A panel of ours inside a node, alike in the classic canvas and in Nodes 2.0.
+ * A panel of ours inside a node; the same in the classic canvas and in Nodes 2.0.
  *
- * A panel holds no value of its own: what is saved and sent is always an ordinary widget, so a
+ * A panel has no value of its own. Only ordinary widgets are saved and sent, so a
  * workflow runs the same without this folder.
  */
 
@@ -9,7 +9,7 @@ import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { element } from "./lib/dom.js";
 
-/** ComfyUI's own keys that must reach it even while a panel has the focus. */
+/** ComfyUI's own shortcuts, which must reach it even if a panel has the focus. */
 const passes = (event) => event.ctrlKey || event.metaKey || event.key === "Escape";
 
 /** Load a style sheet of this folder, once. */
@@ -21,7 +21,7 @@ export function addStyles(file) {
 
 const loaded = new Set();
 
-/** What the classic canvas leaves free around a panel, in pixels. */
+/** The margin around a panel in the classic canvas, in pixels. */
 const MARGIN = 8;
 
 /**
@@ -29,8 +29,8 @@ const MARGIN = 8;
  * @param node the node, in `nodeCreated`
  * @param {string} name the widget's name, unique in its node
  * @param {{height: () => number, draw: (size: {width: number, height: number}) => void, className?: string}} options
- *   height: least height in pixels, asked again at every layout. draw: called with the panel's size
- *   in its own pixels, whatever the zoom, at first and whenever that changes.
+ *   height: least height in pixels, called at every layout. draw: called with the panel's size
+ *   in its own pixels (independent of the zoom), at first and whenever the size changes.
  * @returns the panel's empty element, its widget and `redraw`
  */
 export function addPanel(node, name, { height, draw, className = "" }) {
@@ -40,13 +40,13 @@ export function addPanel(node, name, { height, draw, className = "" }) {
   const widget = node.addDOMWidget(name, "GEODESIC_PANEL", host, {
     serialize: false,
     hideOnZoom: false,
-    hideInPanel: true, // a side panel of properties would take it out of its node
+    hideInPanel: true, // the side panel would move it out of its node
     getValue: () => "",
     setValue: () => {},
     getMinHeight: () => height() && height() + 2 * MARGIN,
     margin: MARGIN,
   });
-  widget.serialize = false; // in no workflow file, at no place of widgets_values
+  widget.serialize = false; // not in workflow files, and without a place in widgets_values
   shield(root);
 
   const redraw = () => {
@@ -64,12 +64,13 @@ export function addPanel(node, name, { height, draw, className = "" }) {
   });
   chain(node, "onRemoved", () => {
     watcher.disconnect();
-    if (root.parentElement) left.set(`${node.id} ${name}`, new WeakRef(root.parentElement));
+    if (root.parentElement)
+      hostsOfRemoved.set(`${node.id} ${name}`, new WeakRef(root.parentElement));
   });
   return { root, widget, redraw };
 }
 
-/** Keep what is meant for a panel from the canvas, and what is meant for the canvas from a panel. */
+/** Keep events for a panel away from the canvas, and pass events for the canvas on. */
 function shield(root) {
   const pointers = {
     pointerdown: "processMouseDown",
@@ -80,7 +81,7 @@ function shield(root) {
   for (const [type, process] of Object.entries(pointers))
     root.addEventListener(type, (event) => {
       const pans = event.button === 1 || (event.buttons & 4) !== 0;
-      if (!pans) event.stopPropagation(); // or Nodes 2.0 drags the node
+      if (!pans) event.stopPropagation(); // otherwise Nodes 2.0 drags the node
       else if (classic()) app.canvas[process](event);
     });
   root.addEventListener("dblclick", (event) => event.stopPropagation());
@@ -94,29 +95,29 @@ function shield(root) {
     }
   });
   root.addEventListener("keydown", (event) => {
-    if (!passes(event)) event.stopPropagation(); // or Delete would delete the node
+    if (!passes(event)) event.stopPropagation(); // otherwise Delete would delete the node
   });
 }
 
 /**
- * Hosts of nodes that were removed, by node and panel.
+ * The host elements of removed nodes, by node id and panel.
  *
- * When undo or reload makes a node anew under its old id, Nodes 2.0 keeps the old node's element on
- * the page and never mounts the new one. The new panel then moves into the old host; should its own
- * host be mounted after all, it moves there.
+ * When undo or reload creates a node again with its old id, Nodes 2.0 keeps the old element on
+ * the page and never mounts the new one. The new panel then moves into the old host; if its own
+ * host is mounted later, it moves there.
  */
-const left = new Map();
+const hostsOfRemoved = new Map();
 
 function takeOver(key, root) {
-  const host = left.get(key)?.deref();
-  left.delete(key);
+  const host = hostsOfRemoved.get(key)?.deref();
+  hostsOfRemoved.delete(key);
   if (!host) return;
   requestAnimationFrame(() => {
     if (host.isConnected && !root.isConnected) host.replaceChildren(root);
   });
 }
 
-/** Call `after` after a node's own callback of that name, on this one node. */
+/** Make a callback of one node or widget also call `after`. */
 export function chain(node, name, after) {
   const before = node[name];
   node[name] = function (...given) {
@@ -127,29 +128,29 @@ export function chain(node, name, after) {
 }
 
 /**
- * ComfyUI itself tells of no change while somebody types, and of those by a menu only at the next
- * click: it looks when the mouse button goes up, a moment before the menu's entry acts.
+ * ComfyUI sends no event while a person types, and after a change by a menu only at the next
+ * click: it checks when the mouse button goes up, just before the menu's entry acts.
  */
 const HINTS = ["input", "change", "keyup", "click"];
 
 /**
- * Call `update` once per frame after changes anywhere in the workflow, while `root` is in the page.
+ * Call `update` after changes in the workflow, at most once per animation frame, while `root` is in
  *
- * A node may vanish without a word (a copy made for the clipboard, a subgraph's nodes when another
- * workflow opens), so listening starts when its panel is drawn and ends when that is gone.
+ * A node may disappear without an event (a copy made for the clipboard, a subgraph's nodes when
+ * another workflow opens), so listening starts when its panel is drawn and ends when that is gone.
  */
 export function watch(root, update) {
   let listening = null;
-  let asked = 0;
+  let requested = 0;
   const stop = () => {
-    cancelAnimationFrame(asked);
-    asked = 0;
+    cancelAnimationFrame(requested);
+    requested = 0;
     listening?.abort();
     listening = null;
   };
   const look = () => {
-    asked ||= requestAnimationFrame(() => {
-      asked = 0;
+    requested ||= requestAnimationFrame(() => {
+      requested = 0;
       if (root.isConnected) update();
       else stop();
     });
@@ -166,8 +167,8 @@ export function watch(root, update) {
 }
 
 /**
- * Brackets around edits that ComfyUI's undo shall take as one step.
- * @returns {{begin: () => void, finish: () => void}} `finish` may be called when nothing is open
+ * Groups edits into one step of ComfyUI's undo.
+ * @returns {{begin: () => void, finish: () => void}} `finish` may be called without `begin`
  */
 export function undoStep(node) {
   let open = false;
@@ -176,7 +177,7 @@ export function undoStep(node) {
     open = false;
     app.canvas.emitAfterChange();
   };
-  chain(node, "onRemoved", finish); // a node that goes away in mid-drag leaves nothing open
+  chain(node, "onRemoved", finish); // a node may be removed in the middle of a drag
   return {
     begin() {
       if (!open) app.canvas.emitBeforeChange();

@@ -1,13 +1,13 @@
 /**
- * The video that the blueprint "Prompt morph" has saved, below its one node.
+ * Shows the video that the blueprint "Prompt morph" has saved, below its outer node.
  *
- * It is saved inside the subgraph, and the interfaces show a video only below the node that made it.
+ * The video is saved inside the subgraph, but interfaces only show it below the node that saved it.
  */
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
-/** What interfaces call the picture or video below a node. */
+/** The interfaces' name for the picture or video below a node. */
 const PREVIEW = "$$canvas-image-preview";
 const PACK = "geodesic-morph";
 
@@ -18,25 +18,25 @@ app.registerExtension({
   },
 });
 
-const named = (graph, id) => graph?.nodes.find((node) => String(node.id) === id);
+const nodeWithId = (graph, id) => graph?.nodes.find((node) => String(node.id) === id);
 
 function show(detail) {
   if (!detail.output?.animated?.some(Boolean)) return;
   const [hostId, id, ...deeper] = String(detail.display_node ?? detail.node).split(":");
-  const host = named(app.rootGraph ?? app.graph.rootGraph, hostId);
-  const node = named(host?.subgraph, id);
+  const host = nodeWithId(app.rootGraph ?? app.graph.rootGraph, hostId);
+  const node = nodeWithId(host?.subgraph, id);
   if (!node || deeper.length > 0 || host.properties.cnr_id !== PACK) return;
-  // Nodes 2.0 learns by this what it is; the classic canvas finds out by itself.
+  // Tells Nodes 2.0 the kind of media; the classic canvas detects it.
   node.previewMediaType = "video";
   host.previewMediaType = "video";
   /* oxlint-disable no-underscore-dangle -- there is no public name for it */
-  // Nodes 2.0 of 2026 shows what a node says it exposes, and of the sampler's pictures no more then.
+  // Nodes 2.0 of 2026 shows what a node exposes, and then no longer the sampler's previews.
   if (host._hydratePreviewExposures) {
     host.properties.previewExposures = [
       { name: PREVIEW, sourceNodeId: id, sourcePreviewName: PREVIEW },
     ];
     host._hydratePreviewExposures();
   }
-  // All others show what the node itself has made, so let it have made this.
+  // All others show the output of the node itself, so this is sent as its output.
   api.dispatchCustomEvent("executed", { ...detail, node: hostId, display_node: hostId });
 }

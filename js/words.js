@@ -1,4 +1,4 @@
-/** What our panels say, in the language of the interface: locales/LANGUAGE/main.json. */
+/** The texts of our panels in the language of the interface, from locales/LANGUAGE/main.json. */
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
@@ -7,11 +7,11 @@ let words = {};
 
 app.registerExtension({
   name: "geodesic.words",
-  /** ComfyUI waits for this before it makes a node. */
+  /** ComfyUI waits for this before it creates nodes. */
   async init() {
-    const found = await api.getCustomNodesI18n();
+    const texts = await api.getCustomNodesI18n();
     const language = app.extensionManager?.setting?.get("Comfy.Locale") ?? "en";
-    words = { ...found.en?.geodesicMorph, ...found[language]?.geodesicMorph };
+    words = { ...texts.en?.geodesicMorph, ...texts[language]?.geodesicMorph };
   },
 });
 

@@ -1,4 +1,4 @@
-"""The socket types of this pack, what travels on them, and inputs that several nodes share.
+"""The socket types of this pack, their Python types, and inputs that several nodes share.
 
 A conditioning may hold several entries (ConditioningCombine, timestep ranges, areas). A prompt
 socket carries a tuple with one object per entry, in their order; entries are paired by position.
@@ -43,7 +43,7 @@ PAIRING_SEED = "Seed of the 'random' pairing. The other methods do not use it."
 
 
 def path_input(id: str, tooltip: str) -> Any:
-    """An input that takes a path, or a coupling as the path of its one leg."""
+    """An input that takes a path, or a coupling, which is a path with one leg."""
     return io.MultiType.Input(id, types=[PathSocket, CouplingSocket], tooltip=tooltip)
 
 
@@ -78,7 +78,7 @@ def seed_input(tooltip: str = PAIRING_SEED) -> io.Int.Input:
         default=0,
         min=0,
         max=MAX_SEED,
-        # A seed that changes after each run would change the morph, or render it again for nothing.
+        # A seed that changes after each run would change the morph, or render it again in vain.
         control_after_generate=False,
         tooltip=tooltip,
     )
@@ -92,13 +92,13 @@ def frames_per_batch_input(optional: bool = False) -> io.Int.Input:
         min=0,
         max=MAX_FRAMES,
         optional=optional,
-        tooltip="The most frames the sampler works on at once; 0 is all of them. Lower it when "
-        "memory runs out. With a deterministic sampler the frames stay the same.",
+        tooltip="The largest number of frames that the sampler works on at once; 0 means all. "
+        "Lower it when memory runs out. With a deterministic sampler the frames stay the same.",
     )
 
 
 def as_paths(value: Sequence[Path | Coupling]) -> tuple[Path, ...]:
-    """What `path_input` received, as paths."""
+    """The paths that `path_input` received; a coupling becomes a path."""
     return tuple(
         path_of_coupling(entry) if isinstance(entry, Coupling) else entry for entry in value
     )
@@ -109,5 +109,6 @@ def check_entries(a: Sequence[Any], b: Sequence[Any], names: tuple[str, str]) ->
     if len(a) != len(b):
         raise ValueError(
             f"{names[0]} and {names[1]}: expected the same number of conditioning entries, got "
-            f"{len(a)} and {len(b)}. Entries are paired by position; combine both prompts alike."
+            f"{len(a)} and {len(b)}. Entries are paired by position; combine both prompts in the "
+            "same way."
         )

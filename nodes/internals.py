@@ -1,7 +1,7 @@
-"""The one door to functions of ComfyUI that are no public API.
+"""The only module that uses functions of ComfyUI outside its public API.
 
-Each is named here with what we rely on. Whoever moves to another version of ComfyUI reads this file
-first; `tests/comfyui/test_internals.py` checks every line of it on a real one.
+Each is listed here with the behaviour that we rely on. Read this file first when ComfyUI's version
+changes; `tests/comfyui/test_internals.py` checks every line on a real ComfyUI.
 
 comfy.samplers.CFGGuider           loads a model with its patches and hooks around a sampler's
                                    `sample`, and restores everything afterwards, also after errors
@@ -42,8 +42,8 @@ T = TypeVar("T")
 
 # ComfyUI keeps the same margin over a model's own estimate when it joins prompts in one batch.
 MEMORY_MARGIN = 1.5
-# The number of images that ComfyUI makes room for when it loads the model. Larger batches are then
-# chosen by what memory is left.
+# The number of images for which ComfyUI frees memory when it loads the model. Larger batches are
+# chosen later, by the memory that is left.
 IMAGES_AT_LOADING = 4
 
 Sampler = comfy.samplers.Sampler
@@ -53,8 +53,8 @@ preview_callback = latent_preview.prepare_callback
 class LoadedModel:
     """A model that ComfyUI has loaded, with its patches and hooks, inside `with_loaded_model`.
 
-    like [1, C, ...]: a latent of the shape it works on. denoised: what the last call of `denoise`
-    gave for its first condition, for previews.
+    like [1, C, ...]: a latent of the shape it works on. denoised: the result of the last call of
+    `denoise` for its first condition, for previews.
     """
 
     def __init__(self, guider: Any, options: dict[str, Any], like: Tensor) -> None:
@@ -83,32 +83,32 @@ class LoadedModel:
     def conditions(self, conditioning: Any, count: int, kind: str = "positive") -> Any:
         """A CONDITIONING, "positive" or "negative", as this model takes it for `count` images."""
         like = self.like[:1].expand(count, *self.like.shape[1:])
-        found = comfy.samplers.process_conds(
+        processed = comfy.samplers.process_conds(
             self.model,
             like,
             {kind: convert_cond(conditioning)},
             self.device,
             like,
             None,
-            0,  # the seed of models that add noise to what a prompt brings
+            0,  # a seed, for models that add noise to a conditioning
             latent_shapes=[like.shape],
         )
-        return found[kind]
+        return processed[kind]
 
     def denoise(self, x: Tensor, sigma: Tensor, conditions: Sequence[Any]) -> list[Tensor]:
         """D(x_σ, σ) for each of the conditions: x [F, C, ...], σ [F] → tensors [F, C, ...].
 
-        Raises what ComfyUI raises when the run was cancelled.
+        Raises ComfyUI's own exception when the run was cancelled.
         """
         management.throw_exception_if_processing_interrupted()
-        found = comfy.samplers.calc_cond_batch(
+        denoised = comfy.samplers.calc_cond_batch(
             self.model, list(conditions), x, sigma.to(x), self.options
         )
-        self.denoised = found[0].detach()
-        return found
+        self.denoised = denoised[0].detach()
+        return denoised
 
     def progress(self) -> Callable[[int, int], None]:
-        """A function (done, most) that shows progress and a picture of what was denoised last."""
+        """A function (done, most) that shows progress and a picture of the last denoised latent."""
         callbacks: list[Any] = []
 
         def report(done: int, most: int) -> None:
@@ -124,7 +124,7 @@ class LoadedModel:
 
 
 class _Work(comfy.samplers.Sampler):
-    """Work that is no sampling, in the place of a sampler, so that ComfyUI loads the model."""
+    """Takes the place of a sampler, so that ComfyUI loads the model and then calls `work`."""
 
     def __init__(self, work: Callable[[LoadedModel], Any]) -> None:
         self.work = work
@@ -153,11 +153,12 @@ def with_loaded_model(
     work: Callable[[LoadedModel], T],
     images: int = IMAGES_AT_LOADING,
 ) -> T:
-    """What `work` makes of a loaded model.
+    """Load a model, call `work` with it and return its result.
 
-    conditionings: those it will be asked with, as they may bring models of their own. like
-    [1, C, ...]: a latent. sigma: the noise level it will be asked at. images: how many ComfyUI
-    makes room for. Raises ValueError for models that only work with a sampler's steps around them.
+    conditionings: all that `work` uses, as they may need further models. like [1, C, ...]: a
+    latent. sigma: the noise level at which `work` uses the model. images: how many to free memory
+    for. Raises ValueError for models with context windows, which only work inside a sampler's
+    steps.
     """
     if model.model_options.get("context_handler") is not None:
         raise ValueError(
@@ -175,7 +176,7 @@ def with_loaded_model(
 def run_sampler(
     model: Any, sampler: Sampler, conditioning: Any, latent: Tensor, sigmas: Tensor
 ) -> Tensor:
-    """What a sampler makes of a latent [B, C, ...] without noise, guidance 1, with progress."""
+    """Run a sampler on a latent [B, C, ...] without added noise, at guidance 1, with progress."""
     guider = comfy.samplers.CFGGuider(model)
     guider.inner_set_conds({"positive": conditioning})  # as BasicGuider: no negative, guidance 1
     return guider.sample(
@@ -202,7 +203,7 @@ def scheduler_sigmas(model: Any, scheduler: str, steps: int) -> Tensor:
 
 
 def with_model_channels(model: Any, latent: dict[str, Any]) -> Tensor:
-    """The samples of a LATENT; an empty one in the channels and dimensions of the model."""
+    """The samples of a LATENT; an empty one gets the channels and dimensions of the model."""
     return comfy.sample.fix_empty_latent_channels(model, latent["samples"])
 
 
@@ -237,8 +238,8 @@ def one_step(
 def with_copied_weights(model: Any) -> Any:
     """A clone of the model whose layers work on copies of their weights, for differentiation.
 
-    ComfyUI loads weights in inference mode, where nothing can be differentiated through them. A
-    weight wrapper makes ComfyUI copy a weight for each use; the copies ask for no gradient.
+    ComfyUI loads weights in inference mode, and gradients cannot pass through such weights. A
+    weight wrapper makes ComfyUI copy a weight for each use; the copies themselves get no gradient.
     """
     patcher = model.clone()
     for name, module in model.model.named_modules():

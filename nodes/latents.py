@@ -1,11 +1,11 @@
-"""All that a LATENT says of itself: which frames it holds, its noise level, and what is refused.
+"""What a LATENT holds: which frames, which noise level; and the checks that refuse a LATENT.
 
 A LATENT is a dictionary with `samples`, [B, C, H, W] (or [B, C, T, H, W] for video). ComfyUI's own
 nodes copy keys that they do not know, so what we write here travels with the samples:
 
 FRAMES, FRAME_COUNT   which frames of how many a batch of Morph Schedule holds
 NOISE_LEVEL, SIGMA    how far Invert Image went
-NOISED                that a sampler is to go on from here (latents of a density path)
+NOISED                that a sampler continues from these samples (latents of a density path)
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from torch import Tensor
 from ..geometry.noise_level import NoiseLevel
 from .internals import is_flow, with_model_channels
 
-# The number of each image's frame, and of how many. ComfyUI's `batch_index` can't say it, as it
-# already says that all frames share one noise.
+# The frame number of each image, and how many frames there are. ComfyUI's `batch_index` is not free
+# for this: equal numbers there make all frames share one noise.
 FRAMES, FRAME_COUNT = "geodesic_frames", "geodesic_frame_count"
-# The share of the model's time, 1 for pure noise, and the same as the model's own σ.
+# The noise level as a share of the model's time, 1 for pure noise, and as the model's own σ.
 NOISE_LEVEL, SIGMA = "geodesic_noise_level", "geodesic_sigma"
-# Share, σ and a digest of the samples. Nodes that change the samples copy the key, and the digest
-# then tells that the key no longer holds.
+# Share, σ and a digest of the samples. Nodes that change the samples copy the key; the digest then
+# shows that it is out of date.
 NOISED = "geodesic_noised"
 
-# A latent whose norm is further from √D than this is no noise. That catches pictures' own latents
-# of SD1.5 and SDXL, but not those of models whose latents have unit variance themselves.
+# A latent whose norm ‖z‖/√D is outside this range is not noise. That catches the latents of
+# pictures of SD1.5 and SDXL, but not of models whose picture latents have unit variance.
 NOISE_RATIOS = (0.4, 2.5)
 # Two unit vectors whose sum is shorter than this are opposite.
 OPPOSITE = 1e-6
@@ -41,7 +41,7 @@ OPPOSITE = 1e-6
 
 
 def repeat_latent(latent: dict[str, Any], frames: int) -> dict[str, Any]:
-    """One image `frames` times, every copy with the noise that a single render of it would get.
+    """One image `frames` times; every copy gets the noise of a single render of this image.
 
     ComfyUI draws the noise of image n of a batch from `batch_index[n]`; equal indices share it.
     """
@@ -82,7 +82,7 @@ def check_finite(name: str, samples: Tensor, cause: str) -> None:
 
 
 def check_channels(model: Any, name: str, channels: int) -> None:
-    """Raise ValueError unless latents have as many channels as the model's."""
+    """Raise ValueError unless latents have as many channels as those of the model."""
     expected = model.get_model_object("latent_format").latent_channels
     if channels != expected:
         raise ValueError(
@@ -131,7 +131,7 @@ def single_picture(model: Any, name: str, latent: dict[str, Any]) -> Tensor:
 
 @dataclass(frozen=True)
 class InvertedLevel:
-    """How far up in noise inverted images are: a share of the model's time, and its σ there."""
+    """The noise level of inverted images: a share of the model's time, and its σ at that time."""
 
     share: float
     sigma: float
@@ -204,7 +204,7 @@ def same_level(a: float, b: float) -> bool:
 
 
 def level_of(model: Any, name: str, share: float, sigma: float) -> InvertedLevel:
-    """The noise level of latents for this model. Raises ValueError where no path can be there."""
+    """The noise level of latents. Raises ValueError for pure noise of a flow model."""
     level = InvertedLevel(share, sigma, is_flow(model))
     if level.flow and sigma > 1 - 1e-4:
         raise ValueError(
@@ -215,7 +215,7 @@ def level_of(model: Any, name: str, share: float, sigma: float) -> InvertedLevel
 
 
 def keyframe_noise(latent: dict[str, Any]) -> Tensor:
-    """The noise [1, C, ...] of one image inverted all the way. Raises ValueError for all else."""
+    """The noise [1, C, ...] of one image, inverted to noise_level 1; otherwise ValueError."""
     samples = plain_samples("latent", latent)
     if len(samples) != 1:
         raise ValueError(
@@ -226,14 +226,14 @@ def keyframe_noise(latent: dict[str, Any]) -> Tensor:
     level = latent.get(NOISE_LEVEL, 1.0)
     if level < 1:
         raise ValueError(
-            f"latent: expected an image inverted to noise_level 1, got {level:g}. Only there is it "
-            "noise alone, as samplers start from."
+            f"latent: expected an image inverted to noise_level 1, got {level:g}. Only that level "
+            "is pure noise, from which samplers start."
         )
     ratio = norm_ratios(samples)[0]
     if not NOISE_RATIOS[0] <= ratio <= NOISE_RATIOS[1]:
         raise ValueError(
             f"latent: expected the noise of an image, of norm ratio near 1, got {ratio:.2f}. "
-            "Connect Invert Image, with enough steps; a picture's own latent is no noise."
+            "Connect Invert Image, with enough steps; the latent of a picture is not noise."
         )
     return samples.detach()
 
@@ -244,18 +244,18 @@ def norm_ratios(noise: Tensor) -> list[float]:
     return (rows.norm(dim=1) / math.sqrt(rows.shape[1])).tolist()
 
 
-# Latents of a density path, from which a sampler goes on
+# Latents of a density path, from which a sampler continues
 
 
 def noised(samples: Tensor, level: InvertedLevel) -> dict[str, Any]:
-    """The key by which a LATENT says that a sampler goes on from it, and from which level."""
+    """The key that marks a LATENT from which a sampler continues, with its noise level."""
     return {NOISED: (level.share, level.sigma, _digest(samples))}
 
 
 def level_if_noised(latent: dict[str, Any]) -> tuple[float, float] | None:
     """Share and σ of latents that a density path made; None for others.
 
-    Raises ValueError for latents that were such and have been changed since.
+    Raises ValueError for latents of a density path that were changed afterwards.
     """
     if NOISED not in latent:
         return None

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from comfy.taesd.taesd import TAESD
 
-# Latents reach the decoder with this much noise while it learns (their deviation is 1), so that
-# what a sampler leaves unfinished decodes to a clean edge.
+# The standard deviation of noise on latents (of deviation 1) while the decoder learns. So the small
+# errors that a sampler leaves still decode to clean edges.
 NOISE = 0.15
 
 
@@ -31,16 +31,18 @@ def build(seed: int = 0) -> TAESD:
                 module.bias.data.zero_()
     for name, p in network.named_parameters():
         if name.endswith("conv.4.weight"):
-            p.data.mul_(0.1)  # the last of a block: every block starts near the identity
+            p.data.mul_(
+                0.1
+            )  # the last layer of a block, so that every block starts near the identity
     return network
 
 
 def batches(
     pictures: Tensor, count: int, device: torch.device
 ) -> Callable[[torch.Generator], Tensor]:
-    """Half the steps see whole pictures, half four times as many crops of a quarter of the area.
+    """Batches for training: half are whole pictures, half are crops of a quarter of the area.
 
-    Crops cost the same and show more different edges.
+    A batch has four times as many crops. It costs the same and shows more different edges.
     """
 
     def of_step(g: torch.Generator) -> Tensor:
@@ -64,7 +66,7 @@ def batches(
 def loss(
     network: TAESD, images: Callable[[torch.Generator], Tensor]
 ) -> Callable[[torch.Generator], Tensor]:
-    """Reconstruction from noisy latents, whose channels are held near mean 0 and deviation 1."""
+    """Reconstruction error from noisy latents, plus a term that keeps channels near N(0, 1)."""
 
     def of_step(g: torch.Generator) -> Tensor:
         x = images(g).to(memory_format=torch.channels_last)
@@ -82,7 +84,7 @@ def loss(
 def decoder_loss(
     decoder: nn.Module, pairs: Callable[[torch.Generator], tuple[Tensor, Tensor]]
 ) -> Callable[[torch.Generator], Tensor]:
-    """Reconstruction alone; `pairs` gives latents and the pictures they came from."""
+    """The reconstruction error only; `pairs` gives latents and the pictures they came from."""
 
     def of_step(g: torch.Generator) -> Tensor:
         z, x = pairs(g)
@@ -100,5 +102,5 @@ def noisy(latents: Tensor, g: torch.Generator) -> Tensor:
 
 
 def difference(y: Tensor, x: Tensor) -> Tensor:
-    """Squared error for the whole, absolute error for sharp edges."""
+    """Squared error for the whole image plus absolute error for sharp edges."""
     return F.mse_loss(y, x) + 0.3 * F.l1_loss(y, x)

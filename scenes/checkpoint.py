@@ -19,12 +19,12 @@ from . import text, weights
 TRAINED = weights.FOLDER / "small_sd15.safetensors"
 DIGEST = weights.FOLDER / "small_sd15.digest"
 UNET, AUTOENCODER, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
-# SD1.5's latents are this times the autoencoder's.
+# The factor from the autoencoder's latents to SD1.5's.
 LATENT_FACTOR = 0.18215
 
 
 def ensure(path: Path) -> Path:
-    """Write the checkpoint unless a whole one with this digest is already there."""
+    """Write the checkpoint, unless an intact one with this digest is already there."""
     expected = expected_digest()
     try:
         with safe_open(path, framework="pt") as file:
@@ -36,9 +36,9 @@ def ensure(path: Path) -> Path:
 
 
 def write(path: Path) -> Path:
-    """Write the checkpoint as float16 safetensors, whole or not at all.
+    """Write the checkpoint as float16 safetensors, completely or not at all.
 
-    Raises WeightsError when it is not the one that was trained.
+    Raises WeightsError if its digest is not that of the trained checkpoint.
     """
     tensors = assemble()
     expected, found = expected_digest(), weights.digest(tensors)
@@ -47,13 +47,13 @@ def write(path: Path) -> Path:
             f"The small checkpoint should have the digest {expected[:12]} but has {found[:12]}: "
             f"restore {weights.FOLDER} and scenes/text.py with git checkout, or run make train."
         )
-    # One key only: safetensors writes several in any order, and the file would have many hashes.
+    # Only one key: safetensors writes several in random order, so the file's hash would vary.
     weights.write(tensors, path, digest=found)
     return path
 
 
 def expected_digest() -> str:
-    """The digest of the checkpoint that was trained. Raises WeightsError where it is missing."""
+    """The digest of the trained checkpoint. Raises WeightsError if its file is missing."""
     try:
         return DIGEST.read_text().strip()
     except OSError as error:
@@ -69,9 +69,9 @@ def assemble() -> dict[str, Tensor]:
 
 
 def export(unet: dict[str, Tensor], autoencoder: dict[str, Tensor], mean: float, std: float) -> str:
-    """Store freshly trained weights, and the digest of the checkpoint they make.
+    """Store newly trained weights, and the digest of their checkpoint.
 
-    mean, std: of the encoder's latents, on which the UNet saw (latent - mean) / std.
+    mean, std: of the encoder's latents. The UNet was trained on (latent - mean) / std.
     """
     stored = {UNET + name: tensor for name, tensor in unet.items()}
     stored |= {AUTOENCODER + name: tensor for name, tensor in autoencoder.items()}

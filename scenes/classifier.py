@@ -1,7 +1,7 @@
-"""The scene classifier: an AlexNet trunk and one linear head for each thing a caption can say.
+"""The scene classifier: an AlexNet trunk and one linear head for each attribute of a caption.
 
-It judges what the model draws, and its trunk is the LPIPS backbone of this world: torchvision's
-AlexNet, so that the file loads wherever torchvision's own does.
+It judges the images of the model, and its trunk is the LPIPS backbone for scenes: torchvision's
+AlexNet, so that the file can be loaded like torchvision's own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import weights
 from .language import COLORS, PLACES, RELATIONS, SHAPES, SIZES, Scene, Thing
 
 LAYOUTS = ("one", "across", "down")
-# What each head tells apart. The first thing is the left or upper one; a lone thing is the first.
+# The classes of each head. The first thing is the left or upper one, or the only one.
 HEADS: dict[str, tuple[str, ...]] = {
     "background": tuple(COLORS),
     "layout": LAYOUTS,
@@ -27,7 +27,7 @@ HEADS: dict[str, tuple[str, ...]] = {
     "size": tuple(SIZES),
     "place": tuple(PLACES),
 }
-NO_LABEL = -100  # cross-entropy's own mark
+NO_LABEL = -100  # the index that PyTorch's cross-entropy ignores
 NOISE = 0.06
 FILE = weights.FOLDER / "classifier.safetensors"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -51,7 +51,7 @@ class SceneClassifier(nn.Module):
 
 
 def build(seed: int = 0) -> SceneClassifier:
-    """Fresh weights: He's for the trunk, nothing for the heads."""
+    """Initial weights: He's for the trunk, zeros for the heads."""
     network, g = SceneClassifier(), torch.Generator().manual_seed(seed)
     for name, p in network.named_parameters():
         if p.ndim == 4:
@@ -62,17 +62,17 @@ def build(seed: int = 0) -> SceneClassifier:
 
 
 def labels(scene: Scene) -> dict[str, int]:
-    """The right answer of every head, NO_LABEL where the scene has none."""
-    first, other = in_order(scene)
+    """The right class of every head, or NO_LABEL if the scene has none."""
+    first, second = in_order(scene)
     answer = dict.fromkeys(HEADS, NO_LABEL)
     answer["background"] = _index("background", scene.background)
     answer["layout"] = LAYOUTS.index(layout(scene))
     answer["shape"], answer["color"] = _index("shape", first.shape), _index("color", first.color)
-    if other is None:
+    if second is None:
         answer["size"], answer["place"] = _index("size", first.size), _index("place", scene.place)
     else:
-        answer["other shape"] = _index("shape", other.shape)
-        answer["other color"] = _index("color", other.color)
+        answer["other shape"] = _index("shape", second.shape)
+        answer["other color"] = _index("color", second.color)
     return answer
 
 
@@ -81,11 +81,11 @@ def layout(scene: Scene) -> str:
 
 
 def in_order(scene: Scene) -> tuple[Thing, Thing | None]:
-    """The left or upper thing, and the other one if there is one."""
+    """The left or upper thing, and the other thing, if there is one."""
     if not scene.relation:
         return scene.things[0], None
-    one, other = scene.things
-    return (one, other) if RELATIONS[scene.relation][2] < 0 else (other, one)
+    a, b = scene.things
+    return (a, b) if RELATIONS[scene.relation][2] < 0 else (b, a)
 
 
 def _index(head: str, value: str) -> int:
@@ -96,7 +96,7 @@ def loss(
     network: SceneClassifier,
     batch: Callable[[torch.Generator], tuple[Tensor, Sequence[Mapping[str, int]]]],
 ) -> Callable[[torch.Generator], Tensor]:
-    """Cross-entropy of all heads, on images with a little noise."""
+    """The cross-entropy of all heads, on images with a little noise."""
 
     def of_step(g: torch.Generator) -> Tensor:
         images, answers = batch(g)
@@ -106,7 +106,7 @@ def loss(
         losses = []
         for name, values in logits.items():
             wanted = torch.tensor([answer[name] for answer in answers], device=values.device)
-            # A batch may hold no label at all for a head: then its loss is nothing, not 0/0.
+            # A batch may have no label for a head: its loss is then 0, not 0/0.
             labelled = (wanted != NO_LABEL).sum().clamp(min=1)
             losses.append(F.cross_entropy(values, wanted, reduction="sum") / labelled)
         return torch.stack(losses).sum()
@@ -120,7 +120,7 @@ def export(network: nn.Module) -> None:
 
 
 def load() -> SceneClassifier:
-    """The classifier of this repository."""
+    """Load the classifier of this repository."""
     network = SceneClassifier()
     network.load_state_dict({name: t.float() for name, t in weights.load(FILE).items()})
     return network.requires_grad_(False)

@@ -1,7 +1,7 @@
-"""The denoiser: a one-level UNet of ComfyUI's, SD1.5 in width and text, and its training.
+"""The denoiser: ComfyUI's UNet with one level and SD1.5's width and text input; its training.
 
-Latents are 4x8x8 with deviation 1, noise follows SD1.5's schedule, the network predicts the noise
-(epsilon), and a tenth of the captions are empty for classifier-free guidance.
+Latents are 4x8x8 with deviation 1. The noise follows SD1.5's schedule, and the network predicts it
+(epsilon). A tenth of the captions are empty, for classifier-free guidance.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .language import Scene, say
 
 EMPTY = 0.1
-# The weight of an error, 1 + sigma², is that of the velocity; it stops growing here.
+# The weight of an error is 1 + sigma², as for a loss on the velocity, up to this limit.
 LARGEST_WEIGHT = 10.0
 
 CONFIG = {
@@ -42,7 +42,7 @@ CONFIG = {
 
 
 def build(seed: int = 0) -> nn.Module:
-    """The UNet with fresh weights; every branch starts at nothing."""
+    """The UNet with initial weights; every branch starts at 0."""
     import comfy.ops
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
@@ -60,7 +60,7 @@ def build(seed: int = 0) -> nn.Module:
 
 
 def signal_levels() -> Tensor:
-    """The cumulative alphas of SD1.5's thousand steps."""
+    """The cumulative alphas of SD1.5's 1000 steps."""
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     return torch.cumprod(1 - betas, 0).float()
 
@@ -70,12 +70,12 @@ def loss(
     batch: Callable[[torch.Generator], tuple[Tensor, Tensor]],
     device: torch.device,
 ) -> Callable[[torch.Generator], Tensor]:
-    """The noise prediction's squared error; `batch` gives latents and their text rows."""
+    """The squared error of the predicted noise; `batch` gives latents and their text rows."""
     levels = signal_levels()
 
     def of_step(g: torch.Generator) -> Tensor:
         x, rows = (part.to(device) for part in batch(g))
-        # One step in each stretch of the schedule: less chance in the loss than free draws.
+        # One time in each part of the schedule: the loss varies less than with independent draws.
         t = (torch.arange(len(x)) + torch.rand(len(x), generator=g)) / len(x) * len(levels)
         t = t.long().clamp(max=len(levels) - 1)
         level = levels[t].view(-1, 1, 1, 1).to(device)
@@ -90,14 +90,14 @@ def loss(
 
 
 class Nothing(nn.Module):
-    """A branch that adds nothing, at no cost."""
+    """A branch that adds nothing and costs nothing."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
 
 
 class Text:
-    """The text model of the checkpoint, its one working layer only."""
+    """The text model of the checkpoint, with only its first layer; the others do nothing."""
 
     def __init__(self, weights: dict[str, Tensor], device: torch.device) -> None:
         from comfy.sd1_clip import SDClipModel, SDTokenizer
@@ -115,19 +115,19 @@ class Text:
         return tokens[1 : tokens.index(49407)]
 
     def tokens(self, caption: str) -> list[int]:
-        """The 77 tokens of a caption, as ComfyUI's tokenizer gives them, from remembered words."""
+        """The 77 tokens of a caption, the same as ComfyUI's tokenizer gives; words are cached."""
         words = [t for word in re.findall(r"\w+|,", caption) for t in self.word(word)]
         return [49406, *words, *[49407] * (76 - len(words))]
 
     @torch.no_grad()
     def rows(self, captions: Sequence[str]) -> Tensor:
-        """The rows of captions, [N, 77, 768], in the precision the denoiser is trained in."""
+        """The rows of captions, [N, 77, 768], in the precision of the denoiser's training."""
         device = self.model.transformer.text_projection.weight.device
         with torch.autocast(device.type, dtype=torch.bfloat16):
             return self.model([self.tokens(caption) for caption in captions])[0].bfloat16()
 
 
 def captions(g: torch.Generator, scenes: Sequence[Scene]) -> list[str]:
-    """One wording for each scene, some of them empty."""
+    """One caption for each scene; some are empty."""
     rng = Random(int(torch.randint(2**62, (1,), generator=g)))
     return ["" if rng.random() < EMPTY else say(scene, rng) for scene in scenes]

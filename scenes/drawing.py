@@ -17,7 +17,7 @@ from .language import COLORS, RELATIONS, Scene, Thing
 
 SIZE = 64
 RADIUS = {"small": 0.36, "large": 0.64, "medium": 0.42}
-# Where the middle of a thing lies: as far out as its size lets it, and how much that may vary.
+# How far from the middle of the picture a thing's centre is, by size, and how much that varies.
 REACH = {"small": 0.50, "large": 0.26, "medium": 0.47}
 JITTER = 0.05
 STAR_TIP, STAR_NOTCH = 1.08, 0.48
@@ -25,7 +25,7 @@ DIRECTIONS = {"middle": (0, 0), "left": (-1, 0), "right": (1, 0), "top": (0, -1)
 
 
 def draw(scene: Scene, rng: Random, size: int = SIZE) -> Tensor:
-    """The picture of a scene, [3, size, size] in 0 to 1; `rng` varies places and radii a little."""
+    """The picture of a scene, [3, size, size] in [0, 1]; `rng` varies places and radii a little."""
     axis = (torch.arange(size, dtype=torch.float32) + 0.5) / size * 2 - 1
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     image = _background(scene.background, y)
@@ -42,9 +42,9 @@ def _centres(scene: Scene) -> list[tuple[float, float]]:
         dx, dy = DIRECTIONS[scene.place]
         return [(dx * REACH[thing.size], dy * REACH[thing.size])]
     _, axis, side = RELATIONS[scene.relation]
-    there = side * REACH["medium"]
-    ends = [(there, 0.0), (-there, 0.0)]
-    return ends if axis == 0 else [(b, a) for a, b in ends]
+    offset = side * REACH["medium"]
+    centres = [(offset, 0.0), (-offset, 0.0)]
+    return centres if axis == 0 else [(b, a) for a, b in centres]
 
 
 def _background(color: str, y: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def _background(color: str, y: Tensor) -> Tensor:
 
 
 def _place(image: Tensor, thing: Thing, x: Tensor, y: Tensor, pixels: float) -> Tensor:
-    """One thing before what is there, with a soft shadow under it and light from the upper left."""
+    """Draw one thing over an image, with a soft shadow under it and light from the upper left."""
     distance = DISTANCES[thing.shape]
     shadow = torch.sigmoid(-distance(x - 0.10, y - 0.16) * 7)
     image = image * (1 - 0.28 * shadow)
@@ -78,13 +78,13 @@ def square(x: Tensor, y: Tensor) -> Tensor:
 
 
 def triangle(x: Tensor, y: Tensor) -> Tensor:
-    """Equilateral, one corner up, its centre a little below the middle."""
+    """Equilateral, with one corner up and its centre a little below the middle."""
     y = y - 0.25
     return torch.maximum(y, math.sqrt(0.75) * x.abs() - 0.5 * y) - 0.57
 
 
 def star(x: Tensor, y: Tensor) -> Tensor:
-    """Five points, one up; folded into half a point, whose edge runs from tip to notch."""
+    """Five points, one up. By symmetry one edge is enough, from a tip to a notch."""
     sector = math.pi / 5
     angle = torch.remainder(torch.atan2(x, -y) + sector, 2 * sector) - sector
     radius = torch.hypot(x, y)
@@ -114,7 +114,7 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def color_shares(picture: Tensor) -> dict[str, float]:
-    """How much of a picture [3, H, W] is nearest to each colour of the language; adds up to 1."""
+    """The shares of a picture [3, H, W] nearest to each colour of the language; they sum to 1."""
     palette = torch.tensor(list(COLORS.values()))
     nearest = torch.cdist(picture.flatten(1).T, palette).argmin(1)
     counts = torch.bincount(nearest, minlength=len(COLORS)) / len(nearest)

@@ -1,8 +1,8 @@
-"""The scene language: what a scene holds, and the many ways to say it.
+"""The scene language: the content of scenes, and the many captions for each.
 
-A scene is one thing of a size somewhere, or two things in a relation, before a background.
-Captions vary in wording and in word order on purpose: with one fixed sentence, row order would
-already be the optimal coupling.
+A scene is one thing with a size and a place, or two things in a relation, on a background. Captions
+vary in wording and word order on purpose: with one fixed sentence, row order would already be the
+optimal coupling.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ PLACES = {
     "top": ("at the top", "on the top"),
     "bottom": ("at the bottom", "on the bottom"),
 }
-# A relation, its wordings, and the axis (0 across, 1 down) and side of the thing named first.
+# A relation, its wordings, and the axis (0 across, 1 down) and side of the first thing.
 RELATIONS: dict[str, tuple[tuple[str, ...], int, int]] = {
     "left of": (("left of", "to the left of"), 0, -1),
     "right of": (("right of", "to the right of"), 0, 1),
     "above": (("above", "over"), 1, -1),
     "below": (("below", "under"), 1, 1),
 }
-# How often a caption leaves out a size or the background, and how often a place.
+# The share of captions that leave out the size or the background, and the place.
 OMITTED, PLACE_OMITTED = 0.08, 0.5
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Thing:
-    """One shape of one colour; size is "small" or "large", or "medium" beside another thing."""
+    """A shape with a colour; its size is "small" or "large", or "medium" for one of two things."""
 
     shape: str
     color: str
@@ -58,7 +58,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """One thing at a place, or two things in a relation (the first is left of the second, say)."""
+    """One thing at a place, or two things in a relation, such as "first left of second"."""
 
     background: str
     things: tuple[Thing, ...]
@@ -71,7 +71,7 @@ class Scene:
 
 
 def pick(rng: Random, options: Sequence[T]) -> T:
-    """One of the options; only `random()` is drawn, whose stream Python keeps for ever."""
+    """One of the options, by `random()` only: its stream is the same in all versions of Python."""
     return options[int(rng.random() * len(options))]
 
 
@@ -88,17 +88,17 @@ def draw_scene(rng: Random) -> Scene:
 
 
 def held_out(scene: Scene) -> bool:
-    """Whether a scene is kept for the evaluation: one in ten, never trained on in any wording."""
+    """Whether a scene is for the evaluation: one in ten, never used in training in any wording."""
     return zlib.crc32(repr(scene).encode()) % 10 == 0
 
 
 def training_scene(seed: int, k: int) -> tuple[Scene, Random]:
-    """Scene k of the training set, and the generator that draws it."""
+    """Scene k of the training set, and the random generator for drawing it."""
     return _scene(seed, k, False)
 
 
 def evaluation_scene(seed: int, k: int) -> tuple[Scene, Random]:
-    """Scene k of those held out, and the generator that words it."""
+    """Scene k of the held-out scenes, and the random generator for its caption."""
     return _scene(seed, k, True)
 
 
@@ -149,20 +149,20 @@ OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "bel
 
 def _pair(scene: Scene, rng: Random) -> str:
     first, second, relation = *scene.things, scene.relation
-    if rng.random() < 0.5:  # the same picture, told from the other side
+    if rng.random() < 0.5:  # the same picture, described from the other thing
         first, second, relation = second, first, OPPOSITE[relation]
-    one, other = _article(first), _article(second)
+    a, b = _article(first), _article(second)
     if rng.random() < 0.25:
         side = {"left of": "left", "right of": "right", "above": "top", "below": "bottom"}
-        where, there = side[relation], side[OPPOSITE[relation]]
+        side_a, side_b = side[relation], side[OPPOSITE[relation]]
         return pick(
             rng,
             (
-                f"{one} on the {where} and {other} on the {there}",
-                f"on the {where} {one}, on the {there} {other}",
+                f"{a} on the {side_a} and {b} on the {side_b}",
+                f"on the {side_a} {a}, on the {side_b} {b}",
             ),
         )
-    return f"{one} {pick(rng, RELATIONS[relation][0])} {other}"
+    return f"{a} {pick(rng, RELATIONS[relation][0])} {b}"
 
 
 def _article(thing: Thing) -> str:

@@ -1,13 +1,13 @@
-"""The text model: CLIP-L whose weights are written down, not learned.
+"""The text model: CLIP-L with constructed weights instead of learned ones.
 
-Every word piece has a random vector. The first layer lets each row look back: its head h reads the
-word h places before (h = 1 to 11), its head 0 averages over all words so far; each through its own
-random projection. The other eleven layers pass through. So a row says which word it is, and more
-faintly which words came before it, which is what a cross-attention needs to tell "a red circle
-left of a blue star" from its mirror image.
+Every word piece has a random vector. In the first layer each row attends to earlier rows: head h
+reads the word h places before (h = 1 to 11), head 0 averages all words so far, each with its own
+random projection. The other eleven layers do nothing. So a row contains its own word and, more
+weakly, the words before it. Cross-attention needs this to distinguish "a red circle left of a blue
+star" from its mirror image.
 
-Positions are sine waves in their own 64 channels; a rotation by h places makes head h look there.
-They are kept faint: where rows are told apart by their index, row order is always the optimal
+Positions are sine waves in 64 separate channels; a rotation by h places makes head h look h places
+back. They are weak: if rows differed mainly by their index, row order would always be the optimal
 coupling.
 """
 
@@ -23,12 +23,13 @@ from torch import Tensor
 
 WIDTH, LAYERS, HIDDEN, VOCABULARY, POSITIONS = 768, 12, 3072, 49408, 77
 HEADS, HEAD = 12, 64
-WORDS = WIDTH - HEAD  # channels that words use; the last 64 hold the position
+WORDS = WIDTH - HEAD  # the channels of words; the last 64 are for the position
 
 WORD_STD, POSITION_AMPLITUDE = 0.02, 0.01
-# A head's softmax gives the place it looks for this logit, and all others 0.
+# The logit that a head gives to the place it looks for; all other places have 0.
 SHARPNESS = 16.0
-# How loud the word h places before is beside the row's own word, and how the average is.
+# Amplitudes compared with the row's own word: of the word 1 place before, the factor for each
+# further place, and that of the average.
 LOUDNESS, FADING, AVERAGE = 0.45, 0.85, 1.0
 
 EMBEDDINGS, FIRST = "text_model.embeddings", "text_model.encoder.layers.0.self_attn"
@@ -37,8 +38,8 @@ EMBEDDINGS, FIRST = "text_model.embeddings", "text_model.encoder.layers.0.self_a
 def uniform(seed: int, name: str, *shape: int) -> Tensor:
     """Uniform numbers of mean 0 and variance 1, float64, the same on every machine.
 
-    NumPy promises to keep Philox's raw stream; the rest is exact arithmetic. Each name has a
-    stream of its own.
+    NumPy guarantees Philox's raw stream; the rest is exact arithmetic. Each name has its own
+    stream.
     """
     words = np.random.Philox(key=[seed, zlib.crc32(name.encode())]).random_raw(math.prod(shape))
     unit = (words >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1.0
@@ -57,12 +58,12 @@ def weights(seed: int = 0) -> dict[str, Tensor]:
         f"{FIRST}.out_proj.weight": _outputs(seed),
         "text_projection.weight": torch.eye(WIDTH),
     }
-    # By way of float32, as PyTorch does today, so that no build may round only once.
+    # Rounded to float32 first, as PyTorch itself does today, so that all builds give the same.
     return {name: tensor.float().half() for name, tensor in tensors.items()}
 
 
 def _silent() -> Iterator[tuple[str, Tensor]]:
-    """Twelve layers that add nothing to what passes through them."""
+    """Twelve layers that add nothing to their input."""
     for k in range(LAYERS):
         layer = f"text_model.encoder.layers.{k}"
         for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
@@ -86,7 +87,7 @@ def _words(seed: int) -> Tensor:
 
 
 def _frequencies() -> Tensor:
-    """Evenly spaced, so that waves of positions up to 63 places apart are orthogonal."""
+    """Evenly spaced frequencies: the waves of positions up to 63 places apart are orthogonal."""
     return (torch.arange(HEAD // 2, dtype=torch.float64) + 0.5) * math.pi / (HEAD // 2)
 
 
@@ -98,8 +99,8 @@ def _positions() -> Tensor:
 
 
 def _queries() -> Tensor:
-    """Head h turns a row's position into the one h places before it."""
-    # What the layer norm before the attention makes of a wave.
+    """Head h rotates a row's position to the one h places before it."""
+    # The layer norm before the attention scales a wave by this.
     variance = (WORDS * WORD_STD**2 + HEAD / 2 * POSITION_AMPLITUDE**2) / WIDTH
     agreement = HEAD / 2 * POSITION_AMPLITUDE**2 / variance / math.sqrt(HEAD)
     matrix = torch.zeros(WIDTH, WIDTH, dtype=torch.float64)

@@ -1,8 +1,7 @@
-"""`make train`: from nothing to the weights in `scenes/weights`.
+"""`make train`: trains the weights in `scenes/weights` from scratch.
 
-One stage after the other: the autoencoder, the scene classifier, the denoiser on the autoencoder's
-latents, and once more the decoder alone. Each can be stopped at any time and goes on from its last
-save.
+The stages are: the autoencoder, the scene classifier, the denoiser on the autoencoder's latents,
+and then the decoder alone. Each can be stopped at any time and continues from its last save.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from comfy.taesd.taesd import TAESD
 
 SCENES, SEED = 48_000, 0
-# Steps and batches that two CPU cores do in under three hours.
+# Steps and batches for which two CPU cores need less than three hours.
 AUTOENCODER = {"steps": 1700, "batch": 16}
 DECODER = {"steps": 900, "batch": 16}
 DENOISER = {"steps": 4000, "batch": 48}
@@ -33,10 +32,10 @@ CLASSIFIER = {"steps": 4000, "batch": 64}
 
 
 def main(folder: Path, cpu: bool) -> None:
-    """Train what `folder` does not hold finished, then store all weights at once.
+    """Train the stages that are not finished in `folder`, then store all weights at once.
 
-    The networks are ComfyUI's: whoever calls this has imported ComfyUI first, on the CPU where
-    `cpu` says so. Raises ValueError when `folder` holds a run of other settings.
+    The networks are ComfyUI's, so the caller must have imported ComfyUI first (on the CPU if
+    `cpu`). Raises ValueError if `folder` holds a run with other settings.
     """
     device = torch.device("cpu" if cpu else "cuda")
     pictures = draw_all()
@@ -52,13 +51,13 @@ def main(folder: Path, cpu: bool) -> None:
 
 
 def recipe(batch: int, made_by: str = "") -> str:
-    """What a stage depends on beside its steps; `made_by`: the autoencoder whose latents it saw."""
+    """A stage's settings besides its steps; made_by: digest of the autoencoder of its latents."""
     words = f"{SCENES} scenes, {batch} a batch, seed {SEED}"
     return f"{words}, autoencoder {made_by[:12]}" if made_by else words
 
 
 def draw_all() -> Tensor:
-    """The pictures of the training scenes, [N, 3, 64, 64] in 8 bits."""
+    """The pictures of the training scenes, [N, 3, 64, 64] uint8."""
     pictures = torch.empty(SCENES, 3, 64, 64, dtype=torch.uint8)
     for k in tqdm(range(SCENES), "draw"):
         pictures[k] = (draw(*training_scene(SEED, k)) * 255).round().byte()
@@ -77,7 +76,7 @@ def train_autoencoder(pictures: Tensor, folder: Path, device: torch.device) -> T
 def encode_all(
     network: TAESD, made_by: str, pictures: Tensor, folder: Path, device: torch.device
 ) -> tuple[Tensor, float, float]:
-    """The pictures' latents at mean 0 and deviation 1, [N, 4, 8, 8]; mean and deviation before."""
+    """The pictures' latents [N, 4, 8, 8] at mean 0, deviation 1; their original mean and std."""
     path, of = folder / "latents.safetensors", recipe(64, made_by)
     if path.is_file():
         with safe_open(path, framework="pt") as file:
@@ -136,7 +135,7 @@ def train_decoder(
     folder: Path,
     device: torch.device,
 ) -> nn.Module:
-    """Polish the decoder alone, for the latents the denoiser has learned: half the work a step."""
+    """Train the decoder alone further; a step costs half as much as with the encoder."""
     steps, size = DECODER["steps"], DECODER["batch"]
     decoder = copy.deepcopy(network.taesd_decoder).requires_grad_(True)
 

@@ -1,7 +1,7 @@
-"""One training loop for every network here: seeded, resumable, with a progress bar.
+"""The training loop of all networks here: seeded, resumable, with a progress bar.
 
-Step k draws its data and noise from (seed, stage, k) alone, so a run that was stopped goes on as if
-it had not been (on a CPU to the last bit).
+The data and noise of step k depend only on (seed, stage, k). So a run that was stopped gives the
+same result as one that was not (on a CPU to the last bit).
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 SAVE_EVERY = 250
-# Matrices narrower than this are left to AdamW.
+# Matrices narrower than this are trained by AdamW.
 NARROW = 64
 
 
 @dataclass
 class Stage:
-    """What is trained, how long and how fast; `loss` gives the loss of a step from its generator.
+    """A network, its steps and learning rates; `loss` maps a step's generator to its loss.
 
-    recipe: what else the result depends on, in words; a stopped run of another recipe is refused.
-    rate, muon: the highest learning rates, of AdamW, and of Muon for wide matrices if not 0. Muon
-    halves the steps an autoencoder needs, but on a UNet its own work outweighs what it saves.
+    recipe: everything else that the result depends on, in words; a stopped run with another recipe
+    is refused. rate, muon: the highest learning rates of AdamW, and of Muon for wide matrices (0:
+    no Muon). Muon halves the steps of an autoencoder, but on a UNet it costs more time than it
+    saves.
     """
 
     name: str
@@ -48,10 +49,10 @@ class Stage:
 
 
 def train(stage: Stage, folder: Path, seed: int = 0) -> nn.Module:
-    """Train to the end, from where a stopped run left off; returns the network of mean weights.
+    """Train to the end, continuing a stopped run; returns the network with averaged weights.
 
-    Raises ValueError when the folder holds a run of another length or recipe, and
-    FloatingPointError when the loss is no number any more; what was saved stays as it was.
+    Raises ValueError if the folder holds a run of another length or recipe, and FloatingPointError
+    if the loss is not finite; the last save is then kept.
     """
     path = folder / f"{stage.name}.pt"
     optimizers = _optimizers(stage)
@@ -76,17 +77,17 @@ def train(stage: Stage, folder: Path, seed: int = 0) -> nn.Module:
 
 
 def generator(seed: int, *names: object) -> torch.Generator:
-    """A generator that belongs to these names alone."""
+    """A generator whose seed depends only on the seed and these names."""
     return torch.Generator().manual_seed(zlib.crc32(repr((seed, *names)).encode()))
 
 
 def pace(step: int, stage: Stage) -> float:
-    """The share of the highest learning rate: a linear warm-up, then half a cosine to nothing."""
+    """The learning rate as a share of the highest: a linear warm-up, then half a cosine to 0."""
     return min(1, (step + 1) / stage.warm_up) * 0.5 * (1 + math.cos(math.pi * step / stage.steps))
 
 
 class Optimizer:
-    """An optimiser of PyTorch's, told its pace at every step, on parameters or views of them."""
+    """An optimiser of PyTorch on parameters or views of them; a step sets the learning rate."""
 
     def __init__(self, own: torch.optim.Optimizer, rate: float, matrices: Sequence[Tensor] = ()):
         self.own, self.rate, self.matrices = own, rate, matrices
@@ -108,7 +109,7 @@ def _optimizers(stage: Stage) -> list[Optimizer]:
     adam = torch.optim.AdamW(others, stage.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     if not wide:
         return [Optimizer(adam, stage.rate)]
-    # Muon takes matrices only: a kernel is one with a row for each output channel.
+    # Muon only takes matrices: a kernel becomes one with a row for each output channel.
     views = [nn.Parameter(p.data.view(len(p), -1)) for p in wide]
     muon = torch.optim.Muon(views, stage.muon, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
     return [Optimizer(adam, stage.rate), Optimizer(muon, stage.muon, wide)]
@@ -116,7 +117,7 @@ def _optimizers(stage: Stage) -> list[Optimizer]:
 
 @torch.no_grad()
 def _average(stage: Stage, step: int) -> None:
-    """Exponential moving average of the weights, short at first."""
+    """Exponential moving average of the weights, over few steps at first."""
     keep = min(0.999, (step + 1) / (step + 10))
     pairs = zip(stage.average.parameters(), stage.network.parameters(), strict=True)
     for mean, p in pairs:
@@ -139,15 +140,15 @@ def _save(stage: Stage, optimizers: Sequence[Optimizer], path: Path, done: int) 
 
 
 def _load(stage: Stage, optimizers: Sequence[Optimizer], path: Path) -> int:
-    """Restore a run if there is one; returns how many of its steps are done."""
+    """Restore a run if there is one; returns the number of its finished steps."""
     if not path.is_file():
         return 0
     state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    found, wanted = (f"{x['steps']} steps, {x['recipe']}" for x in (state, vars(stage)))
-    if found != wanted:
+    saved_run, this_run = (f"{x['steps']} steps, {x['recipe']}" for x in (state, vars(stage)))
+    if saved_run != this_run:
         raise ValueError(
-            f"{path} is a run of other settings ({found}; now {wanted}): remove it, or put the "
-            "settings back."
+            f"{path} is a run of other settings ({saved_run}; now {this_run}): remove it, or put "
+            "the settings back."
         )
     stage.network.load_state_dict(state["network"])
     stage.average.load_state_dict(state["average"])

@@ -1,4 +1,4 @@
-"""Weights in few bytes: 8-bit integers with one scale for each output channel, in safetensors.
+"""Small files of weights: 8-bit integers with one scale for each output channel, in safetensors.
 
 A matrix or kernel `name` [out, ...] is stored as int8 `name` and float32 `name.scale` [out], and
 read back as float16 `name` = integer · scale. Vectors are stored as float16. Reading is one exact
@@ -22,11 +22,11 @@ SCALE = ".scale"
 
 
 class WeightsError(Exception):
-    """Weights of this repository that are not what they should be, in one sentence."""
+    """A problem with this repository's weights, in one sentence."""
 
 
 def save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Store tensors, matrices and kernels in 8 bits."""
+    """Store tensors; matrices and kernels in 8 bits."""
     stored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         tensor = tensor.detach().float().cpu().contiguous()
@@ -34,13 +34,13 @@ def save(tensors: Mapping[str, Tensor], path: Path) -> None:
             stored[name] = tensor.half()
             continue
         scale = tensor.abs().flatten(1).amax(1).clamp(min=1e-12) / 127
-        stored[name] = torch.round(tensor / _beside(scale, tensor)).to(torch.int8)
+        stored[name] = torch.round(tensor / _per_row(scale, tensor)).to(torch.int8)
         stored[name + SCALE] = scale
     write(stored, path)
 
 
 def write(tensors: Mapping[str, Tensor], path: Path, **metadata: str) -> None:
-    """A safetensors file, whole or not at all."""
+    """Write a safetensors file, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".partial")
     save_file(dict(tensors), unfinished, metadata=metadata)
@@ -60,14 +60,14 @@ def load(path: Path) -> dict[str, Tensor]:
     for name, tensor in stored.items():
         if tensor.dtype == torch.int8:
             scale = stored[name + SCALE]
-            tensors[name] = (tensor.float() * _beside(scale, tensor)).half()
+            tensors[name] = (tensor.float() * _per_row(scale, tensor)).half()
         elif not name.endswith(SCALE):
             tensors[name] = tensor
     return tensors
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, shapes, types and numbers, whatever the order or the file's layout."""
+    """The SHA-256 of names, shapes, types and numbers, independent of order and file layout."""
     total = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
@@ -76,5 +76,5 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def _beside(scale: Tensor, tensor: Tensor) -> Tensor:
+def _per_row(scale: Tensor, tensor: Tensor) -> Tensor:
     return scale.view(-1, *[1] * (tensor.ndim - 1))

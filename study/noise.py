@@ -1,9 +1,9 @@
 """Paths and mixes of inverted images, compared as in arXiv 2408.08558, section 3 and appendix D.
 
-There: Stable Diffusion 2.1, 50 classes of ImageNet with 50 images each, DDIM-inverted with the name
-of their class, 25 pairs a class with three images between, centroids of 3 to 25 images; accuracy of
-a classifier and FID. Here: the small checkpoint; a class is a colour and a shape ("a red star"),
-and size, place and background vary.
+The paper uses Stable Diffusion 2.1 and 50 classes of ImageNet with 50 images each. Images are
+DDIM-inverted with the name of their class; each class has 25 pairs with three images between, and
+centroids of 3 to 25 images. It reports the accuracy of a classifier, and FID. This study uses the
+small checkpoint; a class is a colour and a shape ("a red star"); size, place and background vary.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from scenes.language import COLORS, PLACES, SHAPES, SIZES, Scene, Thing, pick
 PATHS, CENTROIDS = "interpolation", "centroid"
 BETWEEN = (0.25, 0.5, 0.75)
 GROUPS = (3, 3, 5, 5)  # sizes of the centroids of each class
-IMAGES, AGAIN = "the images themselves", "inverted and drawn again"
+IMAGES, INVERTED = "the images themselves", "inverted and drawn again"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is drawn. Raises ValueError for what can't be paired."""
+    """The size of a run. Raises ValueError for numbers that cannot be paired."""
 
     classes: int = 10
     images: int = 20
@@ -57,27 +57,27 @@ class Plan:
 
 
 @dataclass
-class Drawn:
-    """What one method made: what it cost, and what the classifier says of the images."""
+class MethodResult:
+    """The results of one method: its time, and the classifier's judgement of its images."""
 
     seconds: list[float] = field(default_factory=list)  # per path or centroid
     norms: list[float] = field(default_factory=list)  # ‖z‖/√D of the mixed noises
-    right: list[bool] = field(default_factory=list)  # one thing, of the class's colour and shape
+    right: list[bool] = field(default_factory=list)  # one thing of the right colour and shape
     features: list[np.ndarray] = field(default_factory=list)  # [256] of the classifier's trunk
 
 
 @dataclass(frozen=True)
-class Found:
-    """All of a run. drawn: by task (interpolation, centroid, or none) and method."""
+class StudyResult:
+    """The results of a run. methods: by task (interpolation, centroid, or none) and method."""
 
     plan: Plan
     device: str
     inversion_norms: list[float]
-    drawn: dict[tuple[str, str], Drawn]
+    methods: dict[tuple[str, str], MethodResult]
 
 
-def run(plan: Plan, cpu: bool = False) -> Found:
-    """The whole comparison; the same plan takes the same images, pairs and groups everywhere."""
+def run(plan: Plan, cpu: bool = False) -> StudyResult:
+    """Run the whole comparison; a plan gives the same images, pairs and groups on every machine."""
     cpu = cpu or not torch.cuda.is_available()
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     lpips_weights.ensure(BASE / "models" / "lpips")
@@ -88,41 +88,42 @@ def run(plan: Plan, cpu: bool = False) -> Found:
     with torch.inference_mode():
         for color, shape in tqdm(chosen, "classes"):
             studio.compare(color, shape, rng)
-    return Found(plan, "CPU" if cpu else "GPU", studio.inversion_norms, studio.drawn)
+    return StudyResult(plan, "CPU" if cpu else "GPU", studio.inversion_norms, studio.methods)
 
 
 class Studio:
-    """The small checkpoint in ComfyUI, this pack's nodes, and the classifier that judges."""
+    """The small checkpoint in ComfyUI, this pack's nodes, and the classifier that judges images."""
 
     def __init__(self, plan: Plan, cpu: bool) -> None:
         self.plan = plan
         self.painter = Painter(SMALL, cpu)
         self.pack = pack_nodes()
         self.judge = classifier.load()
-        self.drawn: dict[tuple[str, str], Drawn] = {}
+        self.methods: dict[tuple[str, str], MethodResult] = {}
         self.inversion_norms: list[float] = []
 
     def compare(self, color: str, shape: str, rng: Random) -> None:
-        """One class: invert its images, mix them by every method, draw and judge all mixes."""
+        """One class: invert its images, mix their noises by every method, judge the images."""
         pictures = torch.stack([picture(color, shape, rng) for _ in range(self.plan.images)])
         prompt = self._encode(f"{'an' if color == 'orange' else 'a'} {color} {shape}")
         latents = self.painter.vae.encode(pictures.movedim(1, -1))
-        # What the autoencoder loses is nobody's fault here: images are judged as it keeps them.
+        # The autoencoder's losses are the same for all: images are judged after encoding and
+        # decoding.
         self._judge(("", IMAGES), self.painter.decode(latents), color, shape)
         noises = self._invert(prompt, latents)
-        mixed: dict[tuple[str, str], list[Tensor]] = {("", AGAIN): list(noises)}
+        mixed: dict[tuple[str, str], list[Tensor]] = {("", INVERTED): list(noises)}
         order = shuffled(range(len(noises)), rng)
         for pair in zip(order[::2], order[1::2], strict=True):
             self._mix(mixed, PATHS, noises[list(pair)])
         for size in GROUPS:
             self._mix(mixed, CENTROIDS, noises[shuffled(range(len(noises)), rng)[:size]])
-        for key, found in mixed.items():
-            together = torch.stack(found)
-            self.drawn.setdefault(key, Drawn()).norms += unit_norms(together)
-            self._judge(key, self.painter.decode(self._generate(prompt, together)), color, shape)
+        for key, noises_of_key in mixed.items():
+            stacked = torch.stack(noises_of_key)
+            self.methods.setdefault(key, MethodResult()).norms += unit_norms(stacked)
+            self._judge(key, self.painter.decode(self._generate(prompt, stacked)), color, shape)
 
     def _mix(self, mixed: dict[tuple[str, str], list[Tensor]], task: str, ends: Tensor) -> None:
-        """Mix these noises [K, C, h, w] by every method of a task, and note the time."""
+        """Mix these noises [K, C, h, w] by every method of a task, and measure the time."""
         noise, methods = self.pack.noise.nodes, self.pack.noise.mixed
         path = None
         for end in ends:
@@ -132,13 +133,13 @@ class Studio:
                 count = len(BETWEEN) + 2
                 times = self.pack.prompt.nodes.GeodesicTimes.execute(count, "linear", "stop", "")[0]
                 made = noise.GeodesicNoiseAlong.execute(path, times, method)[0]
-                found, seconds = timed(lambda m=made, n=count: m.generate_noise(empty(n, ends)))
-                found = found[1:-1]
+                mixes, seconds = timed(lambda m=made, n=count: m.generate_noise(empty(n, ends)))
+                mixes = mixes[1:-1]
             else:
                 made = noise.GeodesicNoiseCentroid.execute(path, "", method)[0]
-                found, seconds = timed(lambda m=made: m.generate_noise(empty(1, ends)))
-            mixed.setdefault((task, method), []).extend(found)
-            self.drawn.setdefault((task, method), Drawn()).seconds.append(seconds)
+                mixes, seconds = timed(lambda m=made: m.generate_noise(empty(1, ends)))
+            mixed.setdefault((task, method), []).extend(mixes)
+            self.methods.setdefault((task, method), MethodResult()).seconds.append(seconds)
 
     def _encode(self, text: str) -> Any:
         return self.painter.nodes.CLIPTextEncode().encode(self.painter.clip, text)[0]
@@ -146,9 +147,11 @@ class Studio:
     def _invert(self, prompt: Any, latents: Tensor) -> Tensor:
         execute = self.pack.noise.nodes.GeodesicInvert.execute
         settings = (self.plan.steps, 1.0, self.plan.refinements)
-        found = execute(self.painter.model, prompt, {"samples": latents}, *settings)[0]["samples"]
-        self.inversion_norms += unit_norms(found)
-        return found
+        inverted = execute(self.painter.model, prompt, {"samples": latents}, *settings)[0][
+            "samples"
+        ]
+        self.inversion_norms += unit_norms(inverted)
+        return inverted
 
     def _generate(self, prompt: Any, noises: Tensor) -> Tensor:
         """Latents from noises [B, C, h, w], by the native sampler without guidance."""
@@ -156,13 +159,13 @@ class Studio:
         import comfy.samplers
 
         model = self.painter.model
-        space = model.get_model_object("model_sampling")
+        sampling = model.get_model_object("model_sampling")
         return comfy.sample.sample_custom(
             model,
             noises,
             1.0,
             comfy.samplers.sampler_object("euler"),
-            comfy.samplers.calculate_sigmas(space, "normal", self.plan.steps),
+            comfy.samplers.calculate_sigmas(sampling, "normal", self.plan.steps),
             prompt,
             prompt,
             torch.zeros_like(noises),
@@ -170,24 +173,24 @@ class Studio:
         )
 
     def _judge(self, key: tuple[str, str], images: Tensor, color: str, shape: str) -> None:
-        found = self.drawn.setdefault(key, Drawn())
-        said = {name: values.argmax(1).tolist() for name, values in self.judge(images).items()}
+        result = self.methods.setdefault(key, MethodResult())
+        seen = {name: values.argmax(1).tolist() for name, values in self.judge(images).items()}
         wanted = {"layout": "one", "color": color, "shape": shape}
         for k, features in enumerate(pooled_features(self.judge, images)):
-            answers = {name: classifier.HEADS[name][said[name][k]] for name in wanted}
-            found.right.append(answers == wanted)
-            found.features.append(features)
+            answers = {name: classifier.HEADS[name][seen[name][k]] for name in wanted}
+            result.right.append(answers == wanted)
+            result.features.append(features)
 
 
 def picture(color: str, shape: str, rng: Random) -> Tensor:
-    """One image of a class: [3, 64, 64]; what the class does not say is drawn at random."""
-    background = pick(rng, [other for other in COLORS if other != color])
+    """One image of a class: [3, 64, 64]; size, place and background are random."""
+    background = pick(rng, [name for name in COLORS if name != color])
     thing = Thing(shape, color, pick(rng, list(SIZES)))
     return draw(Scene(background, (thing,), pick(rng, list(PLACES))), rng)
 
 
 def shuffled(numbers: Sequence[int], rng: Random) -> list[int]:
-    """A random order, from `random()` alone, whose stream Python keeps for ever."""
+    """A random order, from `random()` only, whose stream is the same in all versions of Python."""
     return sorted(numbers, key=lambda _: rng.random())
 
 
@@ -198,7 +201,7 @@ def pooled_features(judge: classifier.SceneClassifier, images: Tensor) -> np.nda
 
 
 def unit_norms(noises: Tensor) -> list[float]:
-    """‖z‖/√D of each."""
+    """‖z‖/√D of each noise."""
     return (noises.flatten(1).norm(dim=1) / noises[0].numel() ** 0.5).tolist()
 
 
@@ -208,5 +211,5 @@ def empty(count: int, like: Tensor) -> dict[str, Any]:
 
 def timed(work: Callable[[], Tensor]) -> tuple[Tensor, float]:
     start = time.perf_counter()
-    done = work()
-    return done, time.perf_counter() - start
+    result = work()
+    return result, time.perf_counter() - start

@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 from scipy.stats import binomtest, false_discovery_control, wilcoxon
 
-from .noise import AGAIN, BETWEEN, CENTROIDS, GROUPS, IMAGES, PATHS, Drawn, Found
+from .noise import BETWEEN, CENTROIDS, GROUPS, IMAGES, INVERTED, PATHS, MethodResult, StudyResult
 
 OTHERS = {
     PATHS: ("LERP", "SLERP", "NAO"),
     CENTROIDS: ("Euclidean", "standardised", "mode norm", "NAO"),
 }
-TOGETHER = {PATHS: len(BETWEEN), CENTROIDS: 1}  # images that share their noises
+IMAGES_PER_MIX = {PATHS: len(BETWEEN), CENTROIDS: 1}  # images of one path or centroid
 SIGNIFICANT = 0.05
 RESAMPLES = 100
 
@@ -27,8 +27,9 @@ Features = Sequence[np.ndarray] | np.ndarray
 def frechet(x: Features, y: Features) -> float:
     """FID on these features [N, D], [M, D]: ‖μ−ν‖² + tr(A + B − 2 (A^½ B A^½)^½).
 
-    With centred features X, Y the last trace is the sum of the singular values of XYᵀ over √(NM),
-    which needs no root of a singular matrix: libraries' roots are not numbers for dead features.
+    With centred features X, Y the last trace is the sum of the singular values of XYᵀ, divided by
+    √(NM). This needs no root of a singular matrix, for which libraries return NaN when a feature is
+    always 0.
     """
     a, b = np.array(x, dtype=np.float64), np.array(y, dtype=np.float64)
     gap = np.square(a.mean(0) - b.mean(0)).sum()
@@ -38,93 +39,96 @@ def frechet(x: Features, y: Features) -> float:
     return float(gap + np.square(a).sum() + np.square(b).sum() - 2 * shared)
 
 
-def nearer(one: Drawn, other: Drawn, reference: Features, together: int) -> tuple[float, float]:
-    """The 95 % interval of FID(other) − FID(one), from paired bootstrap samples.
+def nearer(
+    first: MethodResult, second: MethodResult, reference: Features, group: int
+) -> tuple[float, float]:
+    """The 95 % interval of FID(second) − FID(first), from paired bootstrap samples.
 
-    together: images that come from one path, and are drawn together.
+    group: the number of images of one path, which are resampled together.
     """
-    x, y, target = (np.array(f) for f in (one.features, other.features, reference))
+    x, y, target = (np.array(f) for f in (first.features, second.features, reference))
     rng = np.random.default_rng(0)
-    paths = np.arange(len(x)).reshape(-1, together)
+    paths = np.arange(len(x)).reshape(-1, group)
     draws = [paths[rng.integers(len(paths), size=len(paths))].ravel() for _ in range(RESAMPLES)]
     gains = [frechet(y[draw], target) - frechet(x[draw], target) for draw in draws]
     low, high = np.quantile(gains, [0.025, 0.975])
     return float(low), float(high)
 
 
-def accuracy(drawn: Drawn) -> tuple[float, float, float]:
-    """The share of right images and its 95 % interval (Wilson)."""
-    found = binomtest(sum(drawn.right), len(drawn.right))
-    interval = found.proportion_ci(method="wilson")
-    return found.statistic, interval.low, interval.high
+def accuracy(method_result: MethodResult) -> tuple[float, float, float]:
+    """The share of right images, and its 95 % interval (Wilson)."""
+    test = binomtest(sum(method_result.right), len(method_result.right))
+    interval = test.proportion_ci(method="wilson")
+    return test.statistic, interval.low, interval.high
 
 
-def better(one: Drawn, other: Drawn, together: int) -> tuple[int, int, float]:
+def better(first: MethodResult, second: MethodResult, group: int) -> tuple[int, int, float]:
     """Paths on which each of two methods has more images right, and Wilcoxon's signed-rank p."""
-    right = np.array([one.right, other.right]).reshape(2, -1, together).sum(2)
+    right = np.array([first.right, second.right]).reshape(2, -1, group).sum(2)
     gains = right[0] - right[1]
     p = float(np.asarray(wilcoxon(gains))[1]) if gains.any() else 1.0
     return int((gains > 0).sum()), int((gains < 0).sum()), p
 
 
-def report(found: Found) -> str:
+def report(result: StudyResult) -> str:
     """A Markdown page."""
-    plan, reference = found.plan, found.drawn["", IMAGES].features
-    norms = np.array(found.inversion_norms)
+    plan, reference = result.plan, result.methods["", IMAGES].features
+    norms = np.array(result.inversion_norms)
     groups = ", ".join(map(str, GROUPS))
-    return f"""# Travelling through noise: which mix draws the best images?
+    return f"""# Travelling through noise: which mix gives the best images?
 
-Written by `python -m study noise`, on a {found.device}: the comparison of *Linear combinations of
+Written by `python -m study noise`, on a {result.device}: the comparison of *Linear combinations of
 latents* (arXiv 2408.08558) on the small checkpoint.
 
 - {plan.classes} classes (a colour and a shape) of {plan.images} images; size, place and
   background vary. Seed {plan.seed}.
 - Inverted with the name of their class ("a red star"), guidance 1, {plan.steps} steps with
-  {plan.refinements} refinement, and drawn again in as many (euler, scheduler normal). Norm ratios
-  of the inverted images: {norms.min():.2f} to {norms.max():.2f}, mean {norms.mean():.2f}.
+  {plan.refinements} refinement, and drawn again with as many steps (euler, scheduler normal).
+  Norm ratios of the inverted images: {norms.min():.2f} to {norms.max():.2f}, mean
+  {norms.mean():.2f}.
 - Each class: {plan.images // 2} pairs with three images between them; centroids of {groups}.
 
-{table(found, reference)}
+{table(result, reference)}
 
 - *Right*: the scene classifier sees one thing of the class's colour and shape; 95 % intervals are
-  Wilson's, as if all images were independent. *FID*: Fréchet distance on the classifier's pooled
-  features to the images themselves, as the autoencoder keeps them; smaller is better, and only rows
-  of one task (equally many images) compare. *Norm*: ‖z‖/√D of the mixed noises. *Time* of one path
-  or centroid: median, on the CPU.
-- *{AGAIN}*: no mixing at all; nothing can be expected to do better.
+  Wilson's, which treats all images as independent. *FID*: Fréchet distance, on the classifier's
+  pooled features, to the images themselves after encoding and decoding; smaller is better. Only
+  rows of one task (equally many images) can be compared. *Norm*: ‖z‖/√D of the mixed noises. *Time*
+  of one path or centroid: median, on the CPU.
+- *{INVERTED}*: without any mixing; no method is expected to do better.
 
 ![Accuracy and FID of every method](noise.png)
 
-## What holds of the paper: is COG better?
+## The paper's claim: is COG better?
 
-{comparisons(found, reference)}
+{comparisons(result, reference)}
 
 - *Better*: paths (or centroids) with more right images by that method than by the other; p is
   Wilcoxon's signed-rank over them, adjusted for seven comparisons (Benjamini-Hochberg). *FID gain*:
-  FID of the other method minus COG's, 95 % bootstrap interval over paths; where it holds 0, the
+  FID of the other method minus COG's, 95 % bootstrap interval over paths; if it contains 0, the
   difference is not measurable.
 - The images and this model are far simpler than ImageNet and SD2.1. One noise has 256 numbers here
-  and tens of thousands there, so its norm is less sharply defined, and a wrong one does less harm.
+  and tens of thousands there, so its norm is less sharply defined, and a wrong norm does less harm.
 """
 
 
-def table(found: Found, reference: Features) -> str:
+def table(result: StudyResult, reference: Features) -> str:
     lines = [
         "| task | method | images | right | 95 % interval | FID | norm | time |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for (task, method), drawn in found.drawn.items():
-        share, low, high = accuracy(drawn)
-        distance = "" if method == IMAGES else f"{frechet(drawn.features, reference):.1f}"
+    for (task, method), method_result in result.methods.items():
+        share, low, high = accuracy(method_result)
+        distance = "" if method == IMAGES else f"{frechet(method_result.features, reference):.1f}"
         cells = [
             task,
             method,
-            str(len(drawn.right)),
+            str(len(method_result.right)),
             f"{100 * share:.1f} %",
             f"{100 * low:.0f} to {100 * high:.0f} %",
             distance,
-            f"{mean(drawn.norms):.3f}" if drawn.norms else "",
-            duration(median(drawn.seconds)) if drawn.seconds else "",
+            f"{mean(method_result.norms):.3f}" if method_result.norms else "",
+            duration(median(method_result.seconds)) if method_result.seconds else "",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -134,22 +138,22 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
 
 
-def comparisons(found: Found, reference: Features) -> str:
-    """COG against every other method, in accuracy, FID and time."""
+def comparisons(result: StudyResult, reference: Features) -> str:
+    """COG compared with every other method in accuracy, FID and time."""
     against = [(task, name) for task, others in OTHERS.items() for name in others]
     counts = [
-        better(found.drawn[task, "COG"], found.drawn[task, name], TOGETHER[task])
+        better(result.methods[task, "COG"], result.methods[task, name], IMAGES_PER_MIX[task])
         for task, name in against
     ]
     adjusted = false_discovery_control([p for _, _, p in counts])
     lines = [
         "| task | COG against | better with COG | better with the other | p | more accurate | "
-        "FID gain | smaller FID | time, times COG's |",
+        "FID gain | smaller FID | time divided by COG's |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for (task, name), (first, second, _), p in zip(against, counts, adjusted, strict=True):
-        cog, other = found.drawn[task, "COG"], found.drawn[task, name]
-        low, high = nearer(cog, other, reference, TOGETHER[task])
+        cog, other = result.methods[task, "COG"], result.methods[task, name]
+        low, high = nearer(cog, other, reference, IMAGES_PER_MIX[task])
         cells = [
             task,
             name,
@@ -171,27 +175,29 @@ def verdict(gain: float, measurable: bool) -> str:
     return "**yes**" if gain > 0 else "**no, the reverse**"
 
 
-def chart(found: Found) -> Image.Image:
+def chart(result: StudyResult) -> Image.Image:
     """Accuracy with its interval, and FID, of every method."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     fig = Figure(figsize=(9, 6.4), dpi=110, layout="constrained")
     axes = fig.subplots(2, 2)
-    reference = found.drawn["", IMAGES].features
-    ceiling = accuracy(found.drawn["", AGAIN])[0]
+    reference = result.methods["", IMAGES].features
+    ceiling = accuracy(result.methods["", INVERTED])[0]
     for row, task in zip(axes, (PATHS, CENTROIDS), strict=True):
-        methods = [method for of_task, method in found.drawn if of_task == task]
+        methods = [method for of_task, method in result.methods if of_task == task]
         colours = ["#0072B2" if method == "COG" else "#9aa0a6" for method in methods]
-        shares = np.array([accuracy(found.drawn[task, method]) for method in methods]) * 100
+        shares = np.array([accuracy(result.methods[task, method]) for method in methods]) * 100
         reach = np.abs(shares[:, 1:] - shares[:, :1]).T
         row[0].bar(methods, shares[:, 0], yerr=reach, color=colours, capsize=4)
-        row[0].axhline(100 * ceiling, color="#D55E00", linewidth=1.2, label=AGAIN)
+        row[0].axhline(100 * ceiling, color="#D55E00", linewidth=1.2, label=INVERTED)
         row[0].set_ylabel("right (%)")
         row[0].set_ylim(0, 105)
         row[0].set_title(f"{task}: colour and shape of the class")
         row[0].legend(loc="lower right", fontsize=8)
-        distances = [frechet(found.drawn[task, method].features, reference) for method in methods]
+        distances = [
+            frechet(result.methods[task, method].features, reference) for method in methods
+        ]
         bars = row[1].bar(methods, distances, color=colours)
         row[1].bar_label(bars, fmt="%.1f", fontsize=8)
         row[1].set_ylabel("FID, classifier features")

@@ -1,6 +1,6 @@
 """`make lint`: imports between our folders go down only, and no modules import each other.
 
-Counted are all imports, also those inside functions and under TYPE_CHECKING.
+All imports count, also those inside functions and under TYPE_CHECKING.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ HEIGHT = {folder: height for height, row in enumerate(LAYERS) for folder in row}
 
 
 def main() -> int:
-    found = problems(ROOT)
-    print("\n".join(found), end="\n" if found else "")
-    return int(bool(found))
+    sentences = problems(ROOT)
+    print("\n".join(sentences), end="\n" if sentences else "")
+    return int(bool(sentences))
 
 
 def problems(root: Path) -> list[str]:
@@ -39,14 +39,14 @@ def problems(root: Path) -> list[str]:
         for file in sorted((root / folder).rglob("*.py"))
     }
     imports = {module: set(imported(module, file)) for module, file in files.items()}
-    found = [
+    sentences = [
         f"{files[module].relative_to(root)} imports {name}: {_folder(module)} may not import "
         f"{_folder(name)}."
         for module, names in imports.items()
         for name in sorted(names)
         if _folder(name) in HEIGHT and not _allowed(_folder(module), _folder(name))
     ]
-    # What is no module is a name in one.
+    # A name that is not a module is defined in one.
     graph = {
         module: {name if name in files else name.rpartition(".")[0] for name in names}
         for module, names in imports.items()
@@ -55,12 +55,12 @@ def problems(root: Path) -> list[str]:
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        found.append(f"These modules import each other: {' <- '.join(error.args[1])}.")
-    return found
+        sentences.append(f"These modules import each other: {' <- '.join(error.args[1])}.")
+    return sentences
 
 
 def imported(module: str, file: Path) -> Iterator[str]:
-    """What a module imports: `a.b` for `from a import b`, whether `b` is a module or not."""
+    """The names that a module imports: `a.b` for `from a import b`, even if `b` is no module."""
     package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(file.read_text(), file.name)):
         if isinstance(node, ast.Import):
@@ -72,7 +72,7 @@ def imported(module: str, file: Path) -> Iterator[str]:
 
 
 def _own(name: str) -> str:
-    """The pack's modules are the same under the name that ComfyUI gives the pack."""
+    """The name without ComfyUI's name of the pack in front, which means the same module."""
     return name.removeprefix("geodesic_morph.")
 
 

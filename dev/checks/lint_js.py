@@ -1,4 +1,4 @@
-"""`make lint`: oxlint and oxfmt over our JavaScript; both come as programs in a wheel."""
+"""`make lint`: oxlint and oxfmt over our JavaScript; both are programs from a wheel."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def main() -> int:
     programs = Path(sysconfig.get_path("scripts"))
     files = [str(path) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.js"))]
     checks = ([programs / "oxlint", *FOLDERS], [programs / "oxfmt", "--check", *files])
-    done = [subprocess.run(check, cwd=ROOT, check=False) for check in checks]
-    return int(any(one.returncode for one in done))
+    results = [subprocess.run(check, cwd=ROOT, check=False) for check in checks]
+    return int(any(result.returncode for result in results))
 
 
 if __name__ == "__main__":

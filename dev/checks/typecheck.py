@@ -1,4 +1,4 @@
-"""`make lint`: pyright against the Python and the ComfyUI that the set-up uses, ours or given."""
+"""`make lint`: pyright, with the Python and the ComfyUI that the set-up uses."""
 
 import sys
 

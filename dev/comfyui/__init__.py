@@ -1,1 +1,1 @@
-"""The real ComfyUI that demo and tests run on. Imports nothing: the set-up runs on bare Python."""
+"""The real ComfyUI of demo and tests. This file imports nothing: the set-up runs on bare Python."""

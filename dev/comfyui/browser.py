@@ -21,7 +21,7 @@ QUIET = [
     "--disable-sync",
 ]
 NODES_2 = "Comfy.VueNodes.Enabled"
-# Its greetings for newcomers answered, minimap and side panel off the pictures.
+# No welcome for new users, no minimap and no side panel in the pictures.
 SETTINGS = {
     "Comfy.TutorialCompleted": True,
     "Comfy.Minimap.Visible": False,
@@ -46,7 +46,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def show(page: Page, server: Server, run: str = "Run") -> None:
-    """Open ComfyUI in a page and wait until it is ready to work. run: what its button says."""
+    """Open ComfyUI in a page and wait until it is ready. run: the text on its run button."""
     page.goto(server.url)
     page.wait_for_function("() => window.app?.graph && window.app.extensionManager")
     page.get_by_role("button", name=run, exact=True).wait_for()

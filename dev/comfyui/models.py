@@ -1,4 +1,4 @@
-"""Model files that a person names, where our ComfyUI finds them."""
+"""Makes model files that a person names known to our ComfyUI."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .server import ServerError
 
 
 def find_checkpoint(given: str) -> str:
-    """A path anywhere, or a name in the models folder; returns the name ComfyUI knows it by."""
+    """From a path, or a name in the models folder, to the name by which ComfyUI knows the file."""
     path = Path(given).expanduser()
     if path.is_file():
         return link_model("checkpoints", path)
-    # A ComfyUI of somebody's own may know more folders than we do; it then says so itself.
+    # A person's own ComfyUI may know more folders than we do, and reports an unknown name itself.
     if not locate().owned or (BASE / "models" / "checkpoints" / given).is_file():
         return given
     raise ServerError(f"CHECKPOINT={given}: there is no such file, and no such name in models/.")

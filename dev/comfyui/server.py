@@ -1,4 +1,4 @@
-"""A ComfyUI server of our own, with no screen: started, asked, stopped."""
+"""Starts, uses and stops a ComfyUI server of our own, without a screen."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ START_SECONDS = 180
 
 
 class ServerError(Exception):
-    """Something a person must mend, in one sentence."""
+    """A problem that a person must fix, in one sentence."""
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
+    """A port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def check_port(port: int) -> None:
-    """Raise ServerError when somebody listens on this port."""
+    """Raise ServerError if this port is in use."""
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise ServerError(f"Port {port} is in use; stop what listens there or set PORT=.")
@@ -63,7 +63,7 @@ class Server:
         self.front_end = front_end
         self.process: subprocess.Popen[bytes] | None = None
         self.session = requests.Session()
-        self.session.trust_env = False  # a proxy is for the network, not for this machine
+        self.session.trust_env = False  # requests to this machine need no proxy
 
     @property
     def url(self) -> str:
@@ -82,7 +82,7 @@ class Server:
         self.stop()
 
     def start(self) -> None:
-        """Start ComfyUI and wait until it answers. Raises ServerError with its last lines."""
+        """Start ComfyUI and wait until it answers. Raises ServerError with the end of its log."""
         environment = locate()
         command = [str(environment.python), "main.py", "--port", str(self.port)]
         command += ["--base-directory", str(BASE), "--disable-api-nodes", "--disable-auto-launch"]
@@ -137,10 +137,10 @@ class Server:
     ) -> dict[str, Any]:
         """Queue a prompt and wait for its end; returns the outputs by node id.
 
-        `watch(type, data)` sees every event of the run, "progress" and "executing" among them.
-        Raises ServerError with the message of the node that failed.
+        `watch(type, data)` is called for every event of the run, such as "progress" and
+        "executing". Raises ServerError with the message of the node that failed.
         """
-        # A name of its own for every run: the server forgets a name when its first channel ends.
+        # Every run gets a new name: the server forgets a name when its first channel closes.
         client = uuid.uuid4().hex
         channel = websocket.create_connection(
             f"ws://127.0.0.1:{self.port}/ws?clientId={client}",
@@ -161,7 +161,7 @@ class Server:
         return entry["outputs"]
 
     def wait(self, prompt_id: str, seconds: float = 600) -> dict[str, Any]:
-        """What the server wrote down of a run, once it has ended (a moment after it says so)."""
+        """Wait for the end of a run; returns its history entry, which may follow its last event."""
         deadline = time.monotonic() + seconds
         while prompt_id not in (history := self.get(f"history/{prompt_id}")):
             if time.monotonic() > deadline:
@@ -204,7 +204,7 @@ def _failure(entry: dict[str, Any]) -> str | None:
 
 
 def _refusal(answer: dict[str, Any]) -> str:
-    """Why the server did not take a prompt, in one sentence."""
+    """Why the server refused a prompt, in one sentence."""
     for node in answer.get("node_errors", {}).values():
         for error in node["errors"]:
             return f"{node['class_type']}: {error['message']} ({error['details']})"

@@ -1,4 +1,4 @@
-"""`make pictures`: what README, example workflows and help pages show, on the small checkpoint."""
+"""`make pictures`: the pictures of README, example workflows and help pages (small checkpoint)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A geodesic of a density in the plane, as a picture: path over density, density along the path.
 
-After figure 1 of arXiv 2504.06675. The density is a mixture of Gaussians, its score exact.
+After figure 1 of arXiv 2504.06675. The density is a mixture of Gaussians with an exact score.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STRENGTH = 1.0
 
 
 def log_density(x: Tensor) -> Tensor:
-    """[n] at points [n, 2], of five equal Gaussians."""
+    """log p [n] of five equal Gaussians at points [n, 2]."""
     squares = (x[:, None] - CENTRES).square().sum(-1) / WIDTH**2
     constant = np.log(len(CENTRES) * 2 * np.pi * WIDTH**2)
     return torch.logsumexp(-squares / 2, dim=1) - float(constant)
@@ -39,26 +39,26 @@ def log_density(x: Tensor) -> Tensor:
 
 def score(x: Tensor, _: object = None) -> Tensor:
     """∇ log p, [n, 2]."""
-    away = CENTRES - x[:, None]
-    shares = torch.softmax(-away.square().sum(-1) / (2 * WIDTH**2), dim=1)
-    return (shares[..., None] * away).sum(1) / WIDTH**2
+    offsets = CENTRES - x[:, None]
+    shares = torch.softmax(-offsets.square().sum(-1) / (2 * WIDTH**2), dim=1)
+    return (shares[..., None] * offsets).sum(1) / WIDTH**2
 
 
 def paths() -> tuple[Curve, Curve, Curve]:
-    """The geodesic between START and END, the straight line, and how the geodesic goes on."""
-    found = solve(
+    """The geodesic from START to END, the straight line, and the extrapolated geodesic."""
+    geodesic = solve(
         START, END, score, strength=STRENGTH, levels=6, learning_rate=10.0, spherical=False
     ).curve
-    beyond = shoot(
+    extrapolated = shoot(
         END,
-        found.end_velocity(),
+        geodesic.end_velocity(),
         score,
         strength=STRENGTH,
         duration=0.2,
         steps=64,
         spherical=False,
     )
-    return found, line(START, END, spherical=False), beyond
+    return geodesic, line(START, END, spherical=False), extrapolated
 
 
 def draw() -> Image.Image:
@@ -68,12 +68,12 @@ def draw() -> Image.Image:
 
     fig = Figure(figsize=(10, 4.2), dpi=100, layout="constrained")
     left, right = fig.subplots(1, 2, width_ratios=(1.45, 1))
-    found, straight, beyond = paths()
+    geodesic, straight, extrapolated = paths()
     _map(left)
     for curve, style, label in (
         (straight, {"color": "#D55E00", "linestyle": "--"}, "straight line"),
-        (found, {"color": "#0072B2", "linewidth": 2.2}, "geodesic"),
-        (beyond, {"color": "#0072B2", "linestyle": ":", "linewidth": 2.2}, "extrapolated"),
+        (geodesic, {"color": "#0072B2", "linewidth": 2.2}, "geodesic"),
+        (extrapolated, {"color": "#0072B2", "linestyle": ":", "linewidth": 2.2}, "extrapolated"),
     ):
         points = curve.knots.numpy()
         left.plot(points[:, 0], points[:, 1], label=label, **style)
@@ -84,7 +84,7 @@ def draw() -> Image.Image:
     t = np.linspace(0, 1, 201)
     for curve, colour, label in (
         (straight, "#D55E00", "straight line"),
-        (found, "#0072B2", "geodesic"),
+        (geodesic, "#0072B2", "geodesic"),
     ):
         right.plot(t, log_density(curve.at(t.tolist())).exp(), color=colour, label=label)
     right.set_xlabel("position on the path")

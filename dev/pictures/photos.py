@@ -1,4 +1,4 @@
-"""Two pictures for `photo_to_photo` on the small checkpoint: scenes it knows, drawn."""
+"""Two pictures for `photo_to_photo` on the small checkpoint: drawings of scenes that it knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dev.workflows.settings import SMALL_SETTINGS
 from scenes.drawing import draw
 from scenes.language import Scene, Thing
 
-# What the prompts A and B of SMALL_SETTINGS say.
+# The scenes that prompts A and B of SMALL_SETTINGS describe.
 SCENES = (
     Scene("blue", (Thing("star", "yellow", "large"),)),
     Scene("pink", (Thing("heart", "red", "large"),)),
@@ -19,7 +19,7 @@ SCENES = (
 
 
 def ensure(folder: Path) -> None:
-    """Write them into ComfyUI's input folder."""
+    """Write both pictures into ComfyUI's input folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, scene in zip(SMALL_SETTINGS.photos, SCENES, strict=True):
         to_pil_image(draw(scene, Random(0))).save(folder / name)

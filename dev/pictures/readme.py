@@ -27,7 +27,7 @@ EXAMPLES, DOCS = ROOT / "example_workflows", ROOT / "docs"
 
 
 def rendered(server: Server, graph: Graph, titles: Sequence[str]) -> list[list[Image.Image]]:
-    """Run a graph; what the nodes with these titles show."""
+    """Run a graph; returns the images that the nodes with these titles show."""
     outputs = server.run(graph.to_api())
     return [
         [
@@ -44,7 +44,7 @@ def decoder(graph: Graph, title: str) -> Node:
 
 
 def decoded(server: Server, graph: Graph, title: str) -> list[Image.Image]:
-    """Run a graph; the frames of its decoder with this title."""
+    """Run a graph; returns the frames of its decoder with this title."""
     graph.add("PreviewImage", "Frames", images=decoder(graph, title)[0])
     (frames,) = rendered(server, graph, ["Frames"])
     return frames
@@ -55,18 +55,18 @@ def save(picture: Image.Image, path: Path) -> None:
 
 
 def draw_prompts(server: Server) -> None:
-    """README's morph, and the thumbnails of the workflows that travel through prompts."""
+    """The morph of the README, and the thumbnails of the workflows that travel through prompts."""
     settings = dataclasses.replace(SMALL_SETTINGS, frames=40, frames_per_batch=0)
     graph = compare_couplings(settings)
     by_coupling = rendered(server, graph, [f"Frames: {method}" for method in COUPLINGS])
     loop = keyframes_constant_speed(dataclasses.replace(settings, frames=12))
-    around = decoded(server, loop, "Decode, dense")
+    loop_frames = decoded(server, loop, "Decode, dense")
     named: dict[str, Frames] = dict(zip(COUPLINGS, by_coupling, strict=True))
     save(filmstrip(named), DOCS / "filmstrip.jpg")
     animate(side_by_side(named), DOCS / "morph.webp", fps=16)
     save(mosaic(in_rows(by_coupling[0], 2), 4), EXAMPLES / "two_prompt_morph.jpg")
     save(mosaic(by_coupling, 6), EXAMPLES / "compare_couplings.jpg")
-    save(mosaic(in_rows(around, 3), 6), EXAMPLES / "keyframes_constant_speed.jpg")
+    save(mosaic(in_rows(loop_frames, 3), 6), EXAMPLES / "keyframes_constant_speed.jpg")
 
 
 def draw_noise(server: Server) -> None:
@@ -85,7 +85,7 @@ def draw_noise(server: Server) -> None:
 
 
 def draw_density(server: Server) -> None:
-    """The geodesic in the plane, and the films and thumbnails of the density workflows."""
+    """The figure of a geodesic in the plane; films and thumbnails of the density workflows."""
     density_figure.draw().save(DOCS / "density.png", optimize=True)
     photos.ensure(BASE / "input")
     settings = dataclasses.replace(SMALL_SETTINGS, frames=12, frames_per_batch=0)
@@ -96,10 +96,10 @@ def draw_density(server: Server) -> None:
     arc = decoded(server, image_to_image_geodesic(along_the_arc(settings)), "Decode, coarse")
     save(filmstrip({"density geodesic": geodesic, "great arc": arc}), DOCS / "geodesic.jpg")
     save(mosaic(in_rows(even, 2), 6), EXAMPLES / "image_to_image_geodesic.jpg")
-    beyond = extrapolate(settings)
-    (joined,) = (node for node in beyond.nodes if node.title == "One after the other")
-    beyond.add("PreviewImage", "All", images=joined[0])
-    (frames,) = rendered(server, beyond, ["All"])
+    extrapolation = extrapolate(settings)
+    (joined,) = (node for node in extrapolation.nodes if node.title == "One after the other")
+    extrapolation.add("PreviewImage", "All", images=joined[0])
+    (frames,) = rendered(server, extrapolation, ["All"])
     save(mosaic([frames[:17:3], frames[17:]], 6), EXAMPLES / "extrapolate.jpg")
     clip = is_this_clip_a_geodesic(settings)
     (chart,) = rendered(server, clip, ["Is it a geodesic?"])
@@ -107,7 +107,7 @@ def draw_density(server: Server) -> None:
 
 
 def along_the_arc(settings: Settings) -> Settings:
-    """The same without a search: density paths stay great arcs."""
+    """The same settings without a search, so that density paths are great arcs."""
     return dataclasses.replace(settings, strength=0.0, iterations=0)
 
 
@@ -126,7 +126,7 @@ def in_rows(frames: Frames, count: int) -> list[Frames]:
 
 
 def draw() -> None:
-    """All of them, on the small checkpoint."""
+    """Draw all of them, with the small checkpoint."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL_SETTINGS.checkpoint)
     lpips_weights.ensure(BASE / "models" / "lpips")
     with Server() as server:

@@ -13,7 +13,7 @@ MARGIN, LABEL = 8, 34
 
 
 def filmstrip(films: Mapping[str, Frames], columns: int = 9, size: int = 128) -> Image.Image:
-    """Films under each other with their labels, equally spaced frames from first to last."""
+    """Films below each other with their labels; each shows equally spaced frames, first to last."""
     count = min(columns, *(len(frames) for frames in films.values()))
     width = MARGIN + count * (size + MARGIN)
     sheet = Image.new("RGB", (width, len(films) * (LABEL + size) + MARGIN), BACKGROUND)
@@ -27,7 +27,7 @@ def filmstrip(films: Mapping[str, Frames], columns: int = 9, size: int = 128) ->
 
 
 def side_by_side(films: Mapping[str, Frames], size: int = 256) -> list[Image.Image]:
-    """One picture for each frame: the films beside each other, there and back again."""
+    """One picture for each frame, with the films beside each other, forwards and then backwards."""
     pictures = []
     for now in zip(*films.values(), strict=True):
         width = MARGIN + len(films) * (size + MARGIN)
@@ -41,7 +41,7 @@ def side_by_side(films: Mapping[str, Frames], size: int = 256) -> list[Image.Ima
 
 
 def mosaic(rows: Sequence[Frames], columns: int, size: int = 128) -> Image.Image:
-    """Frames edge to edge, equally spaced, one film a row."""
+    """Equally spaced frames without gaps, one film in each row."""
     sheet = Image.new("RGB", (columns * size, len(rows) * size))
     for row, frames in enumerate(rows):
         for column in range(columns):

@@ -1,1 +1,1 @@
-"""The small model of `scenes/` in a real ComfyUI: trained, evaluated, drawing."""
+"""The small model of `scenes/` in a real ComfyUI: training, evaluation, images."""

@@ -1,7 +1,7 @@
-"""Commands around the small model.
+"""Commands for the small model.
 
-python -m dev.small_model train              train what is not trained yet, and store the weights
-python -m dev.small_model evaluate           write scenes/quality.md: does it draw what it is asked?
+python -m dev.small_model train              train the missing parts, and store the weights
+python -m dev.small_model evaluate           write scenes/quality.md: do images show their captions?
 python -m dev.small_model checkpoint PATH    write the checkpoint
 """
 
@@ -45,13 +45,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     result = evaluate(Painter(SMALL, cpu), classifier.load(), arguments.count)
     page = report(result, checkpoint.expected_digest(), "CPU" if cpu else "GPU", SAMPLING)
     print(page)
-    if arguments.count == COUNT:  # what the repository shows is always the whole count
+    if arguments.count == COUNT:  # the published report always uses the full count
         QUALITY.write_text(page)
         contact_sheet(result.pictures[: ROWS * COLUMNS], COLUMNS).save(SHEET, quality=90)
 
 
 def contact_sheet(pictures: torch.Tensor, columns: int, gap: int = 4) -> Image.Image:
-    """Pictures [N, 3, H, W] in 0 to 1, in rows, twice as large."""
+    """Pictures [N, 3, H, W] in [0, 1] on one sheet, row by row, at twice their size."""
     _, _, height, width = pictures.shape
     rows = -(-len(pictures) // columns)
     step_x, step_y = 2 * width + gap, 2 * height + gap
@@ -89,7 +89,7 @@ def main() -> None:
     except (ValueError, FloatingPointError, WeightsError) as error:
         sys.exit(f"scenes: {error}")
     except KeyboardInterrupt:
-        sys.exit("\nscenes: stopped; what was saved last is where the next call goes on")
+        sys.exit("\nscenes: stopped; the next call continues from what was saved last")
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ SAMPLING = Sampling(SMALL_SETTINGS.steps, SMALL_SETTINGS.cfg, "dpmpp_2m", "karra
 
 
 class Painter:
-    """A checkpoint in ComfyUI, from captions to images.
+    """A checkpoint in ComfyUI that makes images from captions.
 
-    cpu: whether ComfyUI, which this imports, stays on the CPU.
+    cpu: whether ComfyUI, which is imported here, runs on the CPU.
     """
 
     def __init__(self, checkpoint: str, cpu: bool) -> None:
@@ -33,11 +33,11 @@ class Painter:
         positive = [[torch.cat([rows for rows, _ in entries]), {}]]
         negative = encode(self.clip, "")[0]
         latent = {"samples": torch.zeros(len(captions), 4, 8, 8)}
-        (done,) = self.nodes.common_ksampler(
+        (sampled,) = self.nodes.common_ksampler(
             *(self.model, seed, SAMPLING.steps, SAMPLING.guidance),
             *(SAMPLING.sampler, SAMPLING.scheduler, positive, negative, latent),
         )
-        return self.decode(done["samples"])
+        return self.decode(sampled["samples"])
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -45,5 +45,5 @@ class Painter:
 
     @torch.no_grad()
     def again(self, pictures: Tensor) -> Tensor:
-        """Pictures encoded and decoded."""
+        """Pictures after encoding and decoding."""
         return self.decode(self.vae.encode(pictures.movedim(1, -1)))

@@ -1,10 +1,11 @@
 """The subgraph blueprint "Prompt morph": the two-prompt workflow as one node, for beginners.
 
 ComfyUI serves subgraphs/*.json of every pack, and its node library lists them by file name. Inside
-is `two_prompt_morph`. What a beginner changes are inputs of the subgraph, linked to widgets in it,
-so the outer node shows these widgets and holds their values. Web interface 1.58 writes them so
-itself, and 1.32 reads it. The list `proxyWidgets`, which 1.32 writes beside it, is left out: 1.58
-keeps the values that come with such a list, and puts them back each time the workflow is opened.
+is `two_prompt_morph`. The settings that a beginner changes are inputs of the subgraph, linked to
+widgets in it, so the outer node shows these widgets and holds their values. Web interface 1.58
+writes subgraphs in this way itself, and 1.32 reads them. The list `proxyWidgets`, which 1.32 writes
+beside it, is left out: 1.58 keeps the values that come with such a list, and puts them back each
+time the workflow is opened.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ DESCRIPTION = (
     "Run; the video is saved in output/geodesic. Open the node to see or change the workflow in it."
 )
 ALIASES = ["morph video", "prompt travel", "prompt interpolation", "prompt blending", "transition"]
-# Wide enough for a prompt's line, and high enough for three lines of each.
+# Wide enough for a line of a prompt, and high enough for three lines of each prompt.
 WIDTH, HEIGHT = 420, 640
-# The two ends of a subgraph: ids that LiteGraph gives them, names by which schemas are found here.
+# The two ends of a subgraph: their ids in LiteGraph, and their names in the schemas here.
 INPUTS_ID, OUTPUTS_ID = -10, -20
 INPUTS, OUTPUTS = "subgraph inputs", "subgraph outputs"
 END_WIDTH, END_ROW, END_MARGIN, END_GAP = 120, 20, 20, 160
@@ -40,7 +41,7 @@ END_WIDTH, END_ROW, END_MARGIN, END_GAP = 120, 20, 20, 160
 
 @dataclass(frozen=True)
 class Promoted:
-    """An input of a node inside, which the outer node shows by another name."""
+    """An input of an inner node, which the outer node shows under another name."""
 
     name: str
     title: str
@@ -52,8 +53,8 @@ PROMOTED = (
     Promoted("prompt A", "Prompt A", "text"),
     Promoted("prompt B", "Prompt B", "text"),
     Promoted("negative", "Negative", "text"),
-    Promoted("frames", "When the morph is where", "frames"),
-    Promoted("ending", "When the morph is where", "ending"),
+    Promoted("frames", "Times of the frames", "frames"),
+    Promoted("ending", "Times of the frames", "ending"),
     Promoted("width", "Size (one image)", "width"),
     Promoted("height", "Size (one image)", "height"),
     Promoted("seed", "Render", "seed"),
@@ -62,13 +63,13 @@ PROMOTED = (
     Promoted("pairing", "Pair the rows: optimal transport", "method"),
     Promoted("fps", "Video", "fps"),
 )
-# Output → title of the node that gives it, and which of that node's outputs.
+# Output → the title of the node it comes from, and the number of that node's output.
 RESULTS = {"video": ("Video", 0), "frames": ("Join the frames", 0)}
 
 
 @dataclass
 class Inside:
-    """The graph inside: its inputs' (type, value), and its outputs' types."""
+    """The inner graph, the (type, value) of its inputs, and the types of its outputs."""
 
     graph: Graph
     end: Node
@@ -81,39 +82,39 @@ def inside(schemas: dict[str, Any]) -> Inside:
     graph = two_prompt_morph(Settings(), FILE_PREFIX)
     start = Node(INPUTS_ID, INPUTS, {}, "", "")
     results = {name: graph.titled(title)[slot] for name, (title, slot) in RESULTS.items()}
-    found = Inside(graph, Node(OUTPUTS_ID, OUTPUTS, results, "", ""))
+    inner = Inside(graph, Node(OUTPUTS_ID, OUTPUTS, results, "", ""))
     for slot, promoted in enumerate(PROMOTED):
         node = graph.titled(promoted.title)
         kind = schemas[node.type]["input"]["required"][promoted.input][0]
         value = node.inputs[promoted.input]
-        found.inputs.append(("COMBO" if isinstance(kind, list) else kind, value))
+        inner.inputs.append(("COMBO" if isinstance(kind, list) else kind, value))
         node.inputs[promoted.input] = Link(start, slot, value)
-    found.outputs = [schemas[link.node.type]["output"][link.slot] for link in results.values()]
-    return found
+    inner.outputs = [schemas[link.node.type]["output"][link.slot] for link in results.values()]
+    return inner
 
 
 def as_blueprint(schemas: dict[str, Any], version: str) -> dict[str, Any]:
-    """The file: a workflow of one node, and the definition of that node."""
-    found = inside(schemas)
+    """The content of the file: a workflow of one node, and the definition of that node."""
+    inner = inside(schemas)
     # An id that no node inside has, so that the first copy on a canvas keeps its ids.
-    outer_id = len(found.graph.nodes) + 1
+    outer_id = len(inner.graph.nodes) + 1
     return {
         "id": _uuid("workflow"),
         "revision": 0,
         "last_node_id": outer_id,
         "last_link_id": 0,
-        "nodes": [_outer(found, outer_id, version)],
+        "nodes": [_outer(inner, outer_id, version)],
         "links": [],
         "groups": [],
-        "definitions": {"subgraphs": [_definition(found, schemas, version)]},
+        "definitions": {"subgraphs": [_definition(inner, schemas, version)]},
         "config": {},
         "extra": {"BlueprintDescription": DESCRIPTION, "BlueprintSearchAliases": ALIASES},
         "version": 0.4,
     }
 
 
-def _outer(found: Inside, id: int, version: str) -> dict[str, Any]:
-    """The node on the canvas, as it is when it was just put there."""
+def _outer(inner: Inside, id: int, version: str) -> dict[str, Any]:
+    """The outer node, as it is when it was just put on the canvas."""
     return {
         "id": id,
         "type": _uuid("subgraph"),
@@ -124,33 +125,33 @@ def _outer(found: Inside, id: int, version: str) -> dict[str, Any]:
         "mode": 0,
         "inputs": [
             {"name": p.name, "type": kind, "widget": {"name": p.name}, "link": None}
-            for p, (kind, _) in zip(PROMOTED, found.inputs, strict=True)
+            for p, (kind, _) in zip(PROMOTED, inner.inputs, strict=True)
         ],
         "outputs": [
             {"name": name, "type": kind, "links": None}
-            for name, kind in zip(RESULTS, found.outputs, strict=True)
+            for name, kind in zip(RESULTS, inner.outputs, strict=True)
         ],
         "title": NAME,
         "properties": {"cnr_id": "geodesic-morph", "ver": version},
-        "widgets_values": [value for _, value in found.inputs],
+        "widgets_values": [value for _, value in inner.inputs],
     }
 
 
-def _definition(found: Inside, schemas: dict[str, Any], version: str) -> dict[str, Any]:
-    """The subgraph: its ends, and all between them."""
+def _definition(inner: Inside, schemas: dict[str, Any], version: str) -> dict[str, Any]:
+    """The subgraph: its two ends and everything between them."""
     ends = {
-        INPUTS: {"output": [kind for kind, _ in found.inputs]},
+        INPUTS: {"output": [kind for kind, _ in inner.inputs]},
         OUTPUTS: {
             "input": {
-                "required": {k: [v] for k, v in zip(RESULTS, found.outputs, strict=True)},
+                "required": {k: [v] for k, v in zip(RESULTS, inner.outputs, strict=True)},
             },
             "input_order": {"required": list(RESULTS)},
         },
     }
-    nodes, links, groups = found.graph.inside(schemas | ends, version, found.end)
+    nodes, links, groups = inner.graph.inside(schemas | ends, version, inner.end)
     right = max(x + width for x, _, width, _ in (group["bounding"] for group in groups))
-    slots_in = [(p.name, kind) for p, (kind, _) in zip(PROMOTED, found.inputs, strict=True)]
-    slots_out = list(zip(RESULTS, found.outputs, strict=True))
+    slots_in = [(p.name, kind) for p, (kind, _) in zip(PROMOTED, inner.inputs, strict=True)]
+    slots_out = list(zip(RESULTS, inner.outputs, strict=True))
     return {
         "id": _uuid("subgraph"),
         "version": 1,
@@ -197,12 +198,12 @@ def _named(link: list[Any]) -> dict[str, Any]:
 
 
 def _uuid(part: str) -> str:
-    """The same at every writing, so that the file changes only where its content does."""
+    """An id that is the same each time, so that the file changes only where its content does."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"geodesic-morph/{NAME}/{part}"))
 
 
 def as_text(schemas: dict[str, Any]) -> str:
-    """The file; in ASCII, because ComfyUI reads it in the encoding of whatever it runs on."""
+    """The text of the file; in ASCII, as ComfyUI reads it in the operating system's encoding."""
     return json.dumps(as_blueprint(schemas, pack_version()), indent=1) + "\n"
 
 

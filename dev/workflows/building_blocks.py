@@ -9,7 +9,7 @@ from .settings import Settings
 
 COUPLINGS = ("optimal transport", "row order", "random")
 PROMPTS, GEOMETRY, RENDER, RESULT = "#3f789e", "#8a5aa5", "#88a05a", "#a1723f"
-# Batches as large as a path can be: all frames at once.
+# A batch size that no path exceeds: all frames in one batch.
 ALL = 4096
 
 
@@ -34,7 +34,7 @@ class Common:
 def start(
     graph: Graph, s: Settings, prompts: list[str], with_size: bool = True, guided: bool = True
 ) -> Common:
-    """Checkpoint and prompts; a negative one where they guide, and the size of one image."""
+    """Checkpoint and prompts; if guided, a negative prompt too; if with_size, an empty latent."""
     graph.begin_group("1. Model and prompts", PROMPTS)
     checkpoint = graph.add("CheckpointLoaderSimple", "SD1.5 checkpoint", ckpt_name=s.checkpoint)
 
@@ -91,7 +91,7 @@ def ksampler(
 def render_noise(
     graph: Graph, s: Settings, common: Common, positive: Link, noise: Link, latents: Link
 ) -> Link:
-    """SamplerCustomAdvanced, which takes noise from outside → VAE Decode; returns the images."""
+    """SamplerCustomAdvanced, which takes noise as an input → VAE Decode; returns the images."""
     guider = graph.add(
         "CFGGuider",
         "Guidance",
@@ -169,7 +169,7 @@ def couple(graph: Graph, a: Link, b: Link, method: str) -> Node:
 def times(graph: Graph, frames: int | Link, easing: str = "linear", ending: str = "stop") -> Link:
     node = graph.add(
         "GeodesicTimes",
-        "When the morph is where",
+        "Times of the frames",
         frames=frames,
         easing=easing,
         ending=ending,

@@ -1,4 +1,4 @@
-"""All example workflows by the names of their files, and what is in these files."""
+"""All example workflows by the names of their files, and the text of these files."""
 
 from __future__ import annotations
 

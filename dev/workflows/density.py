@@ -46,7 +46,7 @@ def invert(
 
 
 def shared(graph: Graph, s: Settings) -> tuple[Link, Link]:
-    """Steps and noise level: of the inversion, and of the render that goes back."""
+    """Steps and noise level, shared by the inversion and by the render back."""
     steps = shared_number(graph, "Steps, both ways", round(s.inversion_steps * 0.6))
     return steps, graph.add("PrimitiveFloat", "Noise level, both ways", value=0.6)[0]
 
@@ -84,7 +84,7 @@ def render_from(
     level: Link,
     label: str = "",
 ) -> Link:
-    """From the noise level down, without guidance, as the images went up; returns the images."""
+    """Render from the noise level with the inversion's settings, unguided; returns the images."""
     guider = graph.add(
         "BasicGuider", f"No guidance{label}", model=common.model, conditioning=positive
     )
@@ -97,38 +97,38 @@ def render_from(
         steps=steps,
         denoise=level,
     )
-    noise = graph.add("DisableNoise", f"Nothing is added{label}")
+    noise = graph.add("DisableNoise", f"No added noise{label}")
     return sample_custom(
         graph, common.vae, noise[0], guider[0], sampler[0], sigmas[0], latents, label
     )
 
 
 def image_to_image_geodesic(s: Settings) -> Graph:
-    """Two photos, each with a prompt bent to it; a density path, measured, at an even pace."""
+    """Two photos, each with a prompt fitted to it; a density path, measured and re-timed."""
     graph = Graph()
     s = replace(s, negative=s.artefacts)
     common = start(graph, s, [s.prompt_a, s.prompt_b], with_size=False)
     steps, level = shared(graph, s)
-    bent, latents = [], []
+    fitted, latents = [], []
     for letter, prompt, photo in zip("AB", common.prompts, s.photos, strict=True):
         graph.begin_group(f"2{letter.lower()}. Choose photo {letter}, describe it in 1", PROMPTS)
         latent = encoded_photo(graph, s, common, photo, letter)
-        bend = graph.add(
+        fit = graph.add(
             "GeodesicTextInversion",
-            f"Bend prompt {letter} to photo {letter}",
+            f"Fit prompt {letter} to photo {letter}",
             40,
             model=common.model,
             conditioning=prompt,
             latent=latent,
-            steps=s.bending_steps,
+            steps=s.fitting_steps,
             learning_rate=0.005,
             seed=0,
         )
-        bent.append(bend[0])
+        fitted.append(fit[0])
         of = f"photo {letter}"
-        latents.append(invert(graph, common, bend[0], latent, steps, level, of))
+        latents.append(invert(graph, common, fit[0], latent, steps, level, of))
     graph.begin_group("3. The path", GEOMETRY)
-    path = density_path(graph, s, common, bent, latents)
+    path = density_path(graph, s, common, fitted, latents)
     graph.begin_group("4. Coarse pass, measured", RENDER)
     coarse = render_from(graph, common, path[0], path[1], steps, level, ", coarse")
     measured = path_length(graph, s, coarse)
@@ -163,7 +163,7 @@ def drawn_image(graph: Graph, s: Settings, common: Common, prompt: Link, letter:
 
 
 def extrapolate(s: Settings) -> Graph:
-    """Two images of one seed; the density path from A to B, and on past B."""
+    """Two images of one seed; the density path from A to B, and its extrapolation past B."""
     graph = Graph()
     s = replace(s, negative=s.artefacts)
     common = start(graph, s, [s.prompt_a, s.prompt_b])
@@ -176,10 +176,10 @@ def extrapolate(s: Settings) -> Graph:
         latents.append(invert(graph, common, prompt, image, steps, level, of))
     graph.begin_group("3. From A to B", GEOMETRY)
     path = density_path(graph, s, common, common.prompts, latents)
-    graph.begin_group("4. On past B", GEOMETRY)
-    beyond = graph.add(
+    graph.begin_group("4. Beyond B", GEOMETRY)
+    extrapolated = graph.add(
         "GeodesicDensityExtrapolate",
-        "On past B",
+        "Beyond B",
         40,
         model=common.model,
         state=path[4],
@@ -192,13 +192,13 @@ def extrapolate(s: Settings) -> Graph:
         frames_per_batch=s.frames_per_batch,
     )
     graph.begin_group("5. Render A to B", RENDER)
-    there = render_from(graph, common, path[0], path[1], steps, level, ", A to B")
-    graph.begin_group("6. Render what follows", RENDER)
-    after = render_from(graph, common, beyond[0], beyond[1], steps, level, ", past B")
+    to_b = render_from(graph, common, path[0], path[1], steps, level, ", A to B")
+    graph.begin_group("6. Render past B", RENDER)
+    past_b = render_from(graph, common, extrapolated[0], extrapolated[1], steps, level, ", past B")
     graph.begin_group("7. Video", RESULT)
     first, last = (
         graph.add("RebatchImages", title, images=images, batch_size=ALL)[0]
-        for title, images in (("Frames to B", there), ("Frames past B", after))
+        for title, images in (("Frames to B", to_b), ("Frames past B", past_b))
     )
     joined = graph.add("ImageBatch", "One after the other", image1=first, image2=last)
     save_video(graph, s, joined[0], "extrapolate")

@@ -1,7 +1,8 @@
-"""A ComfyUI graph, written once and given in both of ComfyUI's formats.
+"""A ComfyUI graph, written once, in both of ComfyUI's formats.
 
-`Graph.to_api` is what the server runs; `Graph.to_workflow` is what a person opens (schema 0.4),
-with groups, titles and places. Nodes of one group stand under each other, groups side by side.
+`Graph.to_api` gives the format that the server runs, `Graph.to_workflow` the one that a person
+opens (schema 0.4), with groups, titles and positions. Nodes of one group are below each other,
+groups side by side.
 """
 
 from __future__ import annotations
@@ -12,21 +13,21 @@ from typing import Any
 
 NODE_WIDTH, GAP, GROUP_GAP, GROUP_TITLE = 340, 50, 60, 50
 TITLE_HEIGHT, ROW_HEIGHT = 30, 26
-# Height that our own panels (js/) add to a node from the start.
+# The height that our own panels (js/) add to a node when it is created.
 PANELS = {"GeodesicTimes": 226, "GeodesicKeyframe": 100, "GeodesicNoiseKeyframe": 80}
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 OWN_PREFIX = "Geodesic"
 # A node and its schema → (name, description) of its inputs that have a slot.
 Slots = Callable[["Node", dict[str, Any]], list[tuple[str, dict[str, Any]]]]
-# Nodes, links and groups, as a workflow's file has them.
+# Nodes, links and groups, as in the file of a workflow.
 Parts = tuple[list[dict[str, Any]], list[list[Any]], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Link:
-    """An output of a node, to be given as another node's input.
+    """An output of a node, used as another node's input.
 
-    `value` is what a widget shows that is linked to the inputs of a subgraph (blueprint.py).
+    value: what a widget shows if it is linked to an input of a subgraph (blueprint.py).
     """
 
     node: Node
@@ -51,34 +52,34 @@ class Node:
 
 @dataclass
 class Graph:
-    """Nodes in the order they were added, which must be an order they can run in."""
+    """Nodes in the order in which they were added; they must be able to run in this order."""
 
     nodes: list[Node] = field(default_factory=list)
     group: str = ""
     colours: dict[str, str] = field(default_factory=dict)
 
     def begin_group(self, title: str, colour: str) -> None:
-        """Nodes added from now on stand in this group."""
+        """Start a group: nodes added from now on belong to it."""
         self.group = title
         self.colours[title] = colour
 
     def add(self, type: str, title: str = "", room: int = 0, **inputs: Any) -> Node:
-        """Add a node. Inputs are values or links; `room` is height for what a run shows in it."""
+        """Add a node. Inputs are values or links; `room` is extra height for its results."""
         node = Node(len(self.nodes) + 1, type, inputs, title, self.group, room)
         self.nodes.append(node)
         return node
 
     def titled(self, title: str) -> Node:
-        """The one node with this title."""
+        """The only node with this title."""
         (node,) = (node for node in self.nodes if node.title == title)
         return node
 
     def find(self, title: str) -> str:
-        """The id, as the server writes it, of the one node with this title."""
+        """The id of the only node with this title, as the server writes it."""
         return str(self.titled(title).id)
 
     def to_api(self) -> dict[str, Any]:
-        """The graph as `POST /prompt` takes it."""
+        """The graph in the format of `POST /prompt`."""
         return {
             str(node.id): {
                 "class_type": node.type,
@@ -89,7 +90,7 @@ class Graph:
         }
 
     def to_workflow(self, schemas: dict[str, Any], version: str) -> dict[str, Any]:
-        """The graph as the web interface opens it; `schemas` is what `GET /object_info` says."""
+        """The graph in the web interface's format; `schemas`: the answer of `GET /object_info`."""
         nodes, links, groups = self._parts(schemas, version, _sockets, self.nodes)
         return {
             "last_node_id": len(nodes),
@@ -103,10 +104,10 @@ class Graph:
         }
 
     def inside(self, schemas: dict[str, Any], version: str, end: Node) -> Parts:
-        """Nodes, links and groups as a subgraph holds them, with the links to its outputs, `end`.
+        """Nodes, links and groups of a subgraph, with the links to its outputs, `end`.
 
-        Every widget is a slot here, after the sockets: where a subgraph is opened, the interface
-        does not repair the numbers of slots as it does in a workflow.
+        Here every widget is a slot, after the sockets: unlike in a workflow, the interface does not
+        correct the numbers of slots when it opens a subgraph.
         """
         return self._parts(schemas, version, _slots, [*self.nodes, end])
 
@@ -190,7 +191,7 @@ def _slot(name: str, kind: Any, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sockets(node: Node, schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """The inputs drawn as sockets: all that are no widgets, and widgets that have a link."""
+    """The inputs drawn as sockets: all that are not widgets, and widgets that have a link."""
     return [
         (name, _slot(name, kind, options))
         for name, kind, options in _inputs(schema)

@@ -44,7 +44,7 @@ def along(graph: Graph, path: Link, when: Link) -> Link:
 
 
 def empty_frames(graph: Graph, s: Settings, count: Link) -> Link:
-    """As many empty latents as frames, in batches."""
+    """One empty latent for each frame, in batches."""
     latents = graph.add(
         "EmptyLatentImage",
         "Size, one for each frame",
@@ -62,7 +62,7 @@ def empty_frames(graph: Graph, s: Settings, count: Link) -> Link:
 
 
 def seed_travel(s: Settings) -> Graph:
-    """One prompt, four seeds in a loop: the noise travels, the prompt stays."""
+    """One prompt, four seeds in a loop: the noise changes, the prompt does not."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a], with_size=False)
     graph.begin_group("2. Four seeds, as a loop", GEOMETRY)
@@ -79,7 +79,7 @@ def seed_travel(s: Settings) -> Graph:
 
 
 def prompt_and_seed_travel(s: Settings) -> Graph:
-    """Two prompts and two seeds: prompt and noise travel together, by one set of times."""
+    """Two prompts and two seeds: prompt and noise change together, at the same times."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
     graph.begin_group("2. The path of the prompt", GEOMETRY)
@@ -131,9 +131,10 @@ def noise_grid(s: Settings) -> Graph:
 
 
 def photo_to_photo(s: Settings) -> Graph:
-    """Two photos, inverted: prompt and noise travel from the one to the other.
+    """Two photos, inverted: prompt and noise travel from one photo to the other.
 
-    Inverted and rendered without guidance and in the same steps, as only that gives photos back.
+    Inverted and rendered without guidance and with the same steps: otherwise the photos do not come
+    back.
     """
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b], guided=False)

@@ -37,7 +37,7 @@ def two_prompt_morph(s: Settings, name: str = "two_prompt_morph") -> Graph:
 
 
 def compare_couplings(s: Settings) -> Graph:
-    """The same two prompts by three couplings: relative cost, PPL of each, one chart."""
+    """Two prompts with three couplings: relative cost and PPL of each, in one chart."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
     graph.begin_group("2. Three ways to pair the rows", GEOMETRY)
@@ -64,7 +64,7 @@ def compare_couplings(s: Settings) -> Graph:
 
 
 def keyframes_constant_speed(s: Settings) -> Graph:
-    """Three prompts in a loop: a coarse pass, measured, re-timed, and a dense pass to video."""
+    """Three prompts in a loop: a coarse pass, which is measured and re-timed, and a dense pass."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b, s.prompt_c])
     graph.begin_group("2. Keyframes, as a loop", GEOMETRY)

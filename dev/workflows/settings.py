@@ -1,4 +1,4 @@
-"""What a person would change in an example workflow."""
+"""The settings of an example workflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SD15 = "v1-5-pruned-emaonly-fp16.safetensors"
 
 @dataclass(frozen=True)
 class Settings:
-    """What a person would change; the defaults are those of the shipped files."""
+    """Settings that a person may change; the defaults are those of the shipped files."""
 
     checkpoint: str = SD15
     prompt_a: str = "a red fox sitting in fresh snow, soft morning light, watercolour"
@@ -25,18 +25,19 @@ class Settings:
     cfg: float = 7.0
     backbone: str = "alex"
     fps: float = 12.0
-    # ComfyUI's own example picture, for want of two; and steps of an inversion and back.
+    # ComfyUI brings one example picture, so both photos are the same. Steps of an inversion, and of
+    # the render back.
     photos: tuple[str, str] = ("example.png", "example.png")
     inversion_steps: int = 50
-    # What images should be kept away from, and how hard (arXiv 2504.06675, section 5).
+    # What a density path avoids, and how strongly (arXiv 2504.06675, section 5).
     artefacts: str = "double exposure, ghosting, blurry, distorted, low detail"
     strength: float = 0.002
     levels: int = 4
     iterations: int = 100
-    bending_steps: int = 500
+    fitting_steps: int = 500
 
 
-# What the small checkpoint of this repository was made for: 64 pixels, its own words.
+# Settings for the small checkpoint of this repository: 64 pixels, captions that it knows.
 SMALL = "geodesic_small_sd15.safetensors"
 SMALL_SETTINGS = Settings(
     checkpoint=SMALL,
@@ -49,9 +50,9 @@ SMALL_SETTINGS = Settings(
     cfg=4.0,
     photos=("geodesic_scene_a.png", "geodesic_scene_b.png"),
     artefacts="",
-    # 64 times fewer latent values than SD1.5 has, so that much more for the same bend.
+    # Latents have 64 times fewer values than those of SD1.5, so the same effect needs more.
     strength=0.1,
-    bending_steps=200,
+    fitting_steps=200,
 )
 # A prompt that leaves place, size and background to the seed, so that seeds can be told apart.
 SEED_SETTINGS = replace(

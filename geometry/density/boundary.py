@@ -5,19 +5,21 @@ arXiv 2504.06675, section 4 and algorithm 1. With s = ∇ log p, v = γ' and P_v
 
     G = −(P_v s + (1/a) P_v γ'' / ‖v‖²),
 
-and a geodesic is where G = 0. Knots come in levels: 1 of them between the ends, then 3, 7, 15 …,
-each level starting from the path of the one before.
+which is 0 on a geodesic. The search goes from coarse to fine in levels, with 1, 3, 7, 15 … knots
+between the ends; each level starts from the path of the level before.
 
-Two things differ from the paper. Plain steps γ ← γ − lr·G move the second part like heat in a
-rod: it explodes where lr/a is large, so that no strength near 0 could be had. Here that part is
-taken at the end of the step (linearly implicit Euler): the same paths stand still, small steps are
-the same, none explodes. And G moves knots sideways alone, so that on a bulging path they crowd and
-fold. After each step they are put at equal distances again (the string method; E, Ren and
-Vanden-Eijnden 2002, Phys. Rev. B 66, 052301), as they are on a solution of the geodesic equation.
+Two things differ from the paper. First, under plain steps γ ← γ − lr·G the second term of G acts
+like heat diffusing in a rod. Such steps are unstable where lr/a is large, which rules out strengths
+near 0. Here that term is taken at the end of the step (linearly implicit Euler). That has the same
+fixed points, is nearly the same for small steps, and is stable for large ones. Second, G moves
+knots only sideways, so on a bulging path they crowd together and the path folds. Here knots are put
+at equal distances again after each step (the string method; E, Ren and Vanden-Eijnden 2002, Phys.
+Rev. B 66, 052301), as they are on a solution of the geodesic equation.
 
-The paper also ends a level as soon as the mean ‖P_v s‖ falls below that of the other part.
-Midpoints of a coarse path lie on arcs, where that part is uneven, which can end a level before it
-begins. Here a level ends when G is small beside its two parts, or after its iterations.
+The paper also ends a level as soon as the mean ‖P_v s‖ falls below the mean norm of the other term.
+New midpoints of a coarse path lie on arcs, where that term is uneven, so a level could end before
+its first step. Here a level ends when G is small compared with its two terms, or after its last
+iteration.
 """
 
 from __future__ import annotations
@@ -35,9 +37,9 @@ from .curve import Curve, has_equal_ends, line, spline_derivatives, without
 Score = Callable[[Tensor, Sequence[float]], Tensor]
 Progress = Callable[[int, int], None]
 
-BALANCED = 1e-4  # ‖G‖ beside its parts, where a level has arrived
-LONGEST_STEP = 0.5  # of a knot, in distances of two knots: they keep their order
-SLOWEST = 1e-3  # speed of a knot, as a share of the mean
+BALANCED = 1e-4  # a level ends when ‖G‖ is below this share of the norms of its two terms
+LONGEST_STEP = 0.5  # of a knot, as a share of the distance between knots, which keeps their order
+SLOWEST = 1e-3  # speed that a knot is taken to have at least, as a share of the mean speed
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Residual:
 
     @property
     def total(self) -> Tensor:
-        """−a·G: where the length falls, [n−1, D]. Without 1/a, so that a = 0 has its great arc."""
+        """−a·G, along which the length falls, [n−1, D]; defined for a = 0 too."""
         return self.pull + self.push
 
     @property
@@ -70,7 +72,7 @@ class Residual:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """A curve, and the mean ‖a·G‖ of every iteration of every level on the way to it."""
+    """A curve, and the history of its search: the mean ‖a·G‖ by level and iteration."""
 
     curve: Curve
     history: tuple[tuple[float, ...], ...]
@@ -79,7 +81,7 @@ class Solution:
 def residual(curve: Curve, score: Tensor, strength: float) -> Residual:
     """G's two parts at the inner knots; score [n−1, D] is ∇ log p there."""
     v = curve.velocities()
-    # Where a path turns back on itself it has no direction; that must be large, not infinite.
+    # Where a path turns back on itself its speed is 0. The limit keeps `push` large, but finite.
     least = max(SLOWEST * curve.speed(), torch.finfo(v.dtype).tiny)
     speeds = v.norm(dim=1).clamp_min(least)
     pull = strength * without(curve.tangent(curve.inner, score), v)
@@ -101,19 +103,20 @@ def solve(
 ) -> Solution:
     """The geodesic between two points [D], with 2^levels legs.
 
-    strength: a of the metric p^(−2a); 0 gives the great arc. The learning rate falls evenly to 0
-    over all iterations and is shared by a level's points, as in the paper. `progress(done, most)`
-    is called before each iteration and may raise. Equal ends give a path that stays there.
-    Raises ValueError for ends, strengths or scores that have no path.
+    strength: a of the metric p^(−2a); 0 gives the great arc. The learning rate falls linearly to 0
+    over all iterations and is divided by the number of inner knots, as in the paper.
+    `progress(done, most)` is called before each iteration and may raise to cancel. Equal ends give
+    a constant curve. Raises ValueError for ends without a unique arc, settings out of range, and
+    scores that are not finite.
     """
     _check(strength, levels, iterations, learning_rate)
     curve = line(start, end, spherical)
-    stays = has_equal_ends(curve)
+    is_constant = has_equal_ends(curve)
     total = levels * iterations
     history = []
     for level in range(levels):
         curve = curve.refined()
-        if stays:
+        if is_constant:
             continue
         before = level * iterations
         rates = [
@@ -134,47 +137,49 @@ def relax(
     rates: Sequence[float],
     progress: Progress | None = None,
 ) -> tuple[Curve, tuple[float, ...]]:
-    """A curve after a step of each rate, and the mean ‖a·G‖ before each; it ends where G is small.
+    """Take one step at each rate, until G is small.
 
-    `progress(done, most)` is called before each step and may raise.
+    Returns the curve, and the mean ‖a·G‖ before each step. `progress(done, most)` is called before
+    each step and may raise to cancel.
     """
     norms = []
     times = curve.times[1:-1]
     for i, rate in enumerate(rates):
         if progress:
             progress(i, len(rates))
-        found = residual(curve, check_score(score(curve.inner, times)), strength)
-        norms.append(found.mean_norm)
-        if found.is_balanced:
+        current = residual(curve, check_score(score(curve.inner, times)), strength)
+        norms.append(current.mean_norm)
+        if current.is_balanced:
             break
-        moved = curve.with_inner(curve.inner + _step(curve, found, strength, rate))
+        moved = curve.with_inner(curve.inner + _step(curve, current, strength, rate))
         curve = moved.evenly()
     return curve, tuple(norms)
 
 
 def _counted(progress: Progress | None, before: int, total: int) -> Progress | None:
-    """Progress of a part that begins after `before` steps of `total`."""
+    """The progress function of a part of the work that begins after `before` of `total` steps."""
     return progress and (lambda done, _: progress(before + done, total))
 
 
-def _step(curve: Curve, found: Residual, strength: float, rate: float) -> Tensor:
+def _step(curve: Curve, current: Residual, strength: float, rate: float) -> Tensor:
     """The move of the inner knots, [n−1, D]: (a + rate·B/‖v‖²)⁻¹ · rate · (−a·G).
 
-    B is minus the second derivative of the spline, by which γ'' answers to a move of the knots.
+    B is minus the second derivative of the spline: moving the knots by m changes γ'' by −B·m.
     """
     if rate == 0:
-        return torch.zeros_like(found.total)
-    bend = -torch.from_numpy(spline_derivatives(curve.legs, 2)[1:-1, 1:-1]).to(found.speeds.device)
-    stiff = rate * bend / found.speeds.double().square()[:, None]
+        return torch.zeros_like(current.total)
+    second = torch.from_numpy(spline_derivatives(curve.legs, 2)[1:-1, 1:-1])
+    bend = -second.to(current.speeds.device)
+    stiff = rate * bend / current.speeds.double().square()[:, None]
     system = strength * torch.eye(len(bend), dtype=stiff.dtype, device=stiff.device) + stiff
     inverse = torch.linalg.solve(system, torch.eye(len(bend)).to(system) * rate)
-    move = inverse.to(found.total) @ found.total
-    longest = LONGEST_STEP * float(found.speeds.mean()) / curve.legs
+    move = inverse.to(current.total) @ current.total
+    longest = LONGEST_STEP * float(current.speeds.mean()) / curve.legs
     return move * min(1.0, longest / max(float(move.norm(dim=1).max()), torch.finfo().tiny))
 
 
 def check_score(score: Tensor) -> Tensor:
-    """The score itself. Raises ValueError for one that holds NaN or infinity."""
+    """Return the score. Raises ValueError where it holds NaN or infinity."""
     if not bool(torch.isfinite(score).all()):
         raise ValueError(
             "model: expected a finite score, got NaN or infinity. Check the model file, or run it "

@@ -1,11 +1,11 @@
 """Curves through latent space: knots at equal times, great arcs (or straight lines) between them.
 
 arXiv 2504.06675, section 4: the noise of images has a known norm, so a path of it stays on a
-sphere. Positions are spherical interpolations of neighbouring knots, velocities their mean
+sphere. Positions are spherical interpolations of neighbouring knots, velocities the mean of both
 one-sided derivatives, accelerations those of a cubic spline through the knots.
 
-The paper puts both ends on one sphere of their mean radius. Here the radius goes evenly from one
-end's to the other's, so that the ends stay what they are.
+The paper puts both ends on one sphere of their mean radius. Here the radius changes linearly from
+that of the start to that of the end, so that both ends stay exactly as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from torch import Tensor
 
 from .. import arc
 
-# Ends nearer than this, as a share of their norm, are one point; the same for opposite ones.
+# Points are equal if their distance is below this share of their norms, and opposite if the sum of
+# their unit vectors is shorter than this.
 SAME_POINT = 1e-6
 
 
@@ -28,8 +29,8 @@ SAME_POINT = 1e-6
 class Curve:
     """Knots [n+1, D] at the times 0, 1/n … 1.
 
-    spherical: between knots the direction moves on a great arc and the norm evenly; otherwise
-    straight lines, for densities in flat space.
+    spherical: between two knots the direction follows a great arc and the norm changes linearly.
+    Otherwise legs are straight lines, for densities in flat space.
     """
 
     knots: Tensor
@@ -50,7 +51,7 @@ class Curve:
         return self.knots[1:-1]
 
     def at(self, times: Sequence[float]) -> Tensor:
-        """The points at F times in [0, 1], [F, D]; a knot itself at its own time."""
+        """The points at F times in [0, 1], [F, D]; at the time of a knot exactly that knot."""
         places = np.asarray(times, dtype=np.float64) * self.legs
         legs = np.clip((places + SAME_POINT).astype(int), 0, self.legs - 1)
         shares = places - legs
@@ -67,15 +68,15 @@ class Curve:
         return replace(self, knots=knots)
 
     def with_inner(self, points: Tensor) -> Curve:
-        """The curve through other inner points [n−1, D], each at its knot's norm if spherical."""
+        """The curve with new inner points [n−1, D]; if spherical, at the norms of the old ones."""
         if self.spherical:
             points = points * (self.inner.norm(dim=1) / points.norm(dim=1))[:, None]
         return replace(self, knots=torch.cat([self.knots[:1], points, self.knots[-1:]]))
 
     def evenly(self) -> Curve:
-        """The same way with its knots at equal distances, on a sphere at equal angles.
+        """The same curve with its knots at equal distances, or on a sphere at equal angles.
 
-        Their norms are no part of the way: they stay as they are from knot to knot.
+        On a sphere only the directions move: each knot takes the norm of the knot that it replaces.
         """
         x, y = self.knots[:-1], self.knots[1:]
         lengths = arc.angles(x, y) if self.spherical else (y - x).double().norm(dim=1)
@@ -88,12 +89,12 @@ class Curve:
 
     def velocities(self) -> Tensor:
         """γ' at the inner knots, tangent, [n−1, D]: the mean of both one-sided derivatives."""
-        ahead = _towards(self.inner, self.knots[2:], self.spherical)
-        back = _towards(self.inner, self.knots[:-2], self.spherical)
+        ahead = _log_map(self.inner, self.knots[2:], self.spherical)
+        back = _log_map(self.inner, self.knots[:-2], self.spherical)
         return (ahead - back) * (self.legs / 2)
 
     def accelerations(self) -> Tensor:
-        """γ'' at the inner knots, tangent, [n−1, D]: of the cubic spline through all knots."""
+        """γ'' at the inner knots, tangent, [n−1, D]: that of the cubic spline through all knots."""
         second = torch.from_numpy(spline_derivatives(self.legs, 2)[1:-1]).to(self.knots)
         return self.tangent(self.inner, second @ self.knots)
 
@@ -104,18 +105,18 @@ class Curve:
         return velocity * (self.speed() / velocity.norm().clamp_min(torch.finfo().tiny))
 
     def speed(self) -> float:
-        """The Euclidean length of the curve, which takes a time of 1."""
+        """The mean speed: the Euclidean length of the curve, as its time goes from 0 to 1."""
         return float(self.leg_lengths().sum())
 
     def leg_lengths(self) -> Tensor:
-        """The Euclidean lengths of the legs [n]; of arcs, at the mean norm of their ends."""
+        """The Euclidean lengths of the legs [n]; for arcs, the angle times the ends' mean norm."""
         x, y = self.knots[:-1], self.knots[1:]
         if not self.spherical:
             return (y - x).norm(dim=1)
         return arc.angles(x, y).to(x) * (x.norm(dim=1) + y.norm(dim=1)) / 2
 
     def tangent(self, points: Tensor, vectors: Tensor) -> Tensor:
-        """Vectors [n, D] without what would change the norm of the points [n, D], if spherical."""
+        """Vectors [n, D]; if spherical, their parts tangent to the sphere at points [n, D]."""
         return without(vectors, points) if self.spherical else vectors
 
     def reversed(self) -> Curve:
@@ -125,47 +126,47 @@ class Curve:
 def line(start: Tensor, end: Tensor, spherical: bool = True) -> Curve:
     """The great arc (or the straight line) between two points [D].
 
-    Raises ValueError for ends that have no one shortest arc.
+    Raises ValueError for ends without a unique shortest arc.
     """
     _check_ends(start, end, spherical)
     return Curve(torch.stack([start, end]), spherical)
 
 
 def has_equal_ends(curve: Curve) -> bool:
-    """Whether both ends are one point, so that there is no path to search for."""
+    """Whether both ends are the same point, so that there is no path to search for."""
     start, end = curve.knots[0], curve.knots[-1]
     return float((start - end).norm()) <= SAME_POINT * float(start.norm() + end.norm())
 
 
 def between(x: Tensor, y: Tensor, u: Tensor, spherical: bool) -> Tensor:
-    """The points [n, D] at shares u [n] of the ways from x to y; exact where u is 0 or 1."""
+    """The points [n, D] at the shares u [n] of the arcs or lines from x to y; exact at 0 and 1."""
     share = u[:, None]
     if spherical:
         norms = [z.norm(dim=1, keepdim=True) for z in (x, y)]
         start, end = arc.slerp(arc.angles(x, y)[:, None], share.double())
         direction = start.to(x) * x / norms[0] + end.to(x) * y / norms[1]
         norm = (1 - share) * norms[0] + share * norms[1]
-        found = direction * (norm / direction.norm(dim=1, keepdim=True))
+        points = direction * (norm / direction.norm(dim=1, keepdim=True))
     else:
-        found = (1 - share) * x + share * y
-    return torch.where(share == 0, x, torch.where(share == 1, y, found))
+        points = (1 - share) * x + share * y
+    return torch.where(share == 0, x, torch.where(share == 1, y, points))
 
 
 def without(vectors: Tensor, directions: Tensor) -> Tensor:
-    """Vectors [n, D] less their part along directions [n, D]; P_v w of the paper."""
+    """Vectors [n, D] minus their components along directions [n, D]; P_v w of the paper."""
     unit = directions / directions.norm(dim=1, keepdim=True).clamp_min(torch.finfo().tiny)
     return vectors - (vectors * unit).sum(dim=1, keepdim=True) * unit
 
 
-def _towards(x: Tensor, y: Tensor, spherical: bool) -> Tensor:
-    """Tangents [n, D] at x whose length is the way to y (the logarithmic map)."""
+def _log_map(x: Tensor, y: Tensor, spherical: bool) -> Tensor:
+    """The logarithmic map: tangents [n, D] at x towards y, as long as the arc or line to y."""
     if not spherical:
         return y - x
     theta = arc.angles(x, y).to(x)[:, None]
-    ways = without(y, x)
-    # As long as the arc. Neighbours that are one point have no direction and no way to go.
-    norms = ways.norm(dim=1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
-    return ways / norms * theta * x.norm(dim=1, keepdim=True)
+    tangents = without(y, x)
+    # The floor makes the tangent 0 where x and y are the same point.
+    norms = tangents.norm(dim=1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+    return tangents / norms * theta * x.norm(dim=1, keepdim=True)
 
 
 def _check_ends(start: Tensor, end: Tensor, spherical: bool) -> None:
@@ -183,9 +184,10 @@ def _check_ends(start: Tensor, end: Tensor, spherical: bool) -> None:
 
 @lru_cache(maxsize=16)
 def spline_derivatives(legs: int, order: int) -> np.ndarray:
-    """[n+1, n+1]: from n+1 knots to the derivatives of this order of their spline, at the knots.
+    """The matrix [n+1, n+1] from n+1 knots to their spline's derivatives of this order there.
 
-    "not-a-knot" ends: the paper's natural ones set γ'' = 0 there, which no geodesic does.
+    The ends are "not-a-knot". The paper's natural splines set γ'' = 0 at the ends, which no
+    geodesic does.
     """
     from scipy.interpolate import CubicSpline
 

@@ -1,8 +1,9 @@
 """The initial value problem: the geodesic from a point with a velocity.
 
-arXiv 2504.06675, section 4: γ'' = −a ‖v‖² P_v ∇ log p, by Runge and Kutta's fourth-order steps
-with the score taken at every stage. On a sphere the way there bends by −‖v‖²/r² γ more, which keeps
-the path on it; what rounding leaves is put right after each step, position, tangent and speed.
+arXiv 2504.06675, section 4: γ'' = −a ‖v‖² P_v ∇ log p, solved by fourth-order Runge-Kutta steps,
+with the score evaluated at every stage. On a sphere the term −‖v‖²/r² γ is added, which keeps the
+path on the sphere; the small errors that remain in norm, tangent and speed are corrected after each
+step.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ def shoot(
 ) -> Curve:
     """The geodesic from a point [D] with a velocity [D], as a curve with `steps` legs.
 
-    duration: how long it goes on, so its Euclidean length is duration·‖velocity‖. The score is
-    asked at the time since the start. `progress(done, at most)` is called before each step and may
-    raise. Raises ValueError for a velocity of 0, which has no direction.
+    duration: the time it takes, so its Euclidean length is duration·‖velocity‖. The score is called
+    with the time since the start. `progress(done, most)` is called before each step and may raise
+    to cancel. Raises ValueError for a velocity of 0, which has no direction.
     """
     if not float(velocity.norm()) > 0:
         raise ValueError("velocity: expected a direction to go in, got none (0).")
@@ -51,10 +52,10 @@ def shoot(
 
 
 def random_velocity(point: Tensor, speed: float, seed: int) -> Tensor:
-    """A velocity [D] of this speed, tangent to the sphere through a point [D], from a seed."""
+    """A random velocity [D] of this speed, tangent to the sphere at a point [D], from a seed."""
     generator = torch.Generator("cpu").manual_seed(seed)
-    drawn = torch.randn(point.shape, generator=generator).to(point)
-    tangent = without(drawn[None], point[None])[0]
+    noise = torch.randn(point.shape, generator=generator).to(point)
+    tangent = without(noise[None], point[None])[0]
     return tangent * (speed / tangent.norm())
 
 

@@ -1,9 +1,10 @@
-"""What a curve is like under a density: its density along the way, its length, its residual.
+"""Measures of a curve: the density along it, its length, and other paths to compare it with.
 
 arXiv 2504.06675, section 4: log p̃(b) = ∫ γ'·∇ log p dt is the log density relative to the start,
-and ∫ ‖γ'‖ p̃^(−a) dt the length. Both by the trapezoidal rule over the knots, the length in logs,
-as densities in thousands of dimensions overflow. Section 6 asks of a clip whether ‖G‖ is as small
-as on an optimised path, and smaller than on a perturbed and on a smoothed one.
+and ∫ ‖γ'‖ p̃^(−a) dt the length. Both use the trapezoidal rule over the knots; the length is
+computed in logarithms, because densities in thousands of dimensions overflow. Section 6 tests
+whether the ‖G‖ of a video clip is as small as that of an optimised path, and smaller than that of a
+perturbed and of a smoothed one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .curve import Curve
 
 
 def relative_log_density(knots: Tensor, scores: Tensor) -> np.ndarray:
-    """log p along a curve less that at its start, [n+1], from ∇ log p [n+1, D] at its knots."""
+    """log p along a curve minus that at its start, [n+1], from ∇ log p [n+1, D] at its knots."""
     steps = (knots[1:] - knots[:-1]).double()
     middle = (scores[1:] + scores[:-1]).double() / 2
     rises = (steps * middle).sum(dim=1)
@@ -26,7 +27,7 @@ def relative_log_density(knots: Tensor, scores: Tensor) -> np.ndarray:
 
 
 def log_length(knots: Tensor, log_density: np.ndarray, strength: float) -> float:
-    """log ∫ ‖γ'‖ p̃^(−a) dt for log p̃ [n+1] at the knots; −inf for a curve that stands still."""
+    """log ∫ ‖γ'‖ p̃^(−a) dt for log p̃ [n+1] at the knots; −inf for a constant curve."""
     from scipy.special import logsumexp
 
     steps = (knots[1:] - knots[:-1]).double().norm(dim=1).cpu().numpy()
@@ -39,12 +40,12 @@ def log_length(knots: Tensor, log_density: np.ndarray, strength: float) -> float
 
 
 def perturbed(curve: Curve, amount: float, seed: int) -> Curve:
-    """The curve with every inner knot moved sideways at random, by `amount` mean steps."""
+    """The curve with every inner knot moved sideways at random, by `amount` times the mean step."""
     generator = torch.Generator("cpu").manual_seed(seed)
-    drawn = torch.randn(curve.inner.shape, generator=generator).to(curve.knots)
-    drawn = curve.tangent(curve.inner, drawn)
+    noise = torch.randn(curve.inner.shape, generator=generator).to(curve.knots)
+    noise = curve.tangent(curve.inner, noise)
     size = amount * curve.speed() / curve.legs
-    return curve.with_inner(curve.inner + drawn * (size / drawn.norm(dim=1, keepdim=True)))
+    return curve.with_inner(curve.inner + noise * (size / noise.norm(dim=1, keepdim=True)))
 
 
 def smoothed(curve: Curve, width: float) -> Curve:

@@ -5,10 +5,10 @@ With the model's D(x_σ, σ) ≈ E[x_0 | z] its predicted noise is ε = (z − s
 score of its density is −ε/noise (Tweedie's formula; Song et al. 2021, arXiv 2011.13456).
 
 arXiv 2504.06675, section 5, takes (ε_negative − ε_positive)/2 instead, at a jittered noise level:
-it points away from what the negative prompt says, and towards the positive one. How the paper
-brings a point to another level could not be read from it. Here levels are jittered upwards only,
-where the way up is the forward process itself, z' = (signal'/signal) z + … ε. The mean over the
-jitter is then the gradient of one smooth function of z, and the paths are geodesics of that.
+it points away from what the negative prompt says, and towards the positive one. The paper does not
+say how it brings a point to another level. Here levels are jittered upwards only, by the forward
+process itself, z' = (signal'/signal) z + … ε. The mean over the jitter is then the gradient of one
+smooth function of z, and the paths are geodesics of that.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Denoiser = Callable[[Tensor, Tensor, Sequence[Any]], Sequence[Tensor]]
 def true_score(denoiser: Denoiser, z: Tensor, level: NoiseLevel, condition: Any) -> Tensor:
     """∇_z log p(z | condition) [F, ...] = −ε/noise."""
     (noise,) = predicted_noises(denoiser, z, level, [condition])
-    return -noise / each(level.noise, z)
+    return -noise / per_point(level.noise, z)
 
 
 def noise_difference(
     denoiser: Denoiser, z: Tensor, level: NoiseLevel, positive: Any, negative: Any
 ) -> Tensor:
-    """(ε_negative − ε_positive)/2 [F, ...], the paper's estimate; no unit of a score's own."""
+    """(ε_negative − ε_positive)/2 [F, ...], the paper's estimate; not in the unit of a score."""
     of_positive, of_negative = predicted_noises(denoiser, z, level, [positive, negative])
     return (of_negative - of_positive) / 2
 
@@ -44,17 +44,18 @@ def noise_difference(
 def raised(z: Tensor, low: NoiseLevel, high: NoiseLevel, noise: Tensor) -> Tensor:
     """Points [F, ...] brought from one noise level up to another with fresh noise [F, ...].
 
-    The forward process: what has the density of the low level gets that of the high one.
+    This is the forward process: points with the density of the low level get that of the high one.
     """
-    share, fresh = _way_up(low, high)
-    return each(share, z) * z + each(fresh, z) * noise
+    share, fresh = _forward_factors(low, high)
+    return per_point(share, z) * z + per_point(fresh, z) * noise
 
 
 @dataclass(frozen=True, eq=False)
 class Jitter:
-    """Noise levels from which each point's is drawn, and the generator of all draws.
+    """The noise levels to draw from, one for each point, and the generator of all draws.
 
-    sigmas [K]: not below that of the points. generator: on the CPU, for equal draws everywhere.
+    sigmas [K]: none below that of the points. generator: on the CPU, so that draws are the same on
+    every machine.
     """
 
     sigmas: Tensor
@@ -74,13 +75,13 @@ def jittered_true_score(
 ) -> Tensor:
     """One draw of ∇_z E log p'(z') [F, ...], p' being the density of the jittered level.
 
-    What the fresh noise ε itself adds to the score is taken off: along directions in which images
-    do not differ that is −fresh/noise'² ε, of mean 0, and much larger than the score.
+    The fresh noise ε itself adds −fresh/noise'² ε to the score, along directions in which images do
+    not differ. That has mean 0 but is much larger than the score, so it is subtracted.
     """
     high, noise = jitter.draw(z, level)
-    share, fresh = _way_up(level, high)
-    found = true_score(denoiser, raised(z, level, high, noise), high, condition)
-    return each(share, z) * (found + each(fresh / high.noise.square(), z) * noise)
+    share, fresh = _forward_factors(level, high)
+    score = true_score(denoiser, raised(z, level, high, noise), high, condition)
+    return per_point(share, z) * (score + per_point(fresh / high.noise.square(), z) * noise)
 
 
 def jittered_noise_difference(
@@ -92,8 +93,8 @@ def jittered_noise_difference(
     return noise_difference(denoiser, up, high, positive, negative)
 
 
-def _way_up(low: NoiseLevel, high: NoiseLevel) -> tuple[Tensor, Tensor]:
-    """z' = share·z + fresh·ε: both factors [F]."""
+def _forward_factors(low: NoiseLevel, high: NoiseLevel) -> tuple[Tensor, Tensor]:
+    """The factors [F] of z and of fresh noise ε in z' = share·z + fresh·ε."""
     share = high.signal / low.signal
     return share, (high.noise.square() - (share * low.noise).square()).clamp_min(0).sqrt()
 
@@ -102,11 +103,11 @@ def predicted_noises(
     denoiser: Denoiser, z: Tensor, level: NoiseLevel, conditions: Sequence[Any]
 ) -> list[Tensor]:
     """ε [F, ...] of points z [F, ...], for each condition."""
-    denoised = denoiser(each(level.model_scale, z) * z, level.sigma, conditions)
-    signal, noise = each(level.signal, z), each(level.noise, z)
-    return [(z - signal * one) / noise for one in denoised]
+    denoised = denoiser(per_point(level.model_scale, z) * z, level.sigma, conditions)
+    signal, noise = per_point(level.signal, z), per_point(level.noise, z)
+    return [(z - signal * image) / noise for image in denoised]
 
 
-def each(values: Tensor, like: Tensor) -> Tensor:
-    """One number [F] for each of F points, ready to be multiplied with them."""
+def per_point(values: Tensor, like: Tensor) -> Tensor:
+    """Numbers [F], one for each of F points, in a shape that multiplies those points."""
     return values.to(like).reshape(-1, *[1] * (like.ndim - 1))

@@ -1,4 +1,4 @@
-/** What our three charts share: where a pointer is, keys that walk, axes, numbers in words. */
+/** Parts that our charts share: pointer positions, arrow keys, axes, numbers as text. */
 
 import { element } from "./dom.js";
 import { short } from "./scale.js";
@@ -6,7 +6,7 @@ import { short } from "./scale.js";
 export const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
 /**
- * Where a pointer event is on its listener's element, as shares of its width and height.
+ * The position of a pointer event on its listener's element, as shares of its width and height.
  * Shares, because the canvas shows a node at any zoom.
  */
 export function share({ currentTarget, clientX, clientY }) {
@@ -15,9 +15,9 @@ export function share({ currentTarget, clientX, clientY }) {
 }
 
 /**
- * Where a walking key leads to in a row of `count` places.
- * @param {KeyboardEvent} event arrows go by one, with Shift by ten; Home and End to the ends
- * @param {number | null} place now; null before the first step
+ * The place that a key moves to, in a row of `count` places.
+ * @param {KeyboardEvent} event arrows move by one, with Shift by ten; Home and End move to the ends
+ * @param {number | null} place the current place; null before the first move
  * @param {[string, string]} keys backwards, forwards
  * @returns {number | null} null for any other key
  */
@@ -32,7 +32,7 @@ export function walk({ key, shiftKey }, place, count, keys = ["ArrowLeft", "Arro
 
 const MARGIN = { right: 14, top: 19, bottom: 17 };
 
-/** The room between the axes, in pixels; `values` are the numbers that stand left of it. */
+/** The area between the axes, in pixels; `values` are the numbers at its left. */
 export function plotIn({ width, height }, values) {
   const left = 10 + 5.8 * Math.max(...values.map((value) => tick(value).length));
   return {
@@ -45,7 +45,7 @@ export function plotIn({ width, height }, values) {
 
 const tick = (value) => (value && value < 1e-5 ? short(value) : String(value));
 
-/** Lines across the plot with their numbers at the left. */
+/** Horizontal lines across the plot, with their numbers at the left. */
 export function grid(plot, y, values) {
   return values.flatMap((value) => [
     element("line", {
@@ -63,10 +63,10 @@ export function grid(plot, y, values) {
 export const largest = (values) => values.reduce((most, value) => Math.max(most, value ?? 0), 0);
 
 /**
- * A number with its name below.
+ * A number with its name below it.
  * @param {string} value
  * @param {string} name
- * @param {string} [hint] what it means, in a sentence
+ * @param {string} [hint] a sentence that explains it
  */
 export function stat(value, name, hint, className = "") {
   return element(
@@ -77,17 +77,17 @@ export function stat(value, name, hint, className = "") {
   );
 }
 
-/** A number of the server's for people; what was not finite there is ∞. */
-export const told = (value) => (value === null ? "∞" : short(value));
+/** A number from the server as text; null, which was not finite there, becomes ∞. */
+export const asText = (value) => (value === null ? "∞" : short(value));
 
-/** Numbers for a column: all with as many decimals as give the largest four digits. */
+/** Numbers of a column as texts, all with the decimals that give the largest four digits. */
 export function aligned(values) {
   const most = largest(values);
   const decimals = clamp(3 - Math.floor(Math.log10(most || 1)), 0, 8);
   return values.map((value) => (value === null ? "∞" : value.toFixed(decimals)));
 }
 
-/** What the numbers of an axis are, above the plot. */
+/** The name of an axis, above the plot. */
 export function caption(plot, text) {
   const room = Math.floor((plot.right - plot.left) / 5);
   return element(
@@ -97,7 +97,7 @@ export function caption(plot, text) {
   );
 }
 
-/** A text that fits, with … where it had to be cut. */
+/** A text of at most `letters` characters, cut with … if it is longer. */
 export function cut(text, letters) {
   const all = [...text];
   return all.length <= letters ? text : `${all.slice(0, Math.max(letters - 1, 1)).join("")}…`;

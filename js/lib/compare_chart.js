@@ -1,4 +1,4 @@
-/** Compare Paths: the steps of up to four morphs over the place on the path, and their means. */
+/** Compare Paths: the steps of up to four morphs by position on the path, and their means. */
 
 import { aligned, caption, clamp, grid, largest, plotIn, share, walk } from "./chart_parts.js";
 import { line } from "./curve_view.js";
@@ -11,14 +11,14 @@ const ROW = 18;
 /** The middle of a step as a share of the path, so that paths of any length compare. */
 export const middle = (step, count) => (step + 0.5) / count;
 
-/** The step that a place of the path, 0 to 1, lies in. */
+/** The number of the step at a place on the path, 0 to 1. */
 export const stepAt = (place, count) => clamp(Math.floor(place * count), 0, count - 1);
 
 /**
- * Where everything stands.
+ * The positions of all parts of the chart.
  * @param {{distances: (number | null)[]}[]} paths
  * @returns `plot`, the scales `x` (of the place on the path) and `y`, the axis `values`, and a list
- *   of `points` per path; a step that is not finite has none
+ *   of `points` per path, without steps that are not finite
  */
 export function layout(paths, size) {
   const values = ticks(largest(paths.map(({ distances }) => largest(distances))), 3);
@@ -43,7 +43,7 @@ const SHAPES = [
   "M0 -3.9L3.5 0L0 3.9L-3.5 0Z", // diamond
 ];
 
-/** Marks along a line; where they would touch only every second, third … is drawn. */
+/** The marks along a line; only every second, third … if they would touch each other. */
 export function marked(points, spacing = 11) {
   if (points.length < 2) return points;
   const apart = (points.at(-1)[0] - points[0][0]) / (points.length - 1);
@@ -68,7 +68,7 @@ export function warnings(paths) {
   return found;
 }
 
-/** How many places one can point at: the steps of the path with the most. */
+/** The number of places to point at: the steps of the longest path. */
 export const stops = (paths) => Math.max(...paths.map(({ distances }) => distances.length));
 
 /** The chart inside a panel's root. */
@@ -161,7 +161,7 @@ export class CompareChart {
       ...ends.map(([place, anchor, key]) =>
         element("text", { x: x(place), y: plot.bottom + 12, "text-anchor": anchor }, this.say(key)),
       ),
-      ...points.map((one, k) => this.series(one, k)),
+      ...points.map((marks, k) => this.series(marks, k)),
       this.guide,
     );
     this.choose(this.place);
@@ -197,7 +197,7 @@ export class CompareChart {
     this.choose(middle(next, count));
   }
 
-  /** Show all paths' values at a place of the path; null for none. */
+  /** Show the values of all paths at a place; null shows none. */
   choose(place) {
     this.place = place;
     if (place === null) {
@@ -208,7 +208,7 @@ export class CompareChart {
       return;
     }
     const { plot, x, y } = this.layout;
-    const found = this.paths.map(({ distances }) => {
+    const steps = this.paths.map(({ distances }) => {
       const step = stepAt(place, distances.length);
       return { step, distance: distances[step], at: middle(step, distances.length) };
     });
@@ -220,7 +220,7 @@ export class CompareChart {
         y1: plot.top,
         y2: plot.bottom,
       }),
-      ...found.map(({ distance, at }, k) =>
+      ...steps.map(({ distance, at }, k) =>
         element(
           "g",
           { class: `geodesic-series-${k} geodesic-here` },
@@ -228,10 +228,10 @@ export class CompareChart {
         ),
       ),
     );
-    const values = aligned(found.map(({ distance }) => distance));
+    const values = aligned(steps.map(({ distance }) => distance));
     values.forEach((value, k) => (this.here[k].textContent = value));
     this.status.textContent = this.say("compareAt", { place: place.toFixed(2) });
-    const told = values.map((value, k) => `${this.paths[k].label} ${value}`);
-    this.spoken.textContent = `${this.status.textContent}: ${told.join(", ")}`;
+    const spoken = values.map((value, k) => `${this.paths[k].label} ${value}`);
+    this.spoken.textContent = `${this.status.textContent}: ${spoken.join(", ")}`;
   }
 }

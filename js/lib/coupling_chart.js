@@ -1,6 +1,6 @@
-/** Couple Prompts: two columns of tokens, and lines that tell which token goes where. */
+/** Couple Prompts: two columns of tokens, and lines between the tokens that are paired. */
 
-import { clamp, cut, share, stat, told, walk } from "./chart_parts.js";
+import { clamp, cut, share, stat, asText, walk } from "./chart_parts.js";
 import { element } from "./dom.js";
 import { linear, short } from "./scale.js";
 
@@ -8,14 +8,14 @@ const PITCH = 17;
 const LETTER = 6;
 const STATS_HEIGHT = 32;
 const FOOT_HEIGHT = 36;
-/** The tallest a panel asks to be; what does not fit scrolls inside. */
+/** The largest number of rows in a panel; more rows scroll. */
 const MOST_ROWS = 20;
 const SIDES = ["source", "target"];
 
 /**
- * The entries of a column: one per row, but a run of padding rows is one.
+ * The entries of a column: one per row, but only one for consecutive padding rows.
  * @param {{rows: number, labels: (string | null)[] | null}} side labels: null is padding; without
- *   labels rows are told by their numbers
+ *   labels rows show their numbers
  * @returns {{from: number, to: number, text: string | null, padding: boolean}[]} rows from…to
  */
 export function entries({ rows, labels }) {
@@ -30,8 +30,8 @@ export function entries({ rows, labels }) {
 }
 
 /**
- * The lines between two columns: all pairs of two entries are one line.
- * @param {[number, number, number, number][]} pairs source row, target row, distance, how often
+ * The lines between two columns: all pairs of the same two entries are one line.
+ * @param {[number, number, number, number][]} pairs source row, target row, distance, count
  * @returns {{ends: number[], times: number, near: number, far: number, mean: number}[]} ends: the
  *   places of the entries in their columns; near, far, mean: the distances of its pairs
  */
@@ -50,28 +50,28 @@ export function joins(pairs, source, target) {
   return [...found.values()];
 }
 
-/** For every row the place of its entry. */
+/** The place of every row's entry. */
 function placesOfRows(column) {
   return column.flatMap(({ from, to }, place) => Array(to - from + 1).fill(place));
 }
 
-/** The lines of one entry, the nearest partner first. */
+/** The lines of one entry, ordered by distance. */
 export function joinsOf(all, side, place) {
   return all.filter(({ ends }) => ends[side] === place).toSorted((a, b) => a.near - b.near);
 }
 
 /**
- * Where everything stands.
+ * The positions of all parts of the chart.
  * @param {string[][]} names of both columns
  * @returns `height` of all rows, `y` of an entry's middle, `edges` (the inner edges of the columns)
- *   and `letters` (how many of a name have room)
+ *   and `letters` (how many characters of a name fit)
  */
 export function layout(names, width) {
   const room = names.map(
     (column) => Math.max(...column.map((name) => [...name].length)) * LETTER + 14,
   );
   const most = width * 0.38;
-  const columns = room.map((one) => clamp(one, 30, most));
+  const columns = room.map((wanted) => clamp(wanted, 30, most));
   return {
     height: Math.max(...names.map((column) => column.length)) * PITCH + 6,
     y: (place) => 3 + (place + 0.5) * PITCH,
@@ -80,14 +80,14 @@ export function layout(names, width) {
   };
 }
 
-/** What a point of the drawing belongs to: the entry at its height in the nearer column, or null. */
+/** The entry at a point of the drawing: at its height in the nearer column, or null. */
 export function entryAt(x, y, width, counts) {
   const side = x < width / 2 ? 0 : 1;
   const place = Math.floor((y - 3) / PITCH);
   return place >= 0 && place < counts[side] ? { side, place } : null;
 }
 
-/** A soft line from one column to the other. */
+/** A curved line from one column to the other. */
 export function curve(x0, y0, x1, y1) {
   const bend = (x1 - x0) * 0.45;
   return `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}`;
@@ -158,7 +158,7 @@ export class CouplingChart {
   show(charts) {
     this.charts = charts;
     const columns = charts.flatMap((chart) => SIDES.map((side) => entries(chart[side]).length));
-    this.rows = Math.max(...columns); // of all parts: turning to another must not move the panel
+    this.rows = Math.max(...columns); // of all parts: the panel keeps its height
     this.open(Math.min(this.part, charts.length - 1));
   }
 
@@ -173,8 +173,8 @@ export class CouplingChart {
     this.names = this.columns.map((column) => column.map((entry) => this.name(entry)));
     this.far = Math.max(...this.joins.map(({ far }) => far), 0);
     this.stats.replaceChildren(
-      stat(told(chart.cost), say("couplingCost"), say("couplingCostTip")),
-      stat(told(chart.relative_cost), say("couplingRelative"), say("couplingRelativeTip")),
+      stat(asText(chart.cost), say("couplingCost"), say("couplingCostTip")),
+      stat(asText(chart.relative_cost), say("couplingRelative"), say("couplingRelativeTip")),
       stat(chart.method, say("couplingMethod")),
     );
     const count = this.charts.length;
@@ -269,14 +269,14 @@ export class CouplingChart {
     this.reveal(this.layout.y(next.place));
   }
 
-  /** Scroll just as far as an entry needs to be seen. */
+  /** Scroll only as far as needed to show an entry. */
   reveal(y) {
     const { scrollTop, clientHeight } = this.scroller;
     const least = y + PITCH - clientHeight;
     this.scroller.scrollTop = clamp(scrollTop, Math.max(least, 0), Math.max(y - PITCH, 0));
   }
 
-  /** Mark an entry, its partners and the lines between; null for none. */
+  /** Mark an entry, its partners and the lines between them; null marks none. */
   choose(chosen) {
     if (!this.layout) return;
     this.chosen = chosen;
@@ -300,7 +300,7 @@ export class CouplingChart {
     this.status.textContent = chosen ? this.sentence(chosen) : this.say(hint);
   }
 
-  /** The distances of the marked lines, each at its partner's end. */
+  /** Write the distances of the marked lines at their partners' ends. */
   drawDistances() {
     const { y, edges } = this.layout;
     const found = this.chosen ? joinsOf(this.joins, this.chosen.side, this.chosen.place) : [];
@@ -321,7 +321,7 @@ export class CouplingChart {
     );
   }
 
-  /** The chosen entry, its partners and their distances in words. */
+  /** A sentence with the chosen entry, its partners and their distances. */
   sentence({ side, place }) {
     const found = joinsOf(this.joins, side, place);
     const [near, far] = [found[0].near, Math.max(...found.map((join) => join.far))];
@@ -338,7 +338,7 @@ export class CouplingChart {
     });
   }
 
-  /** An entry in a sentence; of padding rows as many as are meant. */
+  /** The name of an entry in a sentence; for padding the number of rows in the line. */
   title(side, place, times) {
     const { from, to, text, padding } = this.columns[side][place];
     const count = Math.min(times ?? Infinity, to - from + 1);

@@ -1,17 +1,17 @@
 /**
- * A curve as a list of points [u, t], and what an editor does to it.
+ * A curve as a list of points [u, t], and the edits of an editor.
  *
- * Every function returns a curve that geometry/times.py takes: at least two points, u rising from 0
- * to 1 without repeats, t in [0, 1]. Nothing is changed in place.
+ * Every function returns a curve that geometry/times.py accepts: at least two points, u rising from
+ * 0 to 1 without repeats, t in [0, 1]. Nothing is changed in place.
  */
 
-/** Digits that are kept: fine enough for 4096 frames, short enough to read. */
+/** Digits after the decimal point: fine enough for 4096 frames, and short to read. */
 const DIGITS = 4;
 /** Least distance of two neighbours in u. */
 export const GAP = 0.001;
 export const MAX_POINTS = 64;
 
-/** The curve that changes nothing, and the widget's default. */
+/** The straight line, which changes nothing; the widget's default. */
 export const STRAIGHT = [
   [0, 0],
   [1, 1],
@@ -21,7 +21,7 @@ const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 const round = (value) => Number(value.toFixed(DIGITS));
 
 /**
- * The points in a widget's text, or null when it holds no curve.
+ * The points in a widget's text, or null if it is not a curve.
  * @param {string} text
  * @returns {[number, number][] | null}
  */
@@ -59,8 +59,8 @@ export function sample(ease, count = 5) {
 }
 
 /**
- * Move one point; its neighbours, and the ends' u, hold it in place. Between neighbours that leave no
- * room (a curve written by hand) it moves up and down alone.
+ * Move one point. It stays between its neighbours, and the u of the two ends is fixed. Between
+ * neighbours without room (a curve written by hand) it only moves up and down.
  */
 export function move(points, index, [u, t]) {
   const last = points.length - 1;
@@ -85,13 +85,13 @@ export function add(points, [u, t]) {
   return { points: [...points.slice(0, index), added, ...points.slice(index)], index };
 }
 
-/** Remove a point; the two ends stay. */
+/** Remove a point; the two ends cannot be removed. */
 export function remove(points, index) {
   if (index <= 0 || index >= points.length - 1) return points;
   return points.filter((_, k) => k !== index);
 }
 
-/** The middle of the longer of the two gaps beside a point: where a keyboard adds the next one. */
+/** The middle of the longer gap beside a point, where the keyboard adds the next point. */
 export function roomBeside(points, index, ease) {
   const gap = (k) => (points[k + 1] && points[k] ? points[k + 1][0] - points[k][0] : 0);
   const k = gap(index) >= gap(index - 1) ? index : index - 1;
@@ -100,10 +100,10 @@ export function roomBeside(points, index, ease) {
 }
 
 /**
- * The nearest place that is on a frame and on an eighth of t, each if it is near enough.
+ * A place snapped to the nearest frame and to the nearest eighth of t, if they are near enough.
  * @param {[number, number]} place
  * @param {number[]} shares the u of the frames
- * @param {[number, number]} reach how near counts, in u and in t
+ * @param {[number, number]} reach the largest distances for snapping, in u and in t
  */
 export function snap([u, t], shares, reach) {
   return [nearest(u, [0, ...shares, 1], reach[0]), nearest(t, EIGHTHS, reach[1])];

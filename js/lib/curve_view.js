@@ -1,8 +1,8 @@
 /**
- * Where everything of the curve editor stands: from a schedule and a size to places in pixels.
+ * The layout of the curve editor: from a schedule and a size to positions in pixels.
  *
- * The axis is the whole video, first frame to last. A ping-pong's way back is the mirrored way
- * there; a loop's right edge is its first frame again.
+ * The axis is the whole video, from the first frame to the last. The way back of a ping-pong
+ * mirrors its first half; the right edge of a loop is its first frame again.
  */
 
 import { linear } from "./scale.js";
@@ -27,8 +27,8 @@ export function layout({ frames, ending, ease }, { width, height }) {
   };
   const whole = linear([0, 1], [plot.left, plot.right]);
   const y = linear([0, 1], [plot.bottom, plot.top]);
-  const there = ending === PING_PONG ? (half(frames) - 1) / (frames - 1) : 1;
-  const x = linear([0, 1], [whole(0), whole(there)]);
+  const turn = ending === PING_PONG ? (half(frames) - 1) / (frames - 1) : 1;
+  const x = linear([0, 1], [whole(0), whole(turn)]);
   const shares = Array.from({ length: STEPS + 1 }, (_, k) => k / STEPS);
   const last = ending === LOOP ? frames : Math.max(frames - 1, 1);
   const dots = times(frames, ending, ease).map((t, k) => ({ x: whole(k / last), y: y(t), t }));
@@ -37,7 +37,7 @@ export function layout({ frames, ending, ease }, { width, height }) {
     x,
     y,
     curve: shares.map((u) => [x(u), y(ease(u))]),
-    ghost: ending === PING_PONG ? shares.map((u) => [whole(1 - u * there), y(ease(u))]) : [],
+    ghost: ending === PING_PONG ? shares.map((u) => [whole(1 - u * turn), y(ease(u))]) : [],
     dots,
     closing: ending === LOOP ? { x: whole(1), y: y(ease(1)) } : null,
     frame: (number) => whole((number - 1) / last),
@@ -49,12 +49,12 @@ export function line(points) {
   return points.map(([x, y], k) => `${k ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("");
 }
 
-/** Dots as one SVG path of round, empty strokes: light enough for 4096 of them. */
+/** Dots as one SVG path of empty strokes with round caps: fast enough for 4096 dots. */
 export function specks(dots) {
   return dots.map(({ x, y }) => `M${x.toFixed(2)} ${y.toFixed(2)}h0`).join("");
 }
 
-/** The frames worth a number below the axis: the first, round ones, the last; never crowded. */
+/** The frames with a number below the axis: the first, round numbers, the last; never too many. */
 export function numbered(frames, width) {
   if (frames < 2) return [1];
   const room = Math.max(2, Math.floor(width / 34));
@@ -63,7 +63,7 @@ export function numbered(frames, width) {
   );
   const round = [];
   for (let k = step; k < frames; k += step) if (k > 1) round.push(k);
-  // The last frame's own number wins over a round one that stands too near.
+  // A round number too near to the last frame's number is left out.
   return [1, ...round.filter((k) => k - 1 >= step / 2 && frames - k >= step * 0.6), frames];
 }
 

@@ -1,4 +1,4 @@
-/** Elements in one call; no other module spells out `document.createElementNS`. */
+/** Creates HTML and SVG elements in one call. */
 
 const SVG = "http://www.w3.org/2000/svg";
 const SVG_TAGS = new Set([
@@ -20,12 +20,14 @@ const SVG_TAGS = new Set([
  * @param {...(Node | string)} children
  */
 export function element(tag, attributes = {}, ...children) {
-  const made = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  const created = SVG_TAGS.has(tag)
+    ? document.createElementNS(SVG, tag)
+    : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value === true ? "" : value);
+    if (name.startsWith("on")) created.addEventListener(name.slice(2), value);
+    else created.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children);
-  return made;
+  created.append(...children);
+  return created;
 }

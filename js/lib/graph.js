@@ -1,29 +1,29 @@
 /**
- * Who feeds an input, told from the graph in the page as ComfyUI tells it when it sends a prompt.
+ * Which node feeds an input: read from the graph in the page, with the rules of ComfyUI's prompts.
  *
  * Links are followed against their direction: through reroutes and other nodes that only the page
  * knows, through bypassed nodes by type, into subgraphs by their outputs and out of them by their
- * inputs. What cannot be told is UNKNOWN, never a guess.
+ * inputs. Where this is not possible the answer is UNKNOWN, never a guess.
  *
- * Everything is read through LiteGraph's own names, and few of them, so that plain objects serve as
- * graphs in tests:
+ * Only a few of LiteGraph's names are used, so that plain objects can be graphs
+ * in tests:
  *   graph: id, getNodeById, links (a Map), nodes, rootGraph, subgraphs; a subgraph: outputNode
  *   node: id, type, comfyClass, mode, graph, inputs, outputs, widgets, getInputLink, isVirtualNode,
  *         resolveVirtualOutput; a subgraph's node: subgraph, getWidgetFromSlot
  *   link: origin_id, origin_slot, target_id, target_slot, originIsIoNode
  *
- * @typedef {{node: object, hosts: object[]}} Place a node, and the subgraph nodes it is inside of,
- *   outermost first; fewer where a subgraph is used twice and we cannot know which use is meant
+ * @typedef {{node: object, hosts: object[]}} Place a node, and the subgraph nodes that contain it,
+ *   outermost first; fewer if a subgraph is used twice, because the use is then not known
  * @typedef {Place & {slot: number}} Output
  */
 
 const MUTED = 2;
 const BYPASSED = 4;
 
-/** Something is connected there, but only a run of the workflow tells what. */
+/** Something is connected, but its value is only known when the workflow runs. */
 export const UNKNOWN = Object.freeze({ unknown: true });
 
-/** Where a node stands, subgraphs included. */
+/** The place of a node, with the subgraph nodes around it. */
 export function placeOf(node) {
   const root = node.graph?.rootGraph ?? node.graph;
   const hosts = [];
@@ -31,8 +31,8 @@ export function placeOf(node) {
   while (graph && graph.id !== root.id) {
     const { id } = graph;
     const users = [root, ...(root.subgraphs?.values() ?? [])]
-      .flatMap((one) => one.nodes)
-      .filter((one) => one.subgraph?.id === id);
+      .flatMap((owner) => owner.nodes)
+      .filter((user) => user.subgraph?.id === id);
     if (users.length !== 1 || hosts.includes(users[0])) break;
     hosts.unshift(users[0]);
     ({ graph } = users[0]);
@@ -40,7 +40,7 @@ export function placeOf(node) {
   return { node, hosts };
 }
 
-/** A name for a place, or for a slot there, that no other has. */
+/** A unique name of a place, or of a slot there. */
 export function nameOf({ node, hosts }, slot = "") {
   return [...hosts.map((host) => host.id), node.graph?.id, node.id, slot].join("/");
 }
@@ -50,7 +50,7 @@ export const slotNamed = (node, name) =>
 
 /** The link that ends in an input, or null. */
 export function linkInto(node, slot) {
-  // A subgraph's node answers getInputLink for its outputs, from inside.
+  // On a subgraph's node getInputLink returns the links of its outputs, inside.
   if (!node.subgraph) return node.getInputLink?.(slot) ?? null;
   for (const link of node.graph.links.values())
     if (String(link.target_id) === String(node.id) && link.target_slot === slot) return link;
@@ -58,11 +58,11 @@ export function linkInto(node, slot) {
 }
 
 /**
- * What an input receives.
+ * The source of an input.
  * @param {Place} place
  * @param {number} slot
  * @returns {Output | {value: unknown} | typeof UNKNOWN | null} the output of a node that runs; the
- *   value of a widget outside of it; UNKNOWN; or null where nothing reaches the input
+ *   value of a widget outside of the subgraph; UNKNOWN; or null if nothing is connected
  */
 export function feeding(place, slot, type = place.node.inputs[slot]?.type, seen = new Set()) {
   const link = linkInto(place.node, slot);
@@ -72,11 +72,11 @@ export function feeding(place, slot, type = place.node.inputs[slot]?.type, seen 
   return node ? behind({ node, hosts: place.hosts, slot: link.origin_slot }, type, seen) : null;
 }
 
-/** What an output stands for, once everything that does not run is looked through. */
+/** The real source behind an output, after skipping everything that does not run. */
 function behind(output, type, seen) {
   const { node, hosts, slot } = output;
   const name = nameOf(output, slot);
-  if (seen.has(name)) return UNKNOWN; // a circle; ComfyUI refuses it as well
+  if (seen.has(name)) return UNKNOWN; // a cycle, which ComfyUI refuses as well
   seen.add(name);
   if (node.mode === MUTED) return null;
   if (node.mode === BYPASSED) {
@@ -96,7 +96,7 @@ function behind(output, type, seen) {
   return feeding(output, slot, type, seen);
 }
 
-/** What reaches a subgraph's input from outside: a link, or the widget of the subgraph's node. */
+/** The source of a subgraph's input outside: a link, or the widget of the subgraph's node. */
 function outside({ hosts }, slot, seen) {
   const host = hosts.at(-1);
   if (!host) return UNKNOWN;
@@ -107,35 +107,35 @@ function outside({ hosts }, slot, seen) {
   return widget ? { value: widget.value } : null;
 }
 
-/** The input that stands in for an output of a bypassed node, or -1: ComfyUI's own three rules. */
+/** The input that replaces an output of a bypassed node, or -1, by ComfyUI's three rules. */
 function bypassSlot(node, slot, type) {
   const inputs = node.inputs ?? [];
   if (!type || type === "*") return inputs.length > slot ? slot : 0;
-  const made = node.outputs?.[slot]?.type;
-  const suits = (input) => fits(input.type, made) && fits(input.type, type);
+  const outputType = node.outputs?.[slot]?.type;
+  const suits = (input) => fits(input.type, outputType) && fits(input.type, type);
   if (inputs[slot] && suits(inputs[slot])) return slot;
   const same = inputs.findIndex((input) => input.type === type);
   return same >= 0 ? same : inputs.findIndex(suits);
 }
 
-/** Whether two socket types may be joined; each may be a list with commas, or anything. */
+/** Whether two socket types can be connected; each may be a comma-separated list or "*". */
 function fits(a, b) {
   const [left, right] = [a, b].map((type) =>
     String(type || "*")
       .toLowerCase()
       .split(","),
   );
-  return left.some((one) => right.some((other) => one === other || one === "*" || other === "*"));
+  return left.some((x) => right.some((y) => x === y || x === "*" || y === "*"));
 }
 
-/** Widgets that hold what a node with nothing else to it gives away. */
+/** The names of the widgets whose value a node without other inputs passes on. */
 const PLAIN = ["value", "text", "string"];
 
 /**
- * The value an input has: its widget's, or that of a plain value it is linked to.
+ * The value of an input: that of its widget, or of a node with a plain value that is linked to it.
  * @param {Place} place
  * @param {string} name
- * @returns {unknown} undefined where only a run of the workflow tells
+ * @returns {unknown} undefined if the value is only known when the workflow runs
  */
 export function valueOf(place, name, seen = new Set()) {
   const slot = slotNamed(place.node, name);
@@ -144,7 +144,7 @@ export function valueOf(place, name, seen = new Set()) {
   if ("value" in origin) return origin.value;
   if (origin === UNKNOWN) return undefined;
   const { node } = origin;
-  // A node with sockets of its own computes what it gives.
+  // A node with sockets computes its output.
   if (node.inputs?.some((input) => !input.widget)) return undefined;
   const held = PLAIN.find((plain) => node.widgets?.some((widget) => widget.name === plain));
   return held && valueOf(origin, held, seen);
@@ -153,16 +153,16 @@ export function valueOf(place, name, seen = new Set()) {
 const CONDITIONING = "CONDITIONING";
 
 /**
- * The words of a prompt, from the node that encodes them.
+ * The text of a prompt, from the node that encodes it.
  * @param {Place} place a node with a CONDITIONING input
  * @param {number} slot that input
- * @returns {string | null} null where no one text can be told
+ * @returns {string | null} null if there is no single known text
  */
 export function promptAt(place, slot, seen = new Set()) {
   const origin = feeding(place, slot, undefined, seen);
   if (!origin?.node) return null;
   const { node } = origin;
-  if (node.type === "ConditioningZeroOut") return null; // nothing is left of its prompt
+  if (node.type === "ConditioningZeroOut") return null; // its prompt has no effect
   const passed = passing(node, origin.slot);
   if (passed !== null) return passed < 0 ? null : promptAt(origin, passed, seen);
   const name = textWidget(node);
@@ -171,8 +171,8 @@ export function promptAt(place, slot, seen = new Set()) {
 }
 
 /**
- * The one input whose prompt a node passes on, in whatever way it changes it: its only CONDITIONING,
- * or the one with its output's name. -1 where it mixes several, null where it takes none.
+ * The input whose prompt a node passes on, changed or not: its only CONDITIONING input,
+ * or the one with its output's name. -1 if it mixes several prompts, null if it takes none.
  */
 function passing(node, slot) {
   const taken = (node.inputs ?? []).flatMap(({ type }, k) => (type === CONDITIONING ? [k] : []));
@@ -183,8 +183,8 @@ function passing(node, slot) {
 }
 
 /**
- * The name of the widget that holds a prompt: `text`, or the first box of several lines in a node
- * that makes one prompt only (a node that makes two has a box for each).
+ * The name of the widget with the prompt: `text`, or the first multi-line text of a node
+ * with only one CONDITIONING output (a node with two has a text for each).
  */
 function textWidget(node) {
   const widgets = node.widgets ?? [];
@@ -196,11 +196,11 @@ function textWidget(node) {
 }
 
 /**
- * The keyframes from the first to this one, as far as they can be followed.
- * @param node a keyframe of ours; its own mode does not matter, it is shown as it would be
- * @returns {{keyframes: object[], whole: boolean}} keyframes: `prompt` (null where it can't be
- *   told), `weight`, `method`, `seed` (undefined where they can't), `inverted` (an image's noise),
- *   `own`. whole: whether the first one is the path's first.
+ * The keyframes from the first to this one, as far back as they can be followed.
+ * @param node one of our keyframe nodes; a muted or bypassed one is shown as if it were active
+ * @returns {{keyframes: object[], whole: boolean}} keyframes: `prompt` (null if it is
+ *   unknown), `weight`, `method`, `seed` (undefined if unknown), `inverted` (an image's noise),
+ *   `own`. whole: whether the first keyframe here is the first of the path.
  */
 export function keyframesUpTo(node) {
   const keyframes = [];

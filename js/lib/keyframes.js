@@ -1,9 +1,9 @@
 /**
- * A chain of keyframes as a strip: from what graph.js reads to places, words and lines.
+ * A chain of keyframes as a strip: from the data of graph.js to positions, texts and lines.
  *
  * A leg's weight is that of the keyframe it ends at, and its share of the path is its weight over
  * the sum of all, as in geometry/legs.py. The first keyframe's settings are those of the leg that
- * closes a loop; a strip shows the open path, so they appear in its tooltip alone.
+ * closes a loop. A strip shows the open path, so they only appear in its tooltip.
  */
 
 import { captions } from "./labels.js";
@@ -16,35 +16,35 @@ const METHODS = {
 };
 const OTHER = { style: "unknown", key: "stripUnknown" };
 
-/** The times of the keyframes of legs with these weights, from 0 to 1: geometry/legs.py, knots. */
+/** The times of the keyframes, 0 to 1, from the weights of the legs: geometry/legs.py, knots. */
 export function knots(weights) {
   const ends = [0];
   for (const weight of weights) ends.push(ends.at(-1) + weight);
   return ends.map((end) => (weights.length > 0 ? end / ends.at(-1) : end));
 }
 
-/** A weight the path could have, or null. */
+/** The weight as a positive number, or null if it is not one. */
 function known(weight) {
   const number = Number(weight);
   return weight !== "" && Number.isFinite(number) && number > 0 ? number : null;
 }
 
 /**
- * What a strip shows.
+ * The content of a strip.
  * @param {ReturnType<import("./graph.js").keyframesUpTo>} chain
  * @param {boolean} noise whether it is a path of noises
  * @param {(key: string, values?: object) => string} say
  * @returns {{stations: {share: number, label: string, full: string, own: boolean}[],
  *   legs: {from: number, to: number, weight: number | null, method: string, style: string,
  *   labels: string[], full: string}[], words: string}}
- *   share, from, to: places on the path, 0 to 1; a weight that can't be told counts as 1 there.
- *   labels: what may stand on the leg, longest first. words: the whole path in a sentence.
+ *   share, from, to: places on the path, 0 to 1, where unknown weights count as 1.
+ *   labels: possible texts on the leg, the longest first. words: the whole path in a sentence.
  */
 export function describe({ keyframes, whole }, noise, say) {
   const texts = keyframes.map((keyframe, k) =>
     stationOf(keyframe, whole ? k + 1 : "?", noise, say),
   );
-  // Where the path begins out of sight, a station stands for all of that.
+  // If the beginning of the path is unknown, one station stands for it.
   const before = { label: say("stripBefore"), full: say("stripBeforeTip"), own: false };
   const shown = whole ? texts : [before, ...texts];
   const ended = whole ? keyframes.slice(1) : keyframes;
@@ -58,7 +58,7 @@ export function describe({ keyframes, whole }, noise, say) {
       say,
     ),
   );
-  const stations = shown.map((one, k) => ({ share: places[k], ...one }));
+  const stations = shown.map((station, k) => ({ share: places[k], ...station }));
   if (whole && !noise) stations[0].full += "\n" + closing(keyframes[0], say);
   return { stations, legs, words: inWords(shown, legs, keyframes.length, noise, say) };
 }
@@ -115,24 +115,24 @@ function inWords(stations, legs, count, noise, say) {
   return say(noise ? "stripNoises" : "stripPrompts", { count, path });
 }
 
-/** Room around the track for the dots, the labels on it and the lines to the other labels. */
+/** The free space around the track, for its dots, its labels and the lines to other labels. */
 const CLEAR = 9;
 const LINE = 12;
 const PAD = 5;
 const INSET = 11;
 const MOST_LINES = 4;
-/** How much of a leg's line must stay free on each side of its label. */
+/** The visible length of a leg's line on each side of its label. */
 const BARE = 14;
 
 /**
- * Where everything of a strip stands.
+ * The positions of all parts of a strip.
  * @param {ReturnType<typeof describe>} description
  * @param {{width: number, height: number}} size
  * @param {(text: string, strong?: boolean) => number} measure a text's width in pixels
  * @returns {{y: number, stations: {x: number}[], legs: {x1: number, x2: number, label: string}[],
  *   labels: {station: number, anchor: string, x: number, left: number, right: number, top: number,
  *   bottom: number, lines: {text: string, y: number}[], leader: {x: number, y: number}}[]}}
- *   y: of the track. Labels stand above and below it in turn; none touches another.
+ *   y: of the track. Labels are above and below it alternately; none touches another.
  */
 export function layout({ stations, legs }, { width, height }, measure) {
   const lone = stations.length === 1;
@@ -161,7 +161,7 @@ export function layout({ stations, legs }, { width, height }, measure) {
       return { station, x, above: side === 0, lines: shown, left, right };
     });
   });
-  // A station alone has nothing below it: it stands lower, so that it and its text are centred.
+  // A single station has nothing below it: it is placed lower, to centre it with its text.
   const drop =
     lone && captioned.length > 0 ? (captioned[0].lines.length * LINE + CLEAR - 5) / 2 : 0;
   const y = Math.round(height / 2 + drop);
@@ -170,12 +170,12 @@ export function layout({ stations, legs }, { width, height }, measure) {
     const free = x2 - x1 - 2 * BARE;
     return { x1, x2, label: labels.find((label) => measure(label) <= free) ?? "" };
   });
-  const labels = captioned.map((one) => block(one, y, span));
+  const labels = captioned.map((caption) => block(caption, y, span));
   labels.sort((a, b) => a.station - b.station);
   return { y, stations: points, legs: tracks, labels };
 }
 
-/** A caption as lines of text beside the track, and where the line from its dot ends. */
+/** A caption as lines of text beside the track, and the end of the line from its dot. */
 function block({ station, x, above, lines, left, right }, y, [start, end]) {
   const top = above ? y - CLEAR - lines.length * LINE : y + CLEAR;
   const atStart = left <= start + 0.5;

@@ -1,14 +1,14 @@
 /**
- * Labels along a line: wrapped, shortened and moved until none touches another.
+ * Labels along a line: wrapped, shortened and moved so that none touches another.
  *
- * `measure(text, strong)` gives a text's width in pixels; nothing here knows a font.
+ * `measure(text, strong)` gives the width of a text in pixels; this file does not depend on a font.
  */
 
 const MORE = "…";
 
 /**
- * A text in at most `most` lines no wider than `width`; what is left over ends in an ellipsis.
- * Breaks between words, inside a word only where it alone is too wide.
+ * A text in at most `most` lines no wider than `width`; a longer text ends in an ellipsis.
+ * Lines break between words, or inside a word that is too wide by itself.
  */
 export function wrap(text, width, most, measure) {
   const lines = [];
@@ -24,7 +24,7 @@ export function wrap(text, width, most, measure) {
   return lines;
 }
 
-/** As `wrap`, with lines of about one length where all of the text fits. */
+/** Like `wrap`, but with lines of about equal length if the whole text fits. */
 function balanced(text, width, most, measure) {
   const lines = wrap(text, width, most, measure);
   const whole = lines.join(" ");
@@ -36,7 +36,7 @@ function balanced(text, width, most, measure) {
   return lines;
 }
 
-/** The beginning of a text that fits with an ellipsis behind it; between words if little is lost. */
+/** The beginning of a text that fits with an ellipsis; ends between words if little is lost. */
 function shorten(text, width, measure) {
   const room = width - measure(MORE);
   const most = charactersThatFit(text, room, measure);
@@ -64,15 +64,15 @@ function charactersThatFit(text, width, measure) {
 }
 
 /**
- * Centres as near to the wanted ones as they can be (least squares) without overlap, in their order.
+ * Centres without overlap, in order, as near to the wanted ones as possible (least squares).
  * @param {number[]} wanted ascending
  * @param {number[]} widths
- * @param {number} gap least space between two
- * @param {[number, number]} span where all must lie; wide enough for them
+ * @param {number} gap least space between two labels
+ * @param {[number, number]} span the limits for all labels; wide enough for them
  */
 export function spread(wanted, widths, gap, [start, end]) {
   if (wanted.length === 0) return [];
-  // Without the room each needs, "no overlap" becomes "ascending": pool whatever is out of order.
+  // After subtracting the widths, "no overlap" means "ascending": pool neighbours out of order.
   const before = [0];
   for (let k = 1; k < wanted.length; k++)
     before.push(before[k - 1] + (widths[k - 1] + widths[k]) / 2 + gap);
@@ -96,13 +96,13 @@ export function spread(wanted, widths, gap, [start, end]) {
 const mean = ({ sum, count }) => sum / count;
 
 /**
- * Labels for points on a line, as many and as much of each as there is room for.
+ * Labels for points on a line: as many labels, and as much of each, as there is room for.
  * @param {{x: number, text: string, strong?: boolean, keep?: boolean}[]} items by ascending x;
  *   `keep` are left out last, `strong` ones never
  * @param {{span: [number, number], lines: number, gap: number, least: number, most: number,
  *   reach: number, measure: (text: string, strong?: boolean) => number}} room
- *   least: a label narrower than this, and shortened, is not worth its place. most: none is wider.
- *   reach: how far a label may stand from its point.
+ *   least: a shortened label narrower than this is left out. most: no label is wider.
+ *   reach: the largest distance of a label from its point.
  * @returns {{item: number, lines: string[], left: number, right: number}[]}
  */
 export function captions(items, room) {
@@ -115,12 +115,12 @@ export function captions(items, room) {
   return [];
 }
 
-/** All of them placed, or null where that leaves too little of one, or puts it too far away. */
+/** Place all labels; null if one would be too short or too far from its point. */
 function attempt(items, { span, lines, gap, least, most, reach, measure }) {
   const alone = items.length === 1;
   const natural = items.map(({ text, strong }) => Math.min(measure(text, strong), most));
   const width = level(natural, span[1] - span[0] - gap * (items.length - 1));
-  if (!alone && width < least && natural.some((one) => one > width)) return null;
+  if (!alone && width < least && natural.some((wanted) => wanted > width)) return null;
   const wrapped = items.map(({ text, strong }, k) =>
     balanced(text, Math.min(natural[k], width), lines, (part) => measure(part, strong)),
   );
@@ -145,7 +145,7 @@ function attempt(items, { span, lines, gap, least, most, reach, measure }) {
   return far && !alone ? null : placed;
 }
 
-/** The width at which labels wider than it are cut so that all fill `room` together. */
+/** The width to which wider labels are cut so that all labels together fill `room`. */
 function level(widths, room) {
   let left = room;
   const ascending = widths.toSorted((a, b) => a - b);
@@ -157,7 +157,7 @@ function level(widths, room) {
   return ascending.at(-1);
 }
 
-/** Which label to leave out: the one with the least space around it that may be. */
+/** The label to leave out: of those with the lowest rank, the one with the least space. */
 function mostCrowded(items) {
   const rank = ({ strong, keep }) => (strong ? 2 : keep ? 1 : 0);
   const lowest = Math.min(...items.map(rank));

@@ -1,10 +1,10 @@
-/** Nodes by the names that ComfyUI gives to their outputs. */
+/** Finds nodes by the ids that ComfyUI gives to their outputs. */
 
 /**
  * The node of an output, or null.
  * @param root the workflow's root graph
  * @param {string} id a node's id in the root graph; "subgraph:node" with the subgraph's own id, as
- *   the page names it; or "node:node", the way through the subgraphs' nodes, as the server does
+ *   the page writes it; or "node:node", the subgraphs' nodes, as the server writes it
  */
 export function nodeAt(root, id) {
   const way = id.split(":");

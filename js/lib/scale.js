@@ -1,8 +1,8 @@
-/** Axes: where a value stands on the screen, and which values are worth a label. */
+/** Axes: the position of a value on the screen, and the values that get a label. */
 
 /**
  * A linear scale from [from0, from1] to [to0, to1]; `scale.back` inverts it.
- * An empty domain stands at the middle.
+ * An empty domain maps to the middle.
  */
 export function linear([from0, from1], [to0, to1]) {
   const span = from1 - from0;
@@ -12,16 +12,16 @@ export function linear([from0, from1], [to0, to1]) {
   return scale;
 }
 
-/** Round numbers from 0 to at least `most`, about `count` of them, 1, 2 or 5 times a power of ten apart. */
+/** About `count` round numbers from 0 to at least `most`, in steps of 1, 2 or 5 times 10^k. */
 export function ticks(most, count = 4) {
   if (!(most > 0) || !Number.isFinite(most)) return [0, 1];
   const rough = most / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((k) => k * power).find((k) => k >= rough * (1 - 1e-9));
-  const found = [];
+  const result = [];
   for (let k = 0; (k - 1) * step < most * (1 - 1e-9); k++)
-    found.push(Number((k * step).toPrecision(12)));
-  return found;
+    result.push(Number((k * step).toPrecision(12)));
+  return result;
 }
 
 /** A number with three or four significant digits, as people read it. */

@@ -1,6 +1,6 @@
-/** Perceptual Path Length: a bar for every step, and the two frames of the step one points at. */
+/** Perceptual Path Length: a bar for every step, and the two frames of the chosen step. */
 
-import { caption, clamp, grid, largest, plotIn, share, stat, told, walk } from "./chart_parts.js";
+import { caption, clamp, grid, largest, plotIn, share, stat, asText, walk } from "./chart_parts.js";
 import { numbered } from "./curve_view.js";
 import { element } from "./dom.js";
 import { linear, ticks } from "./scale.js";
@@ -9,15 +9,15 @@ const CHART_HEIGHT = 124;
 const FILM_HEIGHT = 26;
 const STATS_HEIGHT = 32;
 const GAP = 6;
-/** The longer side of a shown frame, and what the words beside two of them need, in pixels. */
+/** In pixels: the longer side of a shown frame, and the width of the text beside two of them. */
 const FRAME = 88;
 const WORDS = 120;
 
 /**
- * Where everything stands.
+ * The positions of all parts of the chart.
  * @param {(number | null)[]} distances of consecutive frames
  * @param {{width: number, height: number}} size
- * @returns `plot`, the scales `x` (of the edges between steps) and `y`, the axis `values`, and `bars`
+ * @returns `plot`, the scales `x` (of the edges between steps) and `y`, the axis `values`, `bars`
  */
 export function layout(distances, size) {
   const values = ticks(largest(distances), 3);
@@ -28,8 +28,8 @@ export function layout(distances, size) {
 }
 
 /**
- * All bars as one SVG path: light enough for 4095 of them. Where several share a pixel the
- * largest is drawn, so that no jump gets lost.
+ * All bars as one SVG path: fast enough for 4095 bars. If several bars share a pixel, the
+ * largest is drawn, so that every jump is visible.
  */
 export function barsPath(distances, x, y) {
   const slot = x(1) - x(0);
@@ -45,18 +45,18 @@ export function barsPath(distances, x, y) {
   return paths.join("");
 }
 
-/** The step at a place of the x axis, the nearest one outside of it. */
+/** The step at a place of the x axis; outside of the axis the nearest step. */
 export function stepAt(place, x, count) {
   return clamp(Math.floor(x.back(place)), 0, count - 1);
 }
 
-/** The largest step, which is what a person looks for first. */
+/** The number of the largest step, which is shown first. */
 export function largestStep(distances) {
   return Math.max(0, distances.indexOf(largest(distances)));
 }
 
 /**
- * The part of a sheet that shows one frame, as CSS in percent, whatever size it is shown at.
+ * The CSS that shows one frame of a sheet; in percent, so that it works at any size.
  * @param {{columns: number, frames: number}} sheet
  * @param {number} frame from 0
  */
@@ -70,7 +70,7 @@ export function cell({ columns, frames }, frame) {
   };
 }
 
-/** Frames for a strip of a width: as many as fit, evenly spaced, the first and the last among them. */
+/** The frames for a strip: as many as fit, evenly spaced, including the first and the last. */
 export function film(sheet, width, height) {
   const room = Math.max(1, Math.floor(width / ((height * sheet.width) / sheet.height)));
   const count = Math.min(room, sheet.frames);
@@ -125,19 +125,19 @@ export class StepsChart {
     this.step = largestStep(data.distances);
     this.sheet = data.sheet;
     this.pair.classList.remove("geodesic-lost");
-    // A file of the temp folder, gone once the server was restarted.
+    // The file is in the temp folder, which is emptied when the server restarts.
     const lost = () => this.data === data && this.pair.classList.add("geodesic-lost");
     element("img", { src: this.url(data.sheet), onerror: lost });
     const hint = (key) => [this.say(key), this.say(`${key}Tip`)];
     this.stats.replaceChildren(
-      stat(told(data.mean), ...hint("stepsMean"), "geodesic-stat-mean"),
-      stat(told(data.total), ...hint("stepsSum")),
-      stat(told(data.variance), ...hint("stepsVariance")),
-      stat(told(data.largest), ...hint("stepsLargest")),
+      stat(asText(data.mean), ...hint("stepsMean"), "geodesic-stat-mean"),
+      stat(asText(data.total), ...hint("stepsSum")),
+      stat(asText(data.variance), ...hint("stepsVariance")),
+      stat(asText(data.largest), ...hint("stepsLargest")),
     );
   }
 
-  /** The size a frame is shown at: about that of its thumbnail, less in a narrow node. */
+  /** The size of a shown frame: about that of its thumbnail, or smaller in a narrow node. */
   shown() {
     const { width, height } = this.sheet;
     const room = Math.max((this.pair.clientWidth || Infinity) - WORDS, 64) / 2;
@@ -247,7 +247,7 @@ export class StepsChart {
       mean > 0 && distance !== null ? String(Number((distance / mean).toPrecision(2))) : "";
     this.words.replaceChildren(
       element("span", {}, this.say("stepsStep", { number: step + 1, count: distances.length })),
-      element("b", {}, told(distance)),
+      element("b", {}, asText(distance)),
       element("span", {}, times && this.say("stepsShare", { times })),
     );
   }

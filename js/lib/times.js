@@ -1,7 +1,7 @@
 /**
- * Schedules over t, number for number what geometry/times.py computes.
+ * Schedules: the same numbers as geometry/times.py computes.
  *
- * The golden numbers in tests/golden/times.json hold both to one another.
+ * Tests compare both with the golden numbers in tests/golden/times.json.
  */
 
 export const LINEAR = "linear";
@@ -10,7 +10,7 @@ export const STOP = "stop";
 export const PING_PONG = "ping-pong";
 export const LOOP = "loop";
 export const MAX_FRAMES = 4096;
-/** The easings that are no drawn curve, as the node lists them. */
+/** The easings without a drawn curve, in the order of the node. */
 export const PRESETS = [LINEAR, "ease in", "ease out", "ease in-out"];
 
 const FUNCTIONS = {
@@ -23,7 +23,7 @@ const FUNCTIONS = {
 /**
  * The function u → t of an easing.
  * @param {string} easing
- * @param {[number, number][]} points read for "curve" alone
+ * @param {[number, number][]} points only used for "curve"
  */
 export function easingFunction(easing, points) {
   return easing === CURVE ? monotoneCubic(points) : FUNCTIONS[easing];
@@ -31,7 +31,7 @@ export function easingFunction(easing, points) {
 
 /**
  * A monotone cubic through points [u, t] (PCHIP: Fritsch & Butland 1984).
- * Between two points it stays between their heights, so it cannot leave [0, 1].
+ * Between two points it stays between their values, so it cannot leave [0, 1].
  */
 export function monotoneCubic(points) {
   const u = points.map((point) => point[0]);
@@ -40,7 +40,7 @@ export function monotoneCubic(points) {
   return (x) => {
     let k = u.findIndex((next) => x <= next);
     if (k < 0) k = u.length - 1;
-    if (u[k] === x) return t[k]; // at a point its own height, free of the polynomial's rounding
+    if (u[k] === x) return t[k]; // exactly the value of a point, which the polynomial would round
     k = Math.max(k - 1, 0);
     const width = u[k + 1] - u[k];
     const s = (x - u[k]) / width;
@@ -67,7 +67,7 @@ function pchipSlopes(u, t) {
   ];
 }
 
-/** Three-point estimate at an end, kept from overshooting. */
+/** The three-point estimate at an end, limited so that it does not overshoot. */
 function endSlope(w0, w1, m0, m1) {
   const d = ((2 * w0 + w1) * m0 - w0 * m1) / (w0 + w1);
   if (Math.sign(d) !== Math.sign(m0)) return 0;
@@ -75,10 +75,10 @@ function endSlope(w0, w1, m0, m1) {
   return d;
 }
 
-/** Frames of a ping-pong on the way there, the far end included. */
+/** The number of frames of a ping-pong up to its turning point, which is included. */
 export const half = (frames) => Math.floor((frames + 1) / 2);
 
-/** The shares u of the frames before any turning back. */
+/** The shares u of all frames, or of the first half of a ping-pong. */
 export function uniform(frames, ending) {
   if (ending === LOOP) return Array.from({ length: frames }, (_, k) => k / frames);
   const count = ending === PING_PONG ? half(frames) : frames;

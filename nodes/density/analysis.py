@@ -1,4 +1,4 @@
-"""What a clip is like under the model's density: arXiv 2504.06675, section 6."""
+"""The density and length of a clip, and is it a geodesic? (arXiv 2504.06675, section 6)"""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from ..noise.inversion import invert
 from ..prompt.batches import FrameBatch, batches_of, check_one_prompt, pick, split
 from .model import TRUE_SCORE, ModelAtLevel
 
-# How pictures are inverted first: as in the paper, with one refinement, which brings 60 dB.
+# The inversion of pictures: as in the paper, plus one refinement of every step.
 INVERSION_STEPS, INVERSION_LEVEL, INVERSION_REFINEMENTS = 30, 0.6, 1
 INVERSION_BATCH = 8
-# The rate of the optimised path. Steps are implicit, so it may be larger than the paper's 0.1.
+# Learning rate of the optimised path. Implicit steps allow more than the paper's 0.1.
 RATE = 1.0
 GIVEN, OPTIMISED, PERTURBED, SMOOTHED = "given", "optimised", "perturbed", "smoothed"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """draws: noise draws a score is averaged over; 0 asks at the frames themselves."""
+    """draws: noise draws over which a score is averaged; 0 takes scores at the frames."""
 
     draws: int
     perturbation: float
@@ -52,10 +52,11 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """log density [F] relative to the first frame and log length, by the true score.
+    """The result for one clip.
 
-    norms, lengths: mean ‖G‖ and log length by variant, by the chosen score; empty where there are
-    fewer than three places to be.
+    log_density [F], relative to the first frame, and log_length use the true score. norms, lengths:
+    mean ‖G‖ and log length of the clip and its variants, by the chosen score; empty for fewer than
+    three different frames.
     """
 
     log_density: np.ndarray
@@ -67,7 +68,7 @@ class Analysis:
 
     @property
     def is_near_geodesic(self) -> bool:
-        """The paper's criterion: near the optimised path's norm, below the two others'."""
+        """The paper's criterion: the norm is nearer to the optimised path's than to the others'."""
         given, best = self.norms[GIVEN], self.norms[OPTIMISED]
         others = min(self.norms[PERTURBED], self.norms[SMOOTHED])
         return given - best < others - given
@@ -75,7 +76,7 @@ class Analysis:
     @property
     def verdict(self) -> str:
         if not self.norms:
-            return "Whether it is a geodesic can be asked of three frames or more that differ."
+            return "Three different frames are needed to tell whether this is a geodesic."
         given = self.norms[GIVEN]
         ratios = ", ".join(
             f"{given / max(self.norms[name], 1e-30):.2f} times that of the {name} path"
@@ -83,7 +84,7 @@ class Analysis:
         )
         if self.is_near_geodesic:
             return f"Nearly a geodesic: its gradient norm is {ratios}."
-        return f"No geodesic: its gradient norm is {ratios}."
+        return f"Not a geodesic: its gradient norm is {ratios}."
 
     @property
     def table(self) -> str:
@@ -104,7 +105,7 @@ class Analysis:
             "",
             f"| path | mean norm of G, by {s.score} | log length, by {s.score} |",
             "|---|---|---|",
-            *(rows or ["| given | needs three frames that differ | |"]),
+            *(rows or ["| given | needs three different frames | |"]),
             "",
             self.verdict,
         ]
@@ -118,9 +119,9 @@ def analyse(
     latents: Sequence[dict[str, Any]],
     settings: Settings,
 ) -> Analysis:
-    """The analysis of all frames in order. Raises ValueError for frames that make no path."""
+    """The analysis of all frames, in order. Raises ValueError for frames that form no path."""
     check_one_prompt("negative", negative)
-    prompts = batches_of(positives, [len(plain_samples("latents", one)) for one in latents])
+    prompts = batches_of(positives, [len(plain_samples("latents", latent)) for latent in latents])
     level, points = frames_at_level(model, prompts, latents)
     if len(points) < 2:
         raise ValueError("latents: expected a path of at least two frames, got one.")
@@ -134,7 +135,7 @@ def analyse(
 
 
 class Analyst:
-    """A loaded model, the prompts of all frames, and how far the work has come."""
+    """Analyses curves with a loaded model and the prompts of all frames, and shows progress."""
 
     def __init__(
         self,
@@ -157,10 +158,10 @@ class Analyst:
         scores = self._scores(curve, range(curve.legs + 1), TRUE_SCORE)
         log_density = measure.relative_log_density(curve.knots, scores)
         length = measure.log_length(curve.knots, log_density, s.strength)
-        found = Analysis(log_density, length, {}, {}, self.level, s)
-        kept = moving(curve)
+        analysis = Analysis(log_density, length, {}, {}, self.level, s)
+        kept = distinct_frames(curve)
         if len(kept) < 3:
-            return found
+            return analysis
         path = replace(curve, knots=curve.knots[kept])
         norms, lengths = {}, {}
         for name, variant in self._variants(path, kept).items():
@@ -168,11 +169,11 @@ class Analyst:
             norms[name] = residual(variant, scores[1:-1], s.strength).mean_norm / (s.strength or 1)
             density = measure.relative_log_density(variant.knots, scores)
             lengths[name] = measure.log_length(variant.knots, density, s.strength)
-        return replace(found, norms=norms, lengths=lengths)
+        return replace(analysis, norms=norms, lengths=lengths)
 
     def _variants(self, path: Curve, kept: Sequence[int]) -> dict[str, Curve]:
         s = self.settings
-        score = self._asked(kept[1:-1], s.score).score
+        score = self._model(kept[1:-1], s.score).score
         rates = [RATE * (1 - i / s.iterations) / (path.legs - 1) for i in range(s.iterations)]
         optimised, _ = relax(path, score, s.strength, rates, lambda *_: self._count())
         return {
@@ -184,15 +185,15 @@ class Analyst:
 
     def _scores(self, curve: Curve, frames: Sequence[int], kind: str) -> Tensor:
         """∇ log p [n+1, D], the mean over noise draws that are the same for every curve."""
-        asked = self._asked(frames, kind)
-        found = torch.zeros_like(curve.knots)
+        model = self._model(frames, kind)
+        mean = torch.zeros_like(curve.knots)
         for _ in range(self.passes):
             self._count()
-            found += asked.score(curve.knots, curve.times) / self.passes
-        return found
+            mean += model.score(curve.knots, curve.times) / self.passes
+        return mean
 
-    def _asked(self, frames: Sequence[int], kind: str) -> ModelAtLevel:
-        """The model with the prompts of some frames, in batches that fit into memory."""
+    def _model(self, frames: Sequence[int], kind: str) -> ModelAtLevel:
+        """The model with the prompts of these frames, in batches that fit into memory."""
         batches = [
             part
             for batch in pick(self.prompts, frames)
@@ -208,8 +209,8 @@ class Analyst:
         self.done += 1
 
 
-def moving(curve: Curve) -> list[int]:
-    """The frames that differ from the one before, the first included."""
+def distinct_frames(curve: Curve) -> list[int]:
+    """The first frame, and all that differ from the frame before."""
     steps = (curve.knots[1:] - curve.knots[:-1]).norm(dim=1)
     return [0, *(int(k) + 1 for k in torch.nonzero(steps > 1e-5 * curve.knots[0].norm()))]
 
@@ -219,7 +220,8 @@ def frames_at_level(
 ) -> tuple[InvertedLevel, Tensor]:
     """All frames as unit-variance noise [F, C, ...] of one level.
 
-    Taken as they are from Invert Image and from density paths; pictures' latents are inverted.
+    Latents of Invert Image and of density paths are used as they are; those of pictures are
+    inverted.
     """
     found = [_noise(model, part, latent) for part, latent in zip(prompts, latents, strict=True)]
     shapes = {tuple(points.shape[1:]) for _, points in found}
@@ -249,7 +251,7 @@ def _noise(model: Any, prompt: FrameBatch, latent: dict[str, Any]) -> tuple[Inve
 
 
 def _inverted(model: Any, prompt: FrameBatch, samples: Tensor) -> dict[str, Any]:
-    """Pictures' latents inverted in small batches, as a clip may be long."""
+    """Invert the latents of pictures, in small batches because a clip may be long."""
     settings = INVERSION_STEPS, INVERSION_LEVEL, INVERSION_REFINEMENTS
     found = []
     for part in split(replace(prompt, start=0, stop=len(samples)), INVERSION_BATCH):

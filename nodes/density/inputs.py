@@ -10,10 +10,11 @@ from .model import SCORES
 
 MAX_LEVELS, MAX_ITERATIONS, MAX_STEPS = 8, 10_000, 10_000
 STRENGTH = (
-    "How much density counts: a of the metric p^(-2a). 0 is the great arc. Its effect grows with "
-    "the number of latent values: 0.002 suits 512×512 (SD1.5), a quarter of it 1024×1024."
+    "How strongly high density attracts the path: a in the metric p^(-2a). 0 gives the great arc. "
+    "The effect grows with the number of latent values: 0.002 suits 512×512 (SD1.5), a quarter of "
+    "that suits 1024×1024."
 )
-JITTER_SEED = "Seed of the noise that scores are averaged over."
+JITTER_SEED = "Seed of the noise over which scores are averaged."
 
 
 def strength_input(optional: bool = False) -> io.Float.Input:
@@ -35,9 +36,10 @@ def score_input(default: str, optional: bool = False) -> io.Combo.Input:
         options=list(SCORES),
         default=default,
         optional=optional,
-        tooltip="Where density grows: 'noise difference' is away from the negative prompt and "
-        "towards the positive one, as in the paper; 'true score' is the model's own gradient "
-        "of its log density, taken at the points themselves; it is steeper, so lower the strength.",
+        tooltip="In which direction density grows. 'noise difference' points away from the "
+        "negative prompt and towards the positive one, as in the paper. 'true score' is the "
+        "gradient of the model's own log density at the points themselves; it is steeper, so lower "
+        "the strength.",
     )
 
 
@@ -48,7 +50,7 @@ def model_input() -> io.Model.Input:
 def negative_input() -> io.Conditioning.Input:
     return io.Conditioning.Input(
         "negative",
-        tooltip="What the path keeps away from: 'double exposure, ghosting, blurry, low detail'.",
+        tooltip="What the path avoids, such as 'double exposure, ghosting, blurry'.",
     )
 
 
@@ -61,7 +63,7 @@ def frame_outputs() -> list[Any]:
             "latents",
             "latents",
             is_output_list=True,
-            tooltip="The frames at their noise level: for SamplerCustomAdvanced with DisableNoise, "
-            "steps and denoise as the images were inverted.",
+            tooltip="The frames at their noise level. Render them with SamplerCustomAdvanced and "
+            "DisableNoise; steps and denoise are the steps and noise_level of Invert Image.",
         ),
     ]

@@ -25,7 +25,8 @@ from ..prompt.batches import FrameBatch, batches_along
 
 NOISE_DIFFERENCE, TRUE_SCORE = "noise difference", "true score"
 SCORES = (NOISE_DIFFERENCE, TRUE_SCORE)
-# How far above a point its noise is drawn, as a share of the model's time; from how many levels.
+# The jitter draws from JITTER_LEVELS noise levels, up to JITTER (a share of the model's time) above
+# a point.
 JITTER, JITTER_LEVELS = 0.1, 64
 
 # A batch of frames (start, stop) and its prompts as the model takes them.
@@ -34,12 +35,12 @@ _Prepared = tuple[int, int, Any]
 
 @dataclass(eq=False)
 class ModelAtLevel:
-    """A loaded model that is asked for scores at one noise level.
+    """The scores of a loaded model at one noise level.
 
-    prompts: one path for each entry of the conditioning, or batches that stay the same at all
-    times. negative: one CONDITIONING for all points. kind: one of `SCORES`. seed: of the jitter;
-    None asks at the points themselves. jittered: whether the true score is averaged over noise
-    above the points too; the noise difference always is.
+    prompts: one path for each entry of the conditioning, or batches that do not depend on time.
+    negative: one CONDITIONING for all points. kind: one of `SCORES`. seed: of the jitter; None
+    means no jitter: scores at the points themselves. jittered: whether the true score gets jitter
+    too; the noise difference always does.
     """
 
     loaded: LoadedModel
@@ -59,21 +60,21 @@ class ModelAtLevel:
     def score(self, points: Tensor, times: Sequence[float]) -> Tensor:
         """∇ log p [n, D] of unit-variance points [n, D] at n times on the path.
 
-        Points and scores stay where the path is, on the CPU; only the model works on its device.
+        Points and scores stay on the CPU, like the path; only the model works on its device.
         """
         z = points.reshape(-1, *self.loaded.like.shape[1:]).to(self.loaded.device)
-        found = self._estimate(z, self.level.of(len(z)), self._prompts(times))
-        return found.reshape(points.shape).to(points)
+        score = self._estimate(z, self.level.of(len(z)), self._prompts(times))
+        return score.reshape(points.shape).to(points)
 
     def _estimate(self, z: Tensor, level: NoiseLevel, positive: list[_Prepared]) -> Tensor:
-        jitter, ask, negative = self._jitter, self._denoise, self._negative
+        jitter, denoise, negative = self._jitter, self._denoise, self._negative
         if self.kind == TRUE_SCORE:
             if jitter is None:
-                return true_score(ask, z, level, positive)
-            return jittered_true_score(ask, z, level, positive, jitter)
+                return true_score(denoise, z, level, positive)
+            return jittered_true_score(denoise, z, level, positive, jitter)
         if jitter is None:
-            return noise_difference(ask, z, level, positive, negative)
-        return jittered_noise_difference(ask, z, level, positive, negative, jitter)
+            return noise_difference(denoise, z, level, positive, negative)
+        return jittered_noise_difference(denoise, z, level, positive, negative, jitter)
 
     def _denoise(self, x: Tensor, sigma: Tensor, conditions: Sequence[Any]) -> list[Tensor]:
         """`geometry.density.score.Denoiser`: D [F, ...] for each condition.
@@ -90,7 +91,7 @@ class ModelAtLevel:
         return out
 
     def _prompts(self, times: Sequence[float]) -> list[_Prepared]:
-        """The prompts at these times as the model takes them; those of the last call are kept."""
+        """The prompts at these times as the model takes them; kept for the next call."""
         wanted = tuple(times) if self._is_path else ()
         if wanted != self._times:
             self._times = wanted
@@ -119,9 +120,9 @@ class ModelAtLevel:
 
 
 def levels_above(model: Any, level: InvertedLevel) -> Tensor:
-    """The σ of evenly spaced times from a level on, none below it, [JITTER_LEVELS]."""
-    space = model.get_model_object("model_sampling")
+    """The σ [JITTER_LEVELS] of evenly spaced times from a level upwards, none below it."""
+    sampling = model.get_model_object("model_sampling")
     top = min(level.share + JITTER, 1 - 1e-6)
     shares = np.linspace(min(level.share, top), top, JITTER_LEVELS)
-    sigmas = [float(space.percent_to_sigma(1 - share)) for share in shares]
+    sigmas = [float(sampling.percent_to_sigma(1 - share)) for share in shares]
     return torch.tensor(sigmas, dtype=torch.float64).clamp_min(level.sigma)

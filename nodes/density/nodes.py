@@ -1,4 +1,4 @@
-"""geodesic/density: geodesics of the model's probability density, and prompts bent to images."""
+"""The nodes of geodesic/density: geodesics of the model's density, and prompts fitted to images."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from .inputs import (
     strength_input,
 )
 from .model import NOISE_DIFFERENCE
-from .path import DIRECTIONS, ON, Search, extrapolate, find
-from .text_inversion import bend
+from .path import DIRECTIONS, PAST_END, Search, extrapolate, find
+from .text_inversion import fit_prompt
 
 
 class GeodesicDensityPath(io.ComfyNode):
@@ -43,17 +43,19 @@ class GeodesicDensityPath(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        inverted = "from Invert Image, at noise_level 0.6 or so."
+        inverted = "from Invert Image, at a noise_level of about 0.6."
         return io.Schema(
             node_id="GeodesicDensityPath",
             display_name="Density Path",
             category=DENSITY,
-            description="The shortest path between two images where likely images are near: the "
-            "boundary value problem of probability density geodesics. Training-free; works with "
-            "noise-, velocity- and flow-predicting models.",
+            description="The shortest path between two images when distances are shorter where "
+            "images are likelier: a geodesic of the model's probability density (boundary value "
+            "problem). Needs no training; works with models that predict noise, velocity or flow.",
             inputs=[
                 model_input(),
-                path_input("path", "The prompts along the way, from image A's to image B's."),
+                path_input(
+                    "path", "The prompts along the path, from that of image A to that of image B."
+                ),
                 negative_input(),
                 io.Latent.Input("latent_a", tooltip="Image A " + inverted),
                 io.Latent.Input("latent_b", tooltip="Image B " + inverted),
@@ -73,8 +75,8 @@ class GeodesicDensityPath(io.ComfyNode):
                     default=100,
                     min=0,
                     max=MAX_ITERATIONS,
-                    tooltip="Steps of each level; 4 levels of 100 ask the model for 5200 images, "
-                    "3 levels of 25 for 550.",
+                    tooltip="Steps of each level. 4 levels of 100 steps run the model on 5200 "
+                    "images, 3 levels of 25 steps on 550.",
                 ),
                 io.Float.Input(
                     "learning_rate",
@@ -83,8 +85,8 @@ class GeodesicDensityPath(io.ComfyNode):
                     max=1000.0,
                     step=0.01,
                     round=False,
-                    tooltip="Size of a step, falling to 0 over all iterations. Steps stay stable "
-                    "at any rate: with few iterations try 1.",
+                    tooltip="Size of a step, falling to 0 over all iterations. Steps are stable at "
+                    "any size: with few iterations try 1.",
                 ),
                 score_input(NOISE_DIFFERENCE),
                 seed_input(JITTER_SEED),
@@ -92,8 +94,12 @@ class GeodesicDensityPath(io.ComfyNode):
             ],
             outputs=[
                 *frame_outputs(),
-                TimesSocket.Output("times_out", "times_out", tooltip="Their times, for Retime."),
-                io.Image.Output("chart", "chart", tooltip="Density along it, and the search."),
+                TimesSocket.Output(
+                    "times_out", "times_out", tooltip="The times of the frames, for Retime."
+                ),
+                io.Image.Output(
+                    "chart", "chart", tooltip="Density along the path, and how the search went."
+                ),
                 DensitySocket.Output(
                     "state", "state", tooltip="For Density Frames and Density Extrapolate."
                 ),
@@ -119,23 +125,23 @@ class GeodesicDensityPath(io.ComfyNode):
         frames_per_batch: int = FRAMES_PER_BATCH,
     ) -> io.NodeOutput:
         search = Search(strength, levels, iterations, learning_rate, score, seed)
-        found = find(model, as_paths(path), negative, (latent_a, latent_b), search)
+        result = find(model, as_paths(path), negative, (latent_a, latent_b), search)
         times = make_times(frames, LINEAR, STOP, "")
-        batches = found.path.frames(times.values, frames_per_batch)
-        densities = found.log_density, found.log_density_of_arc
-        chart = search_chart(*densities, found.history, score)
+        batches = result.path.frames(times.values, frames_per_batch)
+        densities = result.log_density, result.log_density_of_arc
+        chart = search_chart(*densities, result.history, score)
         return io.NodeOutput(
             [positive for positive, _ in batches],
             [latents for _, latents in batches],
             times,
             chart,
-            found.path,
+            result.path,
             ui=ui.PreviewImage(chart, cls=cls),
         )
 
 
 class GeodesicDensityFrames(io.ComfyNode):
-    """A density path and times → its frames there, without searching for it again."""
+    """A density path and times → its frames at these times, without a new search."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -143,8 +149,8 @@ class GeodesicDensityFrames(io.ComfyNode):
             node_id="GeodesicDensityFrames",
             display_name="Density Frames",
             category=DENSITY,
-            description="Frames of a density path at any times, such as those of Retime: the "
-            "path is not searched for again.",
+            description="Frames of a density path at any times, such as those of Retime. The path "
+            "is used as it was found, without a new search.",
             inputs=[
                 DensitySocket.Input("state", tooltip="From Density Path."),
                 TimesSocket.Input("times", tooltip="From Retime or Morph Times."),
@@ -163,7 +169,7 @@ class GeodesicDensityFrames(io.ComfyNode):
         if times.is_loop:
             raise ValueError(
                 "times: expected an ending of 'stop' or 'ping-pong', got 'loop'. A density path "
-                "leads from image A to image B, and back only the way it came."
+                "has no second way back from image B to image A."
             )
         batches = state.frames(times.values, frames_per_batch)
         positive = [conditioning for conditioning, _ in batches]
@@ -171,7 +177,7 @@ class GeodesicDensityFrames(io.ComfyNode):
 
 
 class GeodesicDensityExtrapolate(io.ComfyNode):
-    """A density path → the geodesic that goes on past its end."""
+    """A density path → the geodesic that continues it beyond its end."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -179,8 +185,8 @@ class GeodesicDensityExtrapolate(io.ComfyNode):
             node_id="GeodesicDensityExtrapolate",
             display_name="Density Extrapolate",
             category=DENSITY,
-            description="Goes on where a density path ends, by the initial value problem: from "
-            "A to B and past B. The prompt stays that of the end.",
+            description="Continues a density path beyond its end: from A to B and past B (initial "
+            "value problem). The new frames keep the prompt of that end.",
             inputs=[
                 model_input(),
                 DensitySocket.Input("state", tooltip="From Density Path."),
@@ -190,7 +196,7 @@ class GeodesicDensityExtrapolate(io.ComfyNode):
                     default=8,
                     min=1,
                     max=MAX_FRAMES,
-                    tooltip="Number of frames after the path's end; the end is not one of them.",
+                    tooltip="Number of new frames, without the end of the path itself.",
                 ),
                 io.Float.Input(
                     "distance",
@@ -199,22 +205,23 @@ class GeodesicDensityExtrapolate(io.ComfyNode):
                     max=100.0,
                     step=0.01,
                     round=False,
-                    tooltip="How far to go, in lengths of the path.",
+                    tooltip="How far to go, as a multiple of the path's length.",
                 ),
                 io.Int.Input(
                     "steps",
                     default=16,
                     min=1,
                     max=MAX_STEPS,
-                    tooltip="Runge-Kutta steps; each asks the model four times.",
+                    tooltip="Runge-Kutta steps; each evaluates the score four times.",
                 ),
-                seed_input("Seed of the noise, and of the direction where that is random."),
+                seed_input("Seed of the noise, and of the random direction."),
                 io.Combo.Input(
                     "direction",
                     options=list(DIRECTIONS),
-                    default=ON,
+                    default=PAST_END,
                     optional=True,
-                    tooltip="On past image B, back past image A, or from B anywhere.",
+                    tooltip="Beyond image B, back beyond image A, or from image B in a random "
+                    "direction.",
                 ),
                 frames_per_batch_input(optional=True),
             ],
@@ -231,10 +238,10 @@ class GeodesicDensityExtrapolate(io.ComfyNode):
         distance: float,
         steps: int,
         seed: int,
-        direction: str = ON,
+        direction: str = PAST_END,
         frames_per_batch: int = FRAMES_PER_BATCH,
     ) -> io.NodeOutput:
-        beyond = extrapolate(
+        extrapolated = extrapolate(
             model,
             state,
             negative,
@@ -243,12 +250,12 @@ class GeodesicDensityExtrapolate(io.ComfyNode):
             steps=steps,
             seed=seed,
         )
-        batches = beyond.frames(frames, frames_per_batch)
+        batches = extrapolated.frames(frames, frames_per_batch)
         return io.NodeOutput([c for c, _ in batches], [latents for _, latents in batches])
 
 
 class GeodesicDensityAnalysis(io.ComfyNode):
-    """Frames of a path or clip → density along it, its length, and whether it is a geodesic."""
+    """Frames of a path or clip → their density, their length, and whether they form a geodesic."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -257,8 +264,8 @@ class GeodesicDensityAnalysis(io.ComfyNode):
             display_name="Density Analysis",
             category=DENSITY,
             description="The model's density along a path or a video clip, its geodesic length, "
-            "and how nearly it is a geodesic: the norm of its functional gradient beside "
-            "those of an optimised, a perturbed and a smoothed path.",
+            "and how close it is to a geodesic: the norm of its functional gradient is compared "
+            "with those of an optimised, a perturbed and a smoothed path.",
             inputs=[
                 model_input(),
                 io.Conditioning.Input(
@@ -267,16 +274,16 @@ class GeodesicDensityAnalysis(io.ComfyNode):
                 negative_input(),
                 io.Latent.Input(
                     "latents",
-                    tooltip="Two frames or more, in order: from Density Path, from Invert Image, "
-                    "or from VAE Encode, which are then inverted to noise level 0.6.",
+                    tooltip="Two frames or more, in order, from Density Path, Invert Image or VAE "
+                    "Encode. Those from VAE Encode are inverted to noise level 0.6 first.",
                 ),
                 io.Int.Input(
                     "draws",
                     default=4,
                     min=0,
                     max=1000,
-                    tooltip="Noise draws each score is averaged over; 0 asks at the frames "
-                    "themselves.",
+                    tooltip="Number of noise draws over which each score is averaged. 0 takes "
+                    "scores at the frames themselves.",
                 ),
                 io.Float.Input(
                     "perturbation",
@@ -285,7 +292,8 @@ class GeodesicDensityAnalysis(io.ComfyNode):
                     max=100.0,
                     step=0.01,
                     round=False,
-                    tooltip="How far the perturbed path's frames are moved, in mean steps.",
+                    tooltip="How far the frames of the perturbed path are moved, as a multiple of "
+                    "the mean step.",
                 ),
                 io.Float.Input(
                     "smoothing",
@@ -294,7 +302,7 @@ class GeodesicDensityAnalysis(io.ComfyNode):
                     max=1000.0,
                     step=0.1,
                     round=False,
-                    tooltip="Width of the Gaussian over the smoothed path's frames, in frames.",
+                    tooltip="Width of the Gaussian that smooths the smoothed path, in frames.",
                 ),
                 seed_input(JITTER_SEED),
                 strength_input(optional=True),
@@ -304,7 +312,7 @@ class GeodesicDensityAnalysis(io.ComfyNode):
                     min=0,
                     max=MAX_ITERATIONS,
                     optional=True,
-                    tooltip="Steps of the optimised path.",
+                    tooltip="Steps of the search for the optimised path.",
                 ),
                 score_input(NOISE_DIFFERENCE, optional=True),
             ],
@@ -336,16 +344,16 @@ class GeodesicDensityAnalysis(io.ComfyNode):
         settings = analysis.Settings(
             draws[0], perturbation[0], smoothing[0], seed[0], strength[0], iterations[0], score[0]
         )
-        found = analysis.analyse(model[0], positive, negative[0], latents, settings)
-        chart = analysis_chart(found.log_density, found.norms)
+        result = analysis.analyse(model[0], positive, negative[0], latents, settings)
+        chart = analysis_chart(result.log_density, result.norms)
         preview = ui.PreviewImage(chart, cls=cls).as_dict()
-        show_text(cls, found.verdict)
-        text = ui.PreviewText(found.table).as_dict()
-        return io.NodeOutput(chart, found.table, found.log_length, ui={**preview, **text})
+        show_text(cls, result.verdict)
+        text = ui.PreviewText(result.table).as_dict()
+        return io.NodeOutput(chart, result.table, result.log_length, ui={**preview, **text})
 
 
 class GeodesicTextInversion(io.ComfyNode):
-    """A prompt and an image → the prompt's embedding, bent to that image."""
+    """A prompt and an image → the prompt's embedding, fitted to that image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -353,11 +361,11 @@ class GeodesicTextInversion(io.ComfyNode):
             node_id="GeodesicTextInversion",
             display_name="Text Inversion",
             category=DENSITY,
-            description="Bends a prompt's embedding until the model makes this one image of it. "
-            "The model itself stays as it is.",
+            description="Fits a prompt's embedding to one image, so that the model makes this "
+            "image from it. The model itself is not changed.",
             inputs=[
-                io.Model.Input("model", tooltip="The model that is to know the image."),
-                io.Conditioning.Input("conditioning", tooltip="A prompt that describes it."),
+                io.Model.Input("model", tooltip="The model that will make the image."),
+                io.Conditioning.Input("conditioning", tooltip="A prompt that describes the image."),
                 io.Latent.Input("latent", tooltip="The image, from VAE Encode."),
                 io.Int.Input(
                     "steps",
@@ -375,13 +383,13 @@ class GeodesicTextInversion(io.ComfyNode):
                     round=False,
                     tooltip="Size of a step; 0.005 as in the paper.",
                 ),
-                seed_input("Seed of the noise it learns from."),
+                seed_input("Seed of the noise that training draws."),
             ],
             outputs=[
                 io.Conditioning.Output(
                     "conditioning_out",
                     "conditioning_out",
-                    tooltip="The bent prompt, for Invert Image and for a path's end.",
+                    tooltip="The fitted prompt, for Invert Image and for the end of a path.",
                 )
             ],
         )
@@ -396,4 +404,4 @@ class GeodesicTextInversion(io.ComfyNode):
         learning_rate: float,
         seed: int,
     ) -> io.NodeOutput:
-        return io.NodeOutput(bend(model, conditioning, latent, steps, learning_rate, seed))
+        return io.NodeOutput(fit_prompt(model, conditioning, latent, steps, learning_rate, seed))

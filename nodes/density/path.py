@@ -1,7 +1,7 @@
-"""What travels on GEODESIC_DENSITY: a path of noised images, and how it is found with a model.
+"""Paths of noised images (the values of GEODESIC_DENSITY), and how they are found with a model.
 
 arXiv 2504.06675, section 5, on ComfyUI's own models. The points are the unit-variance noise that
-Invert Image makes; samplers take them in their own scale and go on from there.
+Invert Image makes; samplers take them in their own scale and continue from their noise level.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ..latents import InvertedLevel, check_channels, inverted_pair, noised
 from ..prompt.batches import batches_along, check_one_prompt, check_usable
 from .model import ModelAtLevel
 
-ON, BACK, RANDOM = "past the end", "back past the start", "random direction"
-DIRECTIONS = (ON, BACK, RANDOM)
+PAST_END, PAST_START, RANDOM = "past the end", "back past the start", "random direction"
+DIRECTIONS = (PAST_END, PAST_START, RANDOM)
 
 
 @dataclass(frozen=True, eq=False)
 class DensityPath:
-    """Points of unit-variance noise at one level, and the prompts beside them.
+    """A curve of noised images of unit variance at one noise level, and the prompts along it.
 
     curve: knots [n+1, D]; shape: of one latent, so that D = C·H·W.
     prompts: one path for each entry of the conditioning.
@@ -46,7 +46,7 @@ class DensityPath:
     def frames(
         self, times: Sequence[float], frames_per_batch: int
     ) -> list[tuple[Any, dict[str, Any]]]:
-        """Pairs of CONDITIONING and LATENT for a sampler without noise of its own."""
+        """Pairs of CONDITIONING and LATENT for a sampler that adds no noise."""
         points = self.curve.at(times)
         return [
             (batch.conditioning, self.latent(points[batch.start : batch.stop]))
@@ -54,7 +54,7 @@ class DensityPath:
         ]
 
     def latent(self, points: Tensor) -> dict[str, Any]:
-        """Points [F, D] as the LATENT a sampler goes on from."""
+        """Points [F, D] as a LATENT from which a sampler continues."""
         inside = points.reshape(-1, *self.shape) * self.level.sampler_scale
         samples = self.latent_format.process_out(inside.to("cpu", torch.float32))
         index = {"batch_index": [0] * len(samples)}
@@ -63,7 +63,7 @@ class DensityPath:
 
 @dataclass(frozen=True)
 class Search:
-    """How the boundary value problem is solved; see `geometry.density.boundary.solve`."""
+    """Settings of the boundary value problem; see `geometry.density.boundary.solve`."""
 
     strength: float
     levels: int
@@ -75,9 +75,11 @@ class Search:
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """A path, the mean ‖a·G‖ on the way to it, and log densities [n+1] at the knots of both.
+    """A path, and how it was found.
 
-    The densities are those that the search's own score integrates to, relative to image A.
+    history: the mean ‖a·G‖ by level and iteration. log_density, log_density_of_arc [n+1]: at the
+    knots of the path and of the great arc, relative to image A, integrated from the score that the
+    search used.
     """
 
     path: DensityPath
@@ -101,19 +103,19 @@ def find(
         check_usable("path", conditioning)
 
     def work(loaded: LoadedModel) -> SearchResult:
-        asked = ModelAtLevel(loaded, level, prompts, negative, search.score, search.seed)
+        at_level = ModelAtLevel(loaded, level, prompts, negative, search.score, search.seed)
         a, b = start.flatten(), end.flatten()
         solution = boundary.solve(
             a,
             b,
-            asked.score,
+            at_level.score,
             strength=search.strength,
             levels=search.levels,
             iterations=search.iterations,
             learning_rate=search.learning_rate,
             progress=loaded.progress(),
         )
-        exact = replace(asked, seed=None)
+        exact = replace(at_level, seed=None)
         arc = Curve(line(a, b).at(solution.curve.times))
         densities = [
             measure.relative_log_density(curve.knots, exact.score(curve.knots, curve.times))
@@ -134,15 +136,15 @@ def find(
 
 
 @dataclass(frozen=True, eq=False)
-class Beyond:
-    """A curve that goes on where a path ends, with that end's prompt."""
+class Extrapolation:
+    """A curve that continues a path beyond one of its ends, with the prompt of that end."""
 
     path: DensityPath
     curve: Curve
     conditioning: Any
 
     def frames(self, count: int, frames_per_batch: int) -> list[tuple[Any, dict[str, Any]]]:
-        """`count` frames after the end of the path, as `DensityPath.frames`; the end is not one."""
+        """`count` frames without the end of the path itself, as in `DensityPath.frames`."""
         points = self.curve.at([(k + 1) / count for k in range(count)])
         batches = points.split(frames_per_batch or count)
         return [(self.conditioning, self.path.latent(batch)) for batch in batches]
@@ -157,10 +159,10 @@ def extrapolate(
     distance: float,
     steps: int,
     seed: int,
-) -> Beyond:
-    """The geodesic that goes on where a path ends.
+) -> Extrapolation:
+    """The geodesic that continues a path beyond one of its ends.
 
-    distance: in lengths of the path. Raises ValueError for a path that stands still.
+    distance: as a multiple of the path's length. Raises ValueError for a path between equal images.
     """
     if direction not in DIRECTIONS:
         raise ValueError(f"direction: expected one of {', '.join(DIRECTIONS)}, got '{direction}'.")
@@ -168,23 +170,23 @@ def extrapolate(
     check_channels(model, "state", path.shape[0])
     if is_flow(model) != path.level.flow:
         raise ValueError("model: expected the model of the path, got one of another kind.")
-    curve = path.curve.reversed() if direction == BACK else path.curve
-    (prompt,) = batches_along(path.prompts, [0.0 if direction == BACK else 1.0], 1)
+    curve = path.curve.reversed() if direction == PAST_START else path.curve
+    (prompt,) = batches_along(path.prompts, [0.0 if direction == PAST_START else 1.0], 1)
     start, speed = curve.knots[-1], curve.speed()
     if has_equal_ends(curve):
         raise ValueError(
             "state: expected a path between two different images, got one between equal images: "
-            "it has no direction and no length to go on with."
+            "without a length and a direction it cannot be continued."
         )
-    onwards = curve.end_velocity()
-    velocity = random_velocity(start, speed, seed) if direction == RANDOM else onwards
+    end_velocity = curve.end_velocity()
+    velocity = random_velocity(start, speed, seed) if direction == RANDOM else end_velocity
 
     def work(loaded: LoadedModel) -> Curve:
-        asked = ModelAtLevel(loaded, path.level, [prompt], negative, path.score, seed)
+        at_level = ModelAtLevel(loaded, path.level, [prompt], negative, path.score, seed)
         return shoot(
             start,
             velocity,
-            asked.score,
+            at_level.score,
             strength=path.strength,
             duration=distance,
             steps=steps,
@@ -194,4 +196,4 @@ def extrapolate(
     like = start.reshape(1, *path.shape)
     conditionings = [prompt.conditioning, negative]
     curve = with_loaded_model(model, conditionings, like, path.level.sigma, work)
-    return Beyond(path, curve, prompt.conditioning)
+    return Extrapolation(path, curve, prompt.conditioning)

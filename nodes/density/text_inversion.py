@@ -1,4 +1,4 @@
-"""Text inversion: a prompt's embedding bent until the model makes one image of it.
+"""Text inversion: fit a prompt's embedding to one image, so that the model makes this image.
 
 Gal et al. 2022 (arXiv 2208.01618) learn one word; arXiv 2504.06675, section 5, all rows of the
 encoder's output, starting from the prompt's own: min over c of E ‖ε_θ(z_t, t, c) − ε‖², by AdamW.
@@ -13,22 +13,22 @@ import comfy.model_management as management
 import torch
 from torch import Tensor
 
-from ...geometry.density.score import each, predicted_noises
+from ...geometry.density.score import per_point, predicted_noises
 from ...geometry.noise_level import NoiseLevel
 from ..internals import LoadedModel, is_flow, with_copied_weights, with_loaded_model
 from ..latents import single_picture
 from ..prompt.batches import check_one_prompt
 
 BATCH = 2  # draws of noise and time a step, as in the paper
-# Times of the model, as shares; at the very ends nothing is noise, or nothing else.
+# The range of the model's time, as shares. At 0 there is no noise, at 1 nothing but noise.
 FIRST, LAST = 0.001, 0.999
-# Training keeps what inference lets go, so memory is asked for as if this many images were sampled.
+# Training keeps activations that inference frees: room is made as for sampling this many images.
 MEMORY_BATCH = 8
-# So that gradients in half precision neither vanish nor overflow; AdamW needs no scale.
+# Keeps gradients in half precision from vanishing or overflowing; AdamW ignores the scale.
 LOSS_SCALE = 1024.0
 
 
-def bend(
+def fit_prompt(
     model: Any,
     conditioning: Any,
     latent: dict[str, Any],
@@ -36,11 +36,11 @@ def bend(
     learning_rate: float,
     seed: int,
 ) -> Any:
-    """The CONDITIONING whose rows tell this model most of one image; all else of it is kept.
+    """The CONDITIONING with its rows fitted to one image; its other keys are kept.
 
     The model's weights are read, never written. Raises ValueError for anything but one prompt and
-    one image, and for steps that lead to no finite numbers; ComfyUI's out-of-memory error, with
-    what to do, when memory runs out.
+    one image, and for steps whose result is not finite; and ComfyUI's out-of-memory error, with
+    advice, when memory runs out.
     """
     check_one_prompt("conditioning", conditioning)
     samples = single_picture(model, "latent", latent)
@@ -51,7 +51,7 @@ def bend(
     )
 
     def work(loaded: LoadedModel) -> list[Tensor]:
-        # ComfyUI loads models in inference mode; what is differentiated must be made outside it.
+        # ComfyUI loads models in inference mode; tensors with gradients must be made outside it.
         with torch.inference_mode(False):
             entries = [[rows.clone(), _copy(extras)] for rows, extras in conditioning]
             learner = Learner(loaded, image.clone(), entries, learning_rate, seed)
@@ -63,24 +63,24 @@ def bend(
             return learner.result()
 
     try:
-        found = with_loaded_model(
+        fitted = with_loaded_model(
             with_copied_weights(model), [conditioning], image, 1.0, work, MEMORY_BATCH
         )
     except management.OOM_EXCEPTION as error:
-        # Of the same kind, as ComfyUI then unloads all models.
+        # Of ComfyUI's own kind, so that ComfyUI unloads all models.
         raise management.OOM_EXCEPTION(
-            "latent: bending a prompt to an image of this size does not fit into memory, as it "
-            "needs a second copy of the model's weights and several times what sampling does. "
-            "Scale the image down; the prompt that comes out fits any size."
+            "latent: fitting a prompt to an image of this size needs more memory than there is: a "
+            "second copy of the model's weights, and several times the memory of sampling. Scale "
+            "the image down; the resulting prompt works for any size."
         ) from error
     return [
         [new.to(rows.device, rows.dtype), extras]
-        for new, (rows, extras) in zip(found, conditioning, strict=True)
+        for new, (rows, extras) in zip(fitted, conditioning, strict=True)
     ]
 
 
 class Learner:
-    """The rows of a conditioning under AdamW, and the noise they learn from."""
+    """Trains the rows of a conditioning by AdamW, on fresh draws of noise."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Learner:
     ) -> None:
         self.loaded, self.image = loaded, image.to(loaded.device)
         self.extras = [extras for _, extras in entries]
-        self.space = loaded.patcher.get_model_object("model_sampling")
+        self.sampling = loaded.patcher.get_model_object("model_sampling")
         self.flow = is_flow(loaded.patcher)
         self.rows = [
             rows.to(loaded.device, torch.float32).requires_grad_(True) for rows, _ in entries
@@ -101,9 +101,9 @@ class Learner:
         self.generator = torch.Generator("cpu").manual_seed(seed)
 
     def step(self) -> float:
-        """One step of AdamW; the loss before it, the mean of (ε_θ − ε)².
+        """Take one step of AdamW; returns the loss before it, the mean of (ε_θ − ε)².
 
-        Raises ValueError where loss or gradients are not finite; the rows are then as they were.
+        Raises ValueError where loss or gradients are not finite; the rows are then unchanged.
         """
         with torch.enable_grad():
             loss = self._loss()
@@ -121,7 +121,7 @@ class Learner:
         return float(loss.detach())
 
     def result(self) -> list[Tensor]:
-        """The rows. Raises ValueError for a last step that led to infinity."""
+        """The rows. Raises ValueError where the last step made them infinite."""
         if not all(bool(torch.isfinite(rows).all()) for rows in self.rows):
             raise ValueError("learning_rate: expected finite rows, got infinity. Lower it.")
         return [rows.detach() for rows in self.rows]
@@ -129,10 +129,10 @@ class Learner:
     def _loss(self) -> Tensor:
         shares = torch.rand(BATCH, generator=self.generator) * (LAST - FIRST) + FIRST
         noise = torch.randn((BATCH, *self.image.shape[1:]), generator=self.generator)
-        sigma = torch.tensor([float(self.space.percent_to_sigma(float(u))) for u in shares])
+        sigma = torch.tensor([float(self.sampling.percent_to_sigma(float(u))) for u in shares])
         level = NoiseLevel(sigma, self.flow)
         fresh = noise.to(self.image)
-        z = each(level.signal, fresh) * self.image + each(level.noise, fresh) * fresh
+        z = per_point(level.signal, fresh) * self.image + per_point(level.noise, fresh) * fresh
         entries = [[rows, extras] for rows, extras in zip(self.rows, self.extras, strict=True)]
         prompt = self.loaded.conditions(entries, BATCH)
         (predicted,) = predicted_noises(self.loaded.denoise, z, level, [prompt])

@@ -1,6 +1,6 @@
-"""LPIPS on ComfyUI's device: the network in its memory management, batches that fit.
+"""LPIPS on ComfyUI's device: the network under its memory management, in batches that fit.
 
-Networks stay loaded between runs, as models do. ComfyUI moves them out when it needs the room.
+Networks stay loaded between runs, as models do. ComfyUI unloads them when it needs the memory.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ HELD = 2
 def measure_on_device(images: Any, backbone: str, frames_per_batch: int, download: bool) -> Steps:
     """LPIPS of consecutive frames on ComfyUI's device, with progress.
 
-    images: batches [F, H, W, 3] in [0, 1]. frames_per_batch: at most so many at once; fewer where
-    free memory holds fewer. Raises what `measure` and `find_file` raise, and ComfyUI's
-    OOM_EXCEPTION when the batch does not fit after all.
+    images: batches [F, H, W, 3] in [0, 1]. frames_per_batch: the most frames at once; fewer if free
+    memory does not hold them. Raises what `measure` and `find_file` raise, and ComfyUI's
+    OOM_EXCEPTION if a batch still does not fit.
     """
     frames = check_frames(images)
     height, width = images[0].shape[1:3]
@@ -59,13 +59,13 @@ def measure_on_device(images: Any, backbone: str, frames_per_batch: int, downloa
 def load_metric(backbone: str, download: bool, pixels: int) -> PerceptualMetric:
     """LPIPS on ComfyUI's device, with room for frames of `pixels` pixels, one at a time.
 
-    The room for more is not asked for: ComfyUI would unload other models to make it.
+    Memory for more frames is not requested: ComfyUI would unload other models for it.
     """
     patcher, name = _network(find_file(backbone, download))
     management.load_models_gpu(
         [patcher],
         memory_required=(1 + HELD) * pixels * BYTES_PER_PIXEL[backbone],
-        # The network's layers are not ComfyUI's: none can stay behind on the CPU.
+        # The network's layers are not ComfyUI's, so none of them may stay on the CPU.
         force_full_load=True,
     )
     # With --novram ComfyUI leaves every model on the CPU. Then LPIPS runs there.
@@ -82,11 +82,11 @@ def fitting_batch(backbone: str, limit: int, pixels: int, device: torch.device |
 
 @lru_cache(maxsize=2)
 def _network(file: WeightsFile) -> tuple[ModelPatcher, str]:
-    """The network on a file's weights, and its name. A changed file is another key."""
-    found = read_file(file)
-    network = lpips_network(file.backbone, found.weights)
+    """The network with the weights of a file, and its name. A changed file is a new cache key."""
+    backbone = read_file(file)
+    network = lpips_network(file.backbone, backbone.weights)
     device, offload = management.get_torch_device(), management.unet_offload_device()
-    return ModelPatcher(network, device, offload), found.metric
+    return ModelPatcher(network, device, offload), backbone.metric
 
 
 def _no_room(backbone: str, batch: int, width: int, height: int) -> str:

@@ -32,14 +32,15 @@ class GeodesicPathLength(io.ComfyNode):
             "can be compared and re-timed.",
             inputs=[
                 io.Image.Input(
-                    "images", tooltip="All frames of the morph, in order; lists are collected."
+                    "images",
+                    tooltip="All frames of the morph, in order. A list is measured as one path.",
                 ),
                 io.Combo.Input(
                     "backbone",
                     options=list(BACKBONES),
                     default="alex",
-                    tooltip="The network that looks: alex is fast and the usual choice, vgg is "
-                    "often used for losses, squeeze is the smallest. Weights come from "
+                    tooltip="The network that compares frames: alex is fast and the usual choice, "
+                    "vgg is often used for losses, squeeze is the smallest. Weights come from "
                     "ComfyUI's models/lpips folder.",
                 ),
                 io.Int.Input(
@@ -103,11 +104,13 @@ class GeodesicRetime(io.ComfyNode):
             node_id="GeodesicRetime",
             display_name="Retime to Constant Speed",
             category=METRICS,
-            description="From a coarse pass and its measured steps, the times at which the morph "
-            "runs at an even perceptual pace.",
+            description="Computes times at which the morph runs at an even perceptual pace, from a "
+            "coarse pass and its measured steps.",
             inputs=[
                 TimesSocket.Input("times", tooltip="The times of the coarse pass."),
-                StepsSocket.Input("steps", tooltip="Perceptual Path Length of the coarse pass."),
+                StepsSocket.Input(
+                    "steps", tooltip="The steps of the coarse pass, from Perceptual Path Length."
+                ),
                 io.Int.Input(
                     "frames",
                     default=48,
@@ -138,7 +141,7 @@ class GeodesicRetime(io.ComfyNode):
 
 
 def length_power(steps: Steps, step_length: str) -> float:
-    """The power of a distance that is its length; ValueError for an unknown `step_length`."""
+    """The power that turns a distance into a length; ValueError for an unknown `step_length`."""
     if step_length not in (SQUARE_ROOT, AS_MEASURED):
         raise ValueError(
             f"step_length: expected '{SQUARE_ROOT}' or '{AS_MEASURED}', got '{step_length}'."

@@ -2,9 +2,9 @@
 
 Song et al. 2020 (arXiv 2010.02502); steps and guidance as in arXiv 2408.08558, appendix D. A
 sampler goes from noise to image along dx/dσ = (x − D(x, σ))/σ; inversion goes the other way, so it
-needs the slope at the end of a step before it is there. DDIM takes the slope ε_θ(z, t) of the point
-it comes from, put at the noise level it goes to. Each refinement takes it again at the point that
-was reached (fixed-point iteration; Pan et al. 2023, arXiv 2309.04907).
+needs the slope at the end of a step, a point it has not reached yet. DDIM takes the slope ε_θ(z, t)
+at the start of the step, scaled to the noise level of its end. Each refinement takes the slope
+again at the point that was reached (fixed-point iteration; Pan et al. 2023, arXiv 2309.04907).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Inversion:
     def report(self) -> str:
         ratio = self.worst_ratio
         if self.latent.get(NOISE_LEVEL, 1.0) < 1:
-            return f"norm ratio {ratio:.3f}, which tells something at noise_level 1 only"
+            return f"norm ratio {ratio:.3f}, which has a meaning at noise_level 1 only"
         if abs(ratio - 1) <= TRUSTED:
-            verdict = "near 1: this is noise as the model knows it"
+            verdict = "near 1: this is noise as the model expects it"
         else:
             side = "low" if ratio < 1 else "high"
             verdict = f"too {side}: mixes will not look right. Raise steps or refinements"
@@ -92,14 +92,15 @@ class InverseSampler(Sampler):
 
 
 def ascending_sigmas(model: Any, steps: int, noise_level: float) -> Tensor:
-    """0 … σ(noise_level), [steps + 1]: BasicScheduler's "normal", denoise = level, turned round."""
+    """The σ from 0 up to σ(noise_level), [steps + 1]: BasicScheduler's "normal", reversed."""
     if steps / noise_level > MAX_STEPS:
         raise ValueError(
             f"steps: expected at most {int(MAX_STEPS * noise_level)} at noise_level "
-            f"{noise_level:g}, got {steps}. A whole inversion would have more than {MAX_STEPS}."
+            f"{noise_level:g}, got {steps}. An inversion to noise_level 1 would have more than "
+            f"{MAX_STEPS}."
         )
-    every = scheduler_sigmas(model, SCHEDULER, int(steps / noise_level))
-    return every[-(steps + 1) :].flip(0)
+    sigmas = scheduler_sigmas(model, SCHEDULER, int(steps / noise_level))
+    return sigmas[-(steps + 1) :].flip(0)
 
 
 @torch.no_grad()
@@ -116,7 +117,8 @@ def invert(
 
     At a noise_level below 1 that is √ᾱ x_0 + √(1−ᾱ) ε, of unit variance too (flow models: their own
     x_σ). Shows progress and can be cancelled. Raises ValueError for latents that hold no image, are
-    not finite, or do not fit the model or the conditioning; and for a model that breaks down.
+    not finite, or do not fit the model or the conditioning; and for a model that gives NaN or
+    infinity.
     """
     samples = encoded_pictures(model, names[0], latent)
     _check_prompts(names[1], conditioning, len(samples))

@@ -1,8 +1,8 @@
-"""NOISE objects for SamplerCustomAdvanced: mixes of a noise path's noises.
+"""NOISE objects for SamplerCustomAdvanced: mixes of the noises of a path.
 
-A NOISE has a `seed` and `generate_noise(latent)`. Ours mix when the sampler asks, because only then
-is the size known. Which frames a latent holds stands in the keys of
-`nodes/latents.py` where it comes from Morph Schedule, and in ComfyUI's `batch_index` elsewhere.
+A NOISE has a `seed` and `generate_noise(latent)`. Ours mix at that call, because the size is not
+known before. The frames of a latent are read from the keys of `nodes/latents.py` if it comes from
+Morph Schedule, otherwise from ComfyUI's `batch_index`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ PROGRESS_EVERY = 50  # steps of an optimisation; milliseconds each, or seconds f
 class KeyframeNoises:
     """The noises of a path at one size, [K, C, ...].
 
-    seeds: where they came from, for their correlations. optimised: what NAO has found for them.
+    seeds: of the noises (None for an image), for their correlations. optimised: NAO's path by leg,
+    or its centroid as number 0.
     """
 
     noises: Tensor
@@ -62,7 +63,7 @@ Mix = Callable[[KeyframeNoises, Sequence[int]], Tensor]
 class MixedNoise:
     """A NOISE of `frames` frames, or one noise for any image (None), mixed from a path.
 
-    memory: what was optimised, by draw and size, so that no batch optimises it again.
+    memory: NAO's results by draw and size, so that later batches use them again.
     """
 
     path: NoisePath
@@ -72,16 +73,17 @@ class MixedNoise:
 
     @property
     def seed(self) -> int:
-        """The first keyframe's: samplers that draw noise of their own start from it."""
+        """The seed of the first keyframe. Samplers that add noise draw their own noise from it."""
         return self.path.keyframes[0].seed
 
     def generate_noise(self, input_latent: dict[str, Any]) -> Tensor:
         """The noise of a LATENT's images, [B, C, ...] on the CPU like ComfyUI's own.
 
-        Raises ValueError for nested latents and where `requested` and `NoisePath.draw` do.
+        Raises ValueError for nested latents, and what `frames_and_draws` and `NoisePath.draw`
+        raise.
         """
         like = plain_samples("latent_image", input_latent)
-        frames, draws = requested(input_latent, self.frames)
+        frames, draws = frames_and_draws(input_latent, self.frames)
         # A batch without `batch_index` is drawn in one, as ComfyUI does: image n of it is draw n.
         batch = len(like) if draws is None else None
         order = list(range(len(like)) if draws is None else draws)
@@ -91,7 +93,7 @@ class MixedNoise:
             return self._mixed(drawn[:, 0], frames, (different[0], batch))
         out = torch.empty(like.shape, dtype=like.dtype, device="cpu")
         for k, draw in enumerate(different):
-            places = [n for n, other in enumerate(order) if other == draw]
+            places = [n for n, drawn_as in enumerate(order) if drawn_as == draw]
             out[places] = self._mixed(drawn[:, k], [frames[n] for n in places], (draw, batch))
         return out
 
@@ -101,12 +103,14 @@ class MixedNoise:
         return self.mix(KeyframeNoises(noises, self.path.seeds, self.seed, optimised), frames)
 
 
-def requested(latent: dict[str, Any], count: int | None) -> tuple[list[int], Sequence[int] | None]:
+def frames_and_draws(
+    latent: dict[str, Any], count: int | None
+) -> tuple[list[int], Sequence[int] | None]:
     """Which frame each image of a LATENT is, and which draw of the seeds it takes.
 
-    count: frames of the noise; None if it is one for all. Then a batch takes one draw each, as with
-    RandomNoise: None where it has no `batch_index`. Raises ValueError where the latent's frames are
-    not those of the noise.
+    count: frames of the noise, or None for one mix for all images. With None every image takes a
+    draw of its own, as with RandomNoise; the draws are None where there is no `batch_index`. Raises
+    ValueError where the latent's frames are not those of the noise.
     """
     size = len(latent["samples"])
     index = latent.get("batch_index")
@@ -132,7 +136,7 @@ def requested(latent: dict[str, Any], count: int | None) -> tuple[list[int], Seq
 
 
 def _scheduled(latent: dict[str, Any], count: int) -> tuple[list[int], Sequence[int]]:
-    """What `requested` gives for latents of Morph Schedule; `batch_index` names their one draw."""
+    """`frames_and_draws` for latents of Morph Schedule, which share one draw."""
     size, frames = len(latent["samples"]), list(latent[FRAMES])
     if latent[FRAME_COUNT] != count:
         raise ValueError(
@@ -142,8 +146,9 @@ def _scheduled(latent: dict[str, Any], count: int) -> tuple[list[int], Sequence[
         )
     if len(frames) != size:
         raise ValueError(
-            f"latent_image: expected the latents of Morph Schedule as they were, got {size} of a "
-            f"batch of {len(frames)}. Connect them directly; frames_per_batch makes smaller ones."
+            f"latent_image: expected the latents of Morph Schedule unchanged, got {size} of a "
+            f"batch of {len(frames)}. Connect them directly; for smaller batches set "
+            "frames_per_batch."
         )
     return frames, latent.get("batch_index", [0] * size)
 
@@ -188,7 +193,7 @@ def _leg_weights(
 
 
 def _optimise_legs(keyframes: KeyframeNoises, legs: Sequence[int]) -> None:
-    """NAO of all legs, those of other batches included, so that one bar shows all the work."""
+    """Run NAO on the legs of all batches, so that one progress bar shows all the work."""
     missing = [k for k in legs if k not in keyframes.optimised]
     for number, k in enumerate(missing):
         report = _progress(number, len(missing))
@@ -200,7 +205,7 @@ def _on_optimised(keyframes: KeyframeNoises, k: int, u: float) -> Tensor:
 
 
 def centroid(path: NoisePath, shares: Sequence[float], method: str) -> MixedNoise:
-    """The mix of all keyframes; shares [K] sum to 1, and a share of 1 is that noise itself."""
+    """The mix of all keyframes; shares [K] sum to 1, and a share of 1 gives that noise itself."""
     _check_choice(method, CENTROIDS)
     weights = torch.tensor([shares], dtype=torch.float64)
 
@@ -224,8 +229,8 @@ def _optimised_centroid(keyframes: KeyframeNoises, shares: Sequence[float]) -> T
     if not keyframes.optimised:
         used = [k for k, share in enumerate(shares) if share > 0]
         kept = [shares[k] for k in used]
-        found = nao.centroid(keyframes.noises[used], kept, keyframes.seed, _progress(0, 1))
-        keyframes.optimised[0] = found
+        centre = nao.centroid(keyframes.noises[used], kept, keyframes.seed, _progress(0, 1))
+        keyframes.optimised[0] = centre
     return keyframes.optimised[0]
 
 
@@ -243,7 +248,7 @@ def plane(
 
 
 def _progress(number: int, count: int) -> Callable[[int, int], None]:
-    """Progress of optimisation `number` of `count`; raises what ComfyUI raises on cancel."""
+    """The progress function of optimisation `number` of `count`; raises when cancelled."""
     bar = ProgressBar(count * nao.MAX_STEPS)
 
     def report(done: int, most: int) -> None:

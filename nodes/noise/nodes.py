@@ -1,4 +1,4 @@
-"""geodesic/noise: paths, mixes and planes of noises, and the noise of a real image."""
+"""The nodes of geodesic/noise: paths, mixes and planes of noises, and the noise of an image."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class GeodesicNoiseKeyframe(io.ComfyNode):
             "that leads back to it.",
             inputs=[
                 seed_input(
-                    "The noise that Random Noise and KSampler give for this seed. An inverted "
-                    "image takes its place."
+                    "Seed of the noise, the same as in Random Noise and KSampler. Not used with an "
+                    "inverted image."
                 ),
                 weight_input(),
                 io.Latent.Input(
@@ -78,9 +78,9 @@ class GeodesicNoiseAlong(io.ComfyNode):
                     "method",
                     options=list(mixed.METHODS),
                     default=mixed.COG,
-                    tooltip="COG gives every frame between two seeds the full strength of a seed. "
-                    "SLERP nearly does. LERP washes the middle out. NAO optimises for likely "
-                    "norms: slow, for comparison.",
+                    tooltip="COG gives every frame noise of full strength. SLERP nearly does. With "
+                    "LERP the middle is too weak and looks washed out. NAO optimises for likely "
+                    "norms; it is slow and meant for comparison.",
                 ),
             ],
             outputs=[_noise("One noise per frame.")],
@@ -116,12 +116,12 @@ class GeodesicNoiseCentroid(io.ComfyNode):
                     "method",
                     options=list(mixed.CENTROIDS),
                     default=mixed.COG,
-                    tooltip="COG keeps the mix a noise as the model expects it. The others are the "
-                    "plain mean (Euclidean), the mean made unit variance (standardised), the mean "
-                    "of the likeliest norm (mode norm), and an optimised one (NAO, slow).",
+                    tooltip="COG gives a mix of the variance that the model expects. The others "
+                    "are the plain mean (Euclidean), the mean scaled to variance 1 (standardised) "
+                    "or to the likeliest norm (mode norm), and an optimised mix (NAO, slow).",
                 ),
             ],
-            outputs=[_noise("The mix; each image of a batch mixes draws of its own.")],
+            outputs=[_noise("The mix. Each image of a batch gets a draw of its own.")],
         )
 
     @classmethod
@@ -140,7 +140,7 @@ class GeodesicNoiseGrid(io.ComfyNode):
             display_name="Noise Grid",
             category=NOISE,
             description="A plane through the space that all noises of a path span: the first "
-            "keyframe in the middle, two directions away from it. Connect frame_count to the "
+            "keyframe is in the middle, and two axes lead away from it. Connect frame_count to the "
             "batch_size of an empty latent, and Image Grid to the pictures.",
             inputs=[
                 _noise_path(),
@@ -155,7 +155,7 @@ class GeodesicNoiseGrid(io.ComfyNode):
                     max=100.0,
                     step=0.05,
                     tooltip="How far the edges are from the middle, in lengths of one noise. At 1 "
-                    "an edge is half the first keyframe, half the axis.",
+                    "the middle of an edge is half the first keyframe, half the axis.",
                 ),
             ],
             outputs=[
@@ -182,12 +182,14 @@ class GeodesicInvert(io.ComfyNode):
             display_name="Invert Image",
             category=NOISE,
             description="Finds the noise that makes a given image: DDIM inversion without "
-            "guidance. Render with guidance 1, scheduler 'normal', sampler euler or ddim and as "
-            "many steps to get the image back.",
+            "guidance. To get the image back, render with guidance 1, scheduler 'normal', sampler "
+            "euler or ddim and the same number of steps.",
             inputs=[
                 io.Model.Input("model", tooltip="The model that will render the noise again."),
-                io.Conditioning.Input("conditioning", tooltip="What the image shows, in words."),
-                io.Latent.Input("latent", tooltip="The image, from VAE Encode; batches too."),
+                io.Conditioning.Input("conditioning", tooltip="A prompt that describes the image."),
+                io.Latent.Input(
+                    "latent", tooltip="The image, or a batch of images, from VAE Encode."
+                ),
                 io.Int.Input(
                     "steps",
                     default=400,
@@ -201,8 +203,8 @@ class GeodesicInvert(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="1 goes all the way to noise, as Noise Keyframe needs it. Lower stops "
-                    "on the way, where a sampler with that denoise would start.",
+                    tooltip="1 goes all the way to pure noise, which Noise Keyframe needs. A lower "
+                    "level stops where a sampler with that denoise starts.",
                 ),
                 io.Int.Input(
                     "refinements",
@@ -211,7 +213,7 @@ class GeodesicInvert(io.ComfyNode):
                     max=10,
                     optional=True,
                     tooltip="How often each step is corrected; 0 is plain DDIM. 50 steps with 1 "
-                    "come as close as 400 with 0, in a quarter of the time.",
+                    "correction are as exact as 400 steps without, in a quarter of the time.",
                 ),
             ],
             outputs=[
@@ -219,8 +221,8 @@ class GeodesicInvert(io.ComfyNode):
                 io.Float.Output(
                     "norm_ratio",
                     "norm_ratio",
-                    tooltip="Norm over that of unit noise; near 1 it can be trusted. Of a batch "
-                    "the one furthest from 1.",
+                    tooltip="Norm divided by that of unit noise. Near 1 the inversion can be "
+                    "trusted. For a batch, the value furthest from 1.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -236,13 +238,15 @@ class GeodesicInvert(io.ComfyNode):
         noise_level: float,
         refinements: int = 0,
     ) -> io.NodeOutput:
-        found = inversion.invert(model, conditioning, latent, steps, noise_level, refinements)
-        show_text(cls, found.report)
-        return io.NodeOutput(found.latent, found.worst_ratio)
+        inverted = inversion.invert(model, conditioning, latent, steps, noise_level, refinements)
+        show_text(cls, inverted.report)
+        return io.NodeOutput(inverted.latent, inverted.worst_ratio)
 
 
 def _noise_path() -> Any:
-    return NoisePathSocket.Input("noise_path", tooltip="From Noise Keyframe, one for each noise.")
+    return NoisePathSocket.Input(
+        "noise_path", tooltip="From a chain of Noise Keyframe nodes, one for each noise."
+    )
 
 
 def _noise(tooltip: str) -> Any:
@@ -259,6 +263,6 @@ def _axis(id: str, default: int, side: str) -> io.Int.Input:
         default=default,
         min=0,
         max=MAX_FRAMES,
-        tooltip=f"Which keyframe, counted from 0, the pictures {side} the middle come to "
-        "resemble. 0 is the first, which stands in the middle itself.",
+        tooltip=f"The keyframe, counted from 0, that the pictures {side} the middle come to "
+        "resemble. 0 is the first keyframe, the middle itself.",
     )

@@ -1,4 +1,4 @@
-"""What travels on GEODESIC_NOISE_PATH: a chain of noises, from seeds or from inverted images."""
+"""Chains of noises, from seeds or inverted images: the values of GEODESIC_NOISE_PATH."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ..internals import seed_noise
 class NoiseKeyframe:
     """One noise: drawn from a seed, or `latent` [1, C, ...], an inverted image.
 
-    weight: relative length in time of the leg that ends here; the first one's closes a loop.
+    weight: relative length in time of the leg that ends here; for the first keyframe, of the leg
+    that closes a loop.
     """
 
     seed: int
@@ -32,10 +33,10 @@ class NoisePath:
     keyframes: tuple[NoiseKeyframe, ...] = ()
 
     def append(self, keyframe: NoiseKeyframe) -> NoisePath:
-        """This path with one more keyframe. Raises ValueError for images unlike in size."""
+        """This path with one more keyframe. Raises ValueError for images of different size."""
         check_weight(keyframe.weight)
-        for number, other in enumerate(self.keyframes, start=1):
-            a, b = other.latent, keyframe.latent
+        for number, earlier in enumerate(self.keyframes, start=1):
+            a, b = earlier.latent, keyframe.latent
             if a is not None and b is not None and a.shape != b.shape:
                 raise ValueError(
                     f"latent: expected the size of keyframe {number}, {list(a.shape)}, got "
@@ -44,7 +45,7 @@ class NoisePath:
         return replace(self, keyframes=(*self.keyframes, keyframe))
 
     def knots(self, is_loop: bool) -> np.ndarray:
-        """The times of the keyframes; of the first again at the end of a loop."""
+        """The times of the keyframes; a loop ends with the first keyframe again."""
         if len(self.keyframes) < 2:
             raise ValueError(
                 "noise_path: expected at least two keyframes, got one. Chain another Noise "
@@ -62,8 +63,8 @@ class NoisePath:
         """All noises for images like `like` [B, C, ...]: [K, images, C, ...], on the CPU.
 
         images: which images of a batch, as in ComfyUI's `batch_index`; None for the B of this one.
-        A seed gives what ComfyUI itself draws there. Raises ValueError where an inverted image has
-        another size.
+        A seed gives the same noise as in ComfyUI itself. Raises ValueError where an inverted image
+        has another size.
         """
         noises = []
         for number, keyframe in enumerate(self.keyframes, start=1):

@@ -1,7 +1,7 @@
 """The prompts of consecutive frames, in batches for a sampler or a model.
 
-A `FrameBatch` says which frames it holds and builds their CONDITIONING when it is asked for it.
-Nothing here keeps what was built: it is freed as soon as whoever asked lets it go.
+A `FrameBatch` says which frames it holds, and builds their CONDITIONING each time it is read. No
+CONDITIONING is kept here, so it is freed as soon as its user drops it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _conditioning(paths: Sequence[Path], times: Sequence[float]) -> list[list[An
 
 
 def batches_of(positives: Sequence[Any], counts: Sequence[int]) -> list[FrameBatch]:
-    """The prompts of batches of these sizes: one for all, one a batch, or one a frame.
+    """The prompts of batches of these sizes: one for all, one per batch, or one per frame.
 
     Raises ValueError, naming the input `positive`, for numbers of prompts that do not match.
     """
@@ -78,9 +78,9 @@ def batches_of(positives: Sequence[Any], counts: Sequence[int]) -> list[FrameBat
             f"positive: expected one conditioning, or one for each of the {len(counts)} batches "
             f"of latents, got {len(positives)}. Connect both outputs of one node."
         )
-    each = positives if len(positives) == len(counts) else list(positives) * len(counts)
-    found, start = [], 0
-    for number, (conditioning, count) in enumerate(zip(each, counts, strict=True), start=1):
+    per_batch = positives if len(positives) == len(counts) else list(positives) * len(counts)
+    result, start = [], 0
+    for number, (conditioning, count) in enumerate(zip(per_batch, counts, strict=True), start=1):
         check_usable("positive", conditioning)
         for rows, _ in conditioning:
             if len(rows) not in (1, count):
@@ -88,26 +88,26 @@ def batches_of(positives: Sequence[Any], counts: Sequence[int]) -> list[FrameBat
                     f"positive: expected one prompt, or one for each of the {count} frames of "
                     f"batch {number}, got {len(rows)}."
                 )
-        found.append(given_batch(start, start + count, conditioning))
+        result.append(given_batch(start, start + count, conditioning))
         start += count
-    return found
+    return result
 
 
 def given_batch(start: int, stop: int, conditioning: Any) -> FrameBatch:
-    """A batch whose CONDITIONING is there already."""
+    """A batch whose CONDITIONING exists already."""
     return FrameBatch(start, stop, lambda: conditioning)
 
 
 def pick(batches: Sequence[FrameBatch], frames: Sequence[int]) -> list[FrameBatch]:
-    """The prompts of some frames alone, numbered from 0 on."""
-    found, start = [], 0
+    """The prompts of these frames only, numbered anew from 0."""
+    result, start = [], 0
     for batch in batches:
         inside = [frame - batch.start for frame in frames if batch.start <= frame < batch.stop]
         if inside:
             stop = start + len(inside)
-            found.append(given_batch(start, stop, rows_of(batch.conditioning, inside)))
+            result.append(given_batch(start, stop, rows_of(batch.conditioning, inside)))
             start = stop
-    return found
+    return result
 
 
 def split(batch: FrameBatch, size: int) -> list[FrameBatch]:
@@ -145,7 +145,7 @@ def schedule(
 ) -> list[tuple[list[list[Any]], dict[str, Any]]]:
     """Pairs of a CONDITIONING and a LATENT of equal batch size, in the order of the frames.
 
-    Where the two differ in size, ComfyUI repeats or cuts without a word, so they are made together.
+    Both are made together, because ComfyUI silently repeats or cuts a CONDITIONING of another size.
     Raises ValueError for anything but one image in `latent`.
     """
     check_one_image(latent)
@@ -160,7 +160,7 @@ def schedule(
     ]
 
 
-# What a conditioning may hold that needs more of a sampler than its model.
+# Keys of a conditioning that only work inside a sampler, and their names in errors.
 _NEEDS_A_SAMPLER = {
     "control": "a ControlNet",
     "gligen": "GLIGEN",
@@ -169,7 +169,7 @@ _NEEDS_A_SAMPLER = {
 
 
 def check_usable(name: str, conditioning: Any) -> None:
-    """Raise ValueError for a CONDITIONING that a model can't be given at one noise level alone."""
+    """Raise ValueError for a CONDITIONING that cannot be used at one noise level alone."""
     if not conditioning:
         raise ValueError(f"{name}: expected a prompt, got an empty conditioning. Connect one.")
     for rows, extras in conditioning:
@@ -182,12 +182,13 @@ def check_usable(name: str, conditioning: Any) -> None:
             if key in extras:
                 raise ValueError(
                     f"{name}: expected a plain prompt, got one with {what}, which the density "
-                    "nodes can't follow. Apply it to what they give."
+                    "nodes do not support. Apply it to their output."
                 )
         if extras.get("start_percent", 0.0) > 0 or extras.get("end_percent", 1.0) < 1:
             raise ValueError(
                 f"{name}: expected a prompt for all steps, got one with a timestep range. Density "
-                "is asked at one noise level; give the prompt that is meant there."
+                "is measured at one noise level; connect the prompt for that level, without a "
+                "range."
             )
 
 

@@ -1,4 +1,4 @@
-"""Does a model see a point cloud? One denoising step, on ComfyUI's own sampler."""
+"""Does a model treat a prompt as a point cloud? A test by one step of ComfyUI's own sampler."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ...geometry.cloud import PointCloud, clouds_from_conditioning, conditioning
 from ..internals import one_step, with_model_channels
 from ..latents import check_one_image
 
-# A permutation that changes the result by less than this share of what losing the prompt would
-# change is rounding: half precision leaves about 1e-3, a model with row positions 1e-1 and more.
+# A change by less than this share of the change without any words counts as rounding. In half
+# precision rounding is about 1e-3; a model that uses row positions changes by 1e-1 and more.
 INVARIANT = 0.03
 
 
@@ -24,7 +24,7 @@ class Invariance:
     """Relative changes of a denoised latent, ‖z' − z‖ / ‖z‖.
 
     permuted: rows in another order. repeated: all rows twice. emptied: every row replaced by the
-    first, which takes the words away; the yardstick for the other two.
+    first, which removes the words; the scale for the other two.
     """
 
     permuted: float
@@ -49,11 +49,11 @@ class Invariance:
 
     def _verdict(self) -> str:
         if self.emptied == 0:
-            return "This model did not react to the prompt at all, so nothing can be said."
+            return "This model did not react to the prompt at all, so the test says nothing."
         if not self._small(self.permuted):
             return "Row order matters here: optimal transport is not justified for this model."
         if not self._small(self.repeated):
-            return "A point cloud, as long as both prompts have equally many rows."
+            return "A point cloud, but only for prompts with equally many rows."
         return "A point cloud: optimal transport is justified, for prompts of any length."
 
 

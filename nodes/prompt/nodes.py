@@ -1,4 +1,4 @@
-"""geodesic/prompt: prompts as point clouds, paths through them, and schedules for the KSampler."""
+"""The nodes of geodesic/prompt: prompts as point clouds, their paths, schedules for KSampler."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class GeodesicPointCloud(io.ComfyNode):
                 )
             ],
             outputs=[
-                Cloud.Output("cloud", "cloud", tooltip="The rows, and all else, untouched."),
+                Cloud.Output("cloud", "cloud", tooltip="The rows and all other keys, unchanged."),
                 io.String.Output("summary", "summary", tooltip="Rows, width, norms, other keys."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -108,8 +108,8 @@ class GeodesicCouple(io.ComfyNode):
                 io.Boolean.Input(
                     "pin_first_row",
                     default=True,
-                    tooltip="Keep the begin-of-text row, which all prompts share, in place. "
-                    "Matters to 'random' alone.",
+                    tooltip="Pair the begin-of-text rows, which all prompts share, with each "
+                    "other. Only used by 'random'.",
                 ),
             ],
             outputs=[
@@ -118,11 +118,15 @@ class GeodesicCouple(io.ComfyNode):
                 io.Float.Output(
                     "relative_cost",
                     "relative_cost",
-                    tooltip="Cost over the least possible cost; 1 is the geodesic.",
+                    tooltip="Cost divided by the lowest possible cost; 1 is the geodesic.",
                 ),
-                io.Image.Output("heatmap", "heatmap", tooltip="Distances of rows, pairs marked."),
+                io.Image.Output(
+                    "heatmap",
+                    "heatmap",
+                    tooltip="Distances between all rows, with the pairs marked.",
+                ),
             ],
-            # The graph tells which words the rows came from.
+            # The words behind the rows are read from the graph.
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )
 
@@ -224,14 +228,14 @@ class GeodesicTimes(io.ComfyNode):
             node_id="GeodesicTimes",
             display_name="Morph Times",
             category=PROMPT,
-            description="When the morph is where: one time in [0, 1] per frame.",
+            description="The position of every frame on the path: one time in [0, 1] per frame.",
             inputs=[
                 io.Int.Input(
                     "frames",
                     default=16,
                     min=1,
                     max=MAX_FRAMES,
-                    tooltip="Number of frames, the way back included.",
+                    tooltip="Number of frames, including the way back.",
                 ),
                 io.Combo.Input(
                     "easing",
@@ -273,11 +277,14 @@ class GeodesicSchedule(io.ComfyNode):
             category=PROMPT,
             description="One conditioning and one latent per frame, all with the same initial "
             "noise. Connect both to a KSampler. With a deterministic sampler (euler, dpmpp_2m, "
-            "ddim, uni_pc) every frame differs by its prompt alone.",
+            "ddim, uni_pc) frames differ only by their prompts.",
             inputs=[
                 path_input("path", "From Prompt Keyframe or Couple Prompts."),
                 TimesSocket.Input("times", tooltip="From Morph Times or Retime."),
-                io.Latent.Input("latent", tooltip="One image: its size, or what to start from."),
+                io.Latent.Input(
+                    "latent",
+                    tooltip="One latent: an empty one for the size, or an image to start from.",
+                ),
                 frames_per_batch_input(),
             ],
             outputs=[
@@ -291,7 +298,7 @@ class GeodesicSchedule(io.ComfyNode):
                     "latents",
                     "latents",
                     is_output_list=True,
-                    tooltip="As many latents, for KSampler's latent_image.",
+                    tooltip="One latent for each prompt, for KSampler's latent_image.",
                 ),
                 io.Int.Output("frame_count", "frame_count", tooltip="Number of frames."),
             ],
@@ -317,7 +324,7 @@ class GeodesicBarycenter(io.ComfyNode):
             category=PROMPT,
             description="The prompt in the middle of several: their Wasserstein barycentre.",
             inputs=[
-                path_input("path", "Its keyframes are mixed, each with its weight."),
+                path_input("path", "The path whose keyframes are mixed."),
                 io.String.Input(
                     "weights",
                     default="",
@@ -336,15 +343,15 @@ class GeodesicBarycenter(io.ComfyNode):
         parsed = parse_weights(weights)
         paths = as_paths(path)
         bar = ProgressBar(1)
-        found = [
+        mixes = [
             barycenter([k.cloud for k in entry.keyframes], parsed, bar.update_absolute)
             for entry in paths
         ]
-        return io.NodeOutput(conditioning_from_clouds([mix.cloud for mix in found]))
+        return io.NodeOutput(conditioning_from_clouds([mix.cloud for mix in mixes]))
 
 
 class GeodesicInvarianceTest(io.ComfyNode):
-    """Does this model see a point cloud? Which Way from B to A, section 2.2."""
+    """Does this model treat a prompt as a point cloud? Which Way from B to A, section 2.2."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -352,8 +359,8 @@ class GeodesicInvarianceTest(io.ComfyNode):
             node_id="GeodesicInvarianceTest",
             display_name="Test Row Invariance",
             category=PROMPT,
-            description="Runs one denoising step with the prompt's rows permuted and tells "
-            "whether this model sees a point cloud, so that optimal transport is justified.",
+            description="Runs one denoising step with the prompt's rows permuted, and reports "
+            "whether this model treats them as a point cloud, which justifies optimal transport.",
             inputs=[
                 io.Model.Input("model", tooltip="The model to test."),
                 io.Conditioning.Input("conditioning", tooltip="Any prompt with several words."),
@@ -363,11 +370,11 @@ class GeodesicInvarianceTest(io.ComfyNode):
                 seed_input("Seed of the noise and of the permutation."),
             ],
             outputs=[
-                io.String.Output("report", "report", tooltip="What was found, in words."),
+                io.String.Output("report", "report", tooltip="The result, in words."),
                 io.Float.Output(
                     "relative_change",
                     "relative_change",
-                    tooltip="Change of the result when the rows are permuted; 0 is invariant.",
+                    tooltip="Change of the result when the rows are permuted; 0 means invariant.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -378,6 +385,6 @@ class GeodesicInvarianceTest(io.ComfyNode):
     def execute(
         cls, model: Any, conditioning: Any, latent: dict[str, Any], seed: int
     ) -> io.NodeOutput:
-        found = invariance.measure_invariance(model, conditioning, latent, seed)
-        show_text(cls, found.report)
-        return io.NodeOutput(found.report, found.permuted, ui=ui.PreviewText(found.report))
+        measured = invariance.measure_invariance(model, conditioning, latent, seed)
+        show_text(cls, measured.report)
+        return io.NodeOutput(measured.report, measured.permuted, ui=ui.PreviewText(measured.report))

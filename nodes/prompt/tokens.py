@@ -1,7 +1,7 @@
-"""Which word of a prompt each row of its conditioning came from, where that can be told.
+"""Which word of a prompt each row of its conditioning came from, where this can be known.
 
-A conditioning holds rows alone. The graph tells the text behind them, and CLIP's tokens stand in
-the order of the rows; anything else upstream, or rows of another encoder, and rows stay numbers.
+A conditioning holds only rows. Their text is read from the graph, and CLIP's tokens have the order
+of the rows. With other nodes in between, or another encoder, rows have numbers only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ START, END = "⟨start⟩", "⟨end⟩"
 
 # Widths of SD1.5 and of SDXL, whose two encoders cut a text into the same tokens.
 CLIP_WIDTHS = (768, 2048)
-# ComfyUI replaces "embedding:name" by as many rows as the file holds, which a text does not tell.
+# ComfyUI replaces "embedding:name" by the rows of a file, and the text does not say how many.
 EMBEDDING = "embedding:"
 TEXT_NODES = ("PrimitiveString", "PrimitiveStringMultiline")
 
@@ -25,7 +25,7 @@ Labels = tuple[str | None, ...]
 
 
 def texts_of(node: type[io.ComfyNode], inputs: tuple[str, ...]) -> tuple[str | None, ...]:
-    """The prompts behind the running node's cloud inputs; None where the graph does not tell.
+    """The prompts behind the running node's cloud inputs; None where the graph has none.
 
     Needs the hidden inputs `prompt` and `unique_id`; without them (called by hand) all are None.
     """
@@ -37,8 +37,9 @@ def texts_of(node: type[io.ComfyNode], inputs: tuple[str, ...]) -> tuple[str | N
 def text_upstream(graph: Mapping[str, Any], node_id: Any, name: str) -> str | None:
     """The text of the CLIPTextEncode behind a cloud input, or None.
 
-    graph: an API-format prompt. Followed is one way alone: input `name` ← GeodesicPointCloud ←
-    CLIPTextEncode ← a literal text or one of `TEXT_NODES`. Nodes in between may change the rows.
+    graph: an API-format prompt. Only one chain of nodes is followed: input `name` ←
+    GeodesicPointCloud ← CLIPTextEncode ← a literal text or one of `TEXT_NODES`. Nodes in between
+    may change the rows.
     """
     cloud = _linked(graph, graph.get(str(node_id)), name, ("GeodesicPointCloud",))
     encoder = _linked(graph, cloud, "conditioning", ("CLIPTextEncode",))
@@ -61,10 +62,10 @@ def _linked(
 
 
 def row_labels(text: str | None, rows: int, width: int) -> Labels | None:
-    """The token behind each row of a cloud, or None where text and rows do not belong together.
+    """The token behind each row of a cloud, or None where the rows cannot come from the text.
 
-    rows, width: of the cloud. CLIP writes 77 rows per 75 tokens; a text of another number of
-    rows was not encoded by it.
+    rows, width: of the cloud. CLIP writes 77 rows per 75 tokens; if the number of rows differs, the
+    text was not encoded by CLIP.
     """
     if text is None or width not in CLIP_WIDTHS or EMBEDDING in text:
         return None
@@ -88,7 +89,7 @@ def clip_labels(text: str) -> Labels:
 
 
 def _chunk_labels(tokens: list[tuple[int, str]]) -> Labels:
-    """The chunk's last tokens are all alike: the first of them is the end, the others pad."""
+    """The last tokens of a chunk are equal: the first of them is the end, the rest is padding."""
     end = tokens[-1][0]
     used = max(k for k, (token, _) in enumerate(tokens) if token != end) + 1
     words = [_readable(piece) for _, piece in tokens[1:used]]
@@ -96,7 +97,7 @@ def _chunk_labels(tokens: list[tuple[int, str]]) -> Labels:
 
 
 def _readable(piece: str) -> str:
-    """A token as a person wrote it; a part of a letter shows as �."""
+    """A token as it was written in the prompt; a part of a letter shows as �."""
     plain = piece.removesuffix("</w>")
     return _tokenizer().clip_l.tokenizer.convert_tokens_to_string([plain]).strip() or plain
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from comfy_api.latest import io
@@ -221,12 +221,7 @@ class GeodesicMorphSampler(io.ComfyNode):
             bridge=max(share, BRIDGES[bridge]),
             tolerance=tolerance,
         )
-
-        def on_round(pictures: Sequence[Picture], now: Steps) -> None:
-            images = [picture.image[None] for picture in pictures]
-            show_output(cls, LIVE, panels.steps_chart(now, images))
-
-        renderer = MorphRenderer(sampler, decoder(vae), distance, progress, on_round)
+        renderer = MorphRenderer(sampler, decoder(vae), distance, progress, _live(cls))
         film = renderer.run(rules, pace)
         show_text(cls, _status(film, distance, sampler.was_halved, sampler.frames_per_batch))
         return io.NodeOutput(
@@ -237,6 +232,16 @@ class GeodesicMorphSampler(io.ComfyNode):
             figures.steps_chart(film.steps),
             ui=panels.steps_chart(film.steps, [film.images]),
         )
+
+
+def _live(cls: type[io.ComfyNode]) -> Callable[[Sequence[Picture], Steps], None]:
+    """A function that shows the frames and steps so far in the running node."""
+
+    def show(pictures: Sequence[Picture], steps: Steps) -> None:
+        images = [picture.image[None] for picture in pictures]
+        show_output(cls, LIVE, panels.steps_chart(steps, images))
+
+    return show
 
 
 def decoder(vae: Any) -> Any:

@@ -1,1 +1,1 @@
-"""What people see: figures, data for the panels of the browser, text under a node."""
+"""The display: figures, data for the panels in the browser, text under a node."""

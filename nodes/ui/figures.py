@@ -65,7 +65,7 @@ def legend(ax: Axes, **options: Any) -> None:
 
 def coupling_heatmap(couplings: Sequence[Coupling]) -> Tensor:
     """Distances of all rows, and which were paired; one panel per entry and prompt."""
-    panels = [(one, b) for one in couplings for b in range(one.source.batch)]
+    panels = [(c, b) for c in couplings for b in range(c.source.batch)]
     shown = panels[:MAX_PANELS]
     fig, axes = figure(5.2 * len(shown), 4.8, len(shown))
     for k, (ax, (coupling, b)) in enumerate(zip(axes, shown, strict=True)):
@@ -177,7 +177,7 @@ def search_chart(
     history: Sequence[Sequence[float]],
     score: str,
 ) -> Tensor:
-    """Density by the search's own score, along the path and the great arc; how the search went."""
+    """Density along the path and the great arc, by the score of the search; and its progress."""
     fig, (left, right) = figure(9, 4.2, 2)
     t = np.linspace(0, 1, len(log_density))
     left.plot(t, log_density_of_arc, color=COLOURS[1], label="great arc", linestyle="--")
@@ -206,7 +206,7 @@ def search_chart(
 
 
 def analysis_chart(log_density: np.ndarray, norms: Mapping[str, float]) -> Tensor:
-    """Density along a clip, and the residual of its variants."""
+    """The density along a clip, and the gradient norms of the clip and its variants."""
     fig, (left, right) = figure(9, 4.2, 2)
     frames = np.arange(1, len(log_density) + 1)
     left.plot(frames, log_density, color=COLOURS[0], marker="o", markersize=3)
@@ -224,7 +224,7 @@ def analysis_chart(log_density: np.ndarray, norms: Mapping[str, float]) -> Tenso
         right.text(
             0.5,
             0.5,
-            "needs three frames that differ",
+            "needs three different frames",
             color=INK,
             ha="center",
             transform=right.transAxes,

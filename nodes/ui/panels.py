@@ -1,7 +1,7 @@
 """What the browser draws inside our nodes, as plain data.
 
-Every function returns one `ui` entry: a key of ours, and a list with one dictionary per chart.
-JSON has no infinity, so what is not finite is None. Without our JavaScript nobody reads them.
+Every function returns one `ui` entry: a key of ours, and a list with one dictionary per chart. JSON
+has no infinity, so a number that is not finite becomes None. Only our JavaScript reads these.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ..prompt.tokens import row_labels
 # A sheet of thumbnails is one file; browsers and graphics cards take pictures of this size.
 SHEET, CELL = 4096, 96
 FRAMES_AT_ONCE = 16
-# Parts of one coupling beyond this many (a batch of prompts) are counted, not sent.
+# Of a batch with more prompts than this, the rest is counted, not sent.
 MAX_PARTS = 64
 
 Charts = dict[str, list[dict[str, Any]]]
 
 
 def steps_chart(steps: Steps, images: Sequence[Tensor]) -> Charts:
-    """The distances of consecutive frames, and where to see the frames.
+    """The distances of consecutive frames, and a picture with thumbnails of all frames.
 
     images: the measured frames, batches [F, H, W, C]. Writes one picture to ComfyUI's temp folder.
     """
@@ -64,7 +64,7 @@ def coupling_charts(couplings: Sequence[Coupling], texts: Sequence[str | None]) 
     texts: the source's and the target's prompt, where known. Costs are those of all entries.
     """
     cost, relative = number(total_cost(couplings)), number(relative_cost(couplings))
-    parts = [(one, b) for one in couplings for b in range(one.source.batch)]
+    parts = [(c, b) for c in couplings for b in range(c.source.batch)]
     charts = [
         {
             "method": coupling.method,
@@ -88,7 +88,7 @@ def _side(points: Tensor, text: str | None) -> dict[str, Any]:
 
 
 def _pairs(coupling: Coupling, b: int) -> Iterator[list[Any]]:
-    """[source row, target row, distance, how often]: repeated pairs are told once."""
+    """[source row, target row, distance, count]: repeated pairs appear once."""
     rows = torch.stack([coupling.source_rows[b], coupling.target_rows[b]], dim=1)
     unique, times = torch.unique(rows, dim=0, return_counts=True)
     x, y = (cloud.points[b].cpu().double() for cloud in (coupling.source, coupling.target))
@@ -124,7 +124,7 @@ def contact_sheet(images: Sequence[Tensor]) -> tuple[Tensor, int, tuple[int, int
 
 
 def cell_size(frames: int, width: int, height: int) -> tuple[int, int]:
-    """The largest cell in the frames' proportion, its longer side at most 96, that fits them all.
+    """The largest cell of the frames' proportions, at most 96 pixels, with which all frames fit.
 
     Frames are never enlarged. 4096 square frames get 64×64 pixels each.
     """

@@ -1,4 +1,4 @@
-"""Text under a node."""
+"""The text that ComfyUI shows under a running node."""
 
 from __future__ import annotations
 

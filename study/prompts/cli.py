@@ -10,56 +10,58 @@ from dev.comfyui.models import find_checkpoint
 from dev.comfyui.server import ServerError
 from dev.workflows.settings import SMALL
 
-from . import figures, found, pairs, report, scene_pairs, store
+from . import figures, measurements, pairs, report, scene_pairs, store
 from .plan import Plan
-from .run import SCENES, Asked, run
+from .run import SCENES, RunRequest, run
 
 # Options of `run` that are fields of its plan: type, and help.
 _PLAN = {
-    "size": (int, "pixels of a side"),
-    "frames": (int, "images of a path, both ends included"),
-    "steps": (int, "of the sampler"),
-    "guidance": (float, "classifier-free guidance; 1 is none"),
-    "sampler": (str, "a deterministic one"),
-    "scheduler": (str, "as in KSampler"),
+    "size": (int, "width and height in pixels"),
+    "frames": (int, "images of a path, including both ends"),
+    "steps": (int, "steps of the sampler"),
+    "guidance": (float, "classifier-free guidance; 1 means none"),
+    "sampler": (str, "a deterministic sampler"),
+    "scheduler": (str, "a scheduler of KSampler"),
     "negative": (str, "negative prompt"),
-    "seed": (int, "of the noise, one for all images"),
-    "random_seeds": (int, "random couplings of each pair"),
-    "per_bin": (int, "pairs of each bin of similarity, at most"),
-    "choice_seed": (int, "of the choice of pairs"),
-    "backbone": (str, "of LPIPS: alex, vgg, squeeze"),
-    "batch": (int, "images rendered at once (default: what is fastest here)"),
-    "threads": (int, "of each worker on a CPU (default: all cores, shared)"),
+    "seed": (int, "seed of the noise, the same for all images"),
+    "random_seeds": (int, "number of random couplings of each pair"),
+    "per_bin": (int, "at most this many pairs of each bin of similarity"),
+    "choice_seed": (int, "seed of the choice of pairs"),
+    "backbone": (str, "backbone of LPIPS: alex, vgg, squeeze"),
+    "batch": (int, "images rendered at once (default: the fastest here)"),
+    "threads": (int, "threads of each worker on a CPU (default: all cores, shared)"),
     "kept_per_bin": (int, "pairs of each bin whose images are kept"),
 }
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add what this experiment has to offer."""
+    """Add the subcommands of this experiment."""
     command = commands.add_parser("pairs", help="write scored pairs of the scene language")
     command.set_defaults(run=write_pairs)
     command.add_argument("file", type=Path, help="a CSV file to write")
     command.add_argument("--per-bin", type=int, default=50, help="pairs of each bin (default 50)")
     command.add_argument("--seed", type=int, default=0)
-    _add_run(commands.add_parser("run", help="measure pairs, or go on with a run that is there"))
+    _add_run(commands.add_parser("run", help="begin a run, or continue one"))
     results = {
         "export": (write_table, "write all measurements as one tidy Parquet file"),
         "figures": (write_figures, "draw box plots and example trajectories"),
         "table": (print_table, "print the tests of every bin"),
         "verdict": (print_verdicts, "print a sentence for each of the four hypotheses"),
-        "report": (write_report, "write all of it, as one page with its figures"),
+        "report": (write_report, "write everything as one page with its figures"),
     }
     for name, (work, text) in results.items():
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=work)
-        command.add_argument("folder", type=Path, help="of a run, or with its measurements.parquet")
+        command.add_argument(
+            "folder", type=Path, help="folder of a run, or of its measurements.parquet"
+        )
         if name not in ("table", "verdict"):
-            command.add_argument("--output", type=Path, help="another folder for what is written")
+            command.add_argument("--output", type=Path, help="another folder for the written files")
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=measure)
-    command.add_argument("folder", type=Path, help="where the run is kept")
+    command.add_argument("folder", type=Path, help="folder of the run")
     command.add_argument(
         "--pairs",
         type=Path,
@@ -68,7 +70,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         help="CSV or Parquet with caption1, caption2, agg_score (default: the scene language)",
     )
     command.add_argument(
-        "--captions", type=Path, help="dataset_coco.json, where captions are MS-COCO's numbers"
+        "--captions", type=Path, help="dataset_coco.json, if captions are numbers of MS-COCO"
     )
     command.add_argument("--checkpoint", help="a file, or a name in ComfyUI's models")
     small = Plan()
@@ -77,42 +79,42 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text + default)
     command.add_argument("--workers", type=int, help="processes (default: one for each GPU here)")
     command.add_argument("--ray-address", help="a Ray cluster to use (default: this machine)")
-    command.add_argument("--cpu", action="store_true", help="even where there is a GPU")
+    command.add_argument("--cpu", action="store_true", help="use the CPU even if there is a GPU")
     command.add_argument("--retry-failed", action="store_true", help="try failed pairs again")
 
 
 def write_pairs(arguments: argparse.Namespace) -> None:
-    """Scored pairs as a CSV file."""
+    """Write scored pairs as a CSV file."""
     scored = scene_pairs.generate(arguments.per_bin, arguments.seed)
     pairs.write(scored, arguments.file, SCENES)
     print(f"{len(scored)} pairs in {arguments.file}")
 
 
 def write_table(arguments: argparse.Namespace) -> None:
-    _write_table(found.load(arguments.folder), _output(arguments))
+    _write_table(measurements.load(arguments.folder), _output(arguments))
 
 
 def write_figures(arguments: argparse.Namespace) -> None:
-    _write_figures(found.load(arguments.folder), arguments.folder, _output(arguments))
+    _write_figures(measurements.load(arguments.folder), arguments.folder, _output(arguments))
 
 
 def write_report(arguments: argparse.Namespace) -> None:
-    """report.md, its figures and measurements.parquet, all of one look at the run."""
-    results, folder = found.load(arguments.folder), _output(arguments)
+    """Write report.md, its figures and measurements.parquet, all from one reading of the run."""
+    results, folder = measurements.load(arguments.folder), _output(arguments)
     _write_table(results, folder)
     with_examples = _write_figures(results, arguments.folder, folder)
     (folder / report.PAGE).write_text(report.report(results, with_examples))
     print(folder / report.PAGE)
 
 
-def _write_table(results: found.Found, folder: Path) -> None:
-    """measurements.parquet."""
-    found.export(results, folder / found.FILE)
-    print(folder / found.FILE)
+def _write_table(results: measurements.Measurements, folder: Path) -> None:
+    """Write measurements.parquet."""
+    measurements.export(results, folder / measurements.FILE)
+    print(folder / measurements.FILE)
 
 
-def _write_figures(results: found.Found, run: Path, folder: Path) -> bool:
-    """boxes.png and, where images were kept, examples.jpg; returns whether they were."""
+def _write_figures(results: measurements.Measurements, run: Path, folder: Path) -> bool:
+    """Write boxes.png and, if images were kept, examples.jpg; returns whether they were."""
     figures.boxes(results.table).save(folder / report.BOXES, optimize=True)
     print(folder / report.BOXES)
     examples = figures.examples(run) if store.exists(run) else None
@@ -123,15 +125,15 @@ def _write_figures(results: found.Found, run: Path, folder: Path) -> bool:
 
 
 def print_table(arguments: argparse.Namespace) -> None:
-    print(report.tables(found.load(arguments.folder)))
+    print(report.tables(measurements.load(arguments.folder)))
 
 
 def print_verdicts(arguments: argparse.Namespace) -> None:
-    print(report.verdict_lines(found.load(arguments.folder)))
+    print(report.verdict_lines(measurements.load(arguments.folder)))
 
 
 def _checkpoint(given: str) -> str:
-    """The name by which ComfyUI knows a file or name."""
+    """The name by which ComfyUI knows a checkpoint, from a path or a name."""
     try:
         return given if given == SMALL else find_checkpoint(given)
     except ServerError as error:
@@ -147,12 +149,12 @@ def _output(arguments: argparse.Namespace) -> Path:
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """Begin a run or go on with it; exit status 1 while pairs are waiting or all have failed."""
+    """Begin or continue a run; the exit status is 1 while pairs wait, or if all have failed."""
     given = {name: getattr(arguments, name) for name in _PLAN}
     options = {name: value for name, value in given.items() if value is not None}
     if arguments.checkpoint:
         options["checkpoint"] = _checkpoint(arguments.checkpoint)
-    asked = Asked(
+    request = RunRequest(
         arguments.folder,
         options,
         arguments.pairs,
@@ -163,12 +165,12 @@ def measure(arguments: argparse.Namespace) -> None:
         arguments.retry_failed,
     )
     try:
-        done = run(asked)
+        state = run(request)
     except KeyboardInterrupt:
-        sys.exit(f"stopped; the same command goes on: python -m study run {arguments.folder}")
+        sys.exit(f"stopped; continue with the same command: python -m study run {arguments.folder}")
     print(
-        f"{done.pairs} pairs: {done.measured} measured, {done.failed} failed, "
-        f"{done.waiting} waiting. Next: python -m study report {arguments.folder}"
+        f"{state.pairs} pairs: {state.measured} measured, {state.failed} failed, "
+        f"{state.waiting} waiting. Next: python -m study report {arguments.folder}"
     )
-    if done.waiting or not done.measured:
+    if state.waiting or not state.measured:
         sys.exit(1)

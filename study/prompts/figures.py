@@ -29,7 +29,7 @@ COLUMNS, SIZE, LINE, WRAP = 11, 96, 24, 100
 
 
 def boxes(table: pd.DataFrame) -> Image.Image:
-    """Box plots by bin and coupling (the paper's figure 3), and the gain of optimal transport."""
+    """Box plots by bin and coupling (the paper's figure 3), and the gain by optimal transport."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -37,7 +37,7 @@ def boxes(table: pd.DataFrame) -> Image.Image:
     fig = Figure(figsize=(11, 12), dpi=100, layout="constrained")
     axes = fig.subplots(3, 1)
     for ax, measure in zip(axes, LABELS, strict=False):
-        _grouped(ax, {one: pairs.values[measure, one] for one in COLOURS}, pairs.bin)
+        _grouped(ax, {coupling: pairs.values[measure, coupling] for coupling in COLOURS}, pairs.bin)
         ax.set_ylabel(LABELS[measure])
     axes[0].set_yscale("symlog", linthresh=0.01)  # similar prompts differ by little
     axes[0].set_ylim(bottom=0)
@@ -56,7 +56,7 @@ def boxes(table: pd.DataFrame) -> Image.Image:
 
 
 def _grouped(ax: Any, values: Mapping[str, np.ndarray], bins: np.ndarray) -> None:
-    """Boxes of several series beside each other in every bin; whiskers from 5 to 95 %."""
+    """Draw boxes of several series beside each other in every bin; whiskers from 5 to 95 %."""
     from matplotlib.patches import Patch
 
     width = 0.8 / len(values)
@@ -88,18 +88,18 @@ def _grouped(ax: Any, values: Mapping[str, np.ndarray], bins: np.ndarray) -> Non
 
 
 def examples(folder: Path) -> Image.Image | None:
-    """Trajectories of the first pair of each bin whose images were kept, one coupling a row.
+    """Trajectories of the first pair of each bin whose images were kept, one coupling in each row.
 
-    Which pairs these are was settled before anything was measured. None where none were kept.
+    These pairs were chosen before anything was measured. None if no images were kept.
     """
     kept = store.open_run(folder)
     try:
         panels = []
-        seen: set[float] = set()
+        shown: set[float] = set()
         for number, pair in sorted(kept.pairs.items(), key=lambda item: item[1].bin):
-            films = kept.images(number) if pair.bin not in seen else {}
+            films = kept.images(number) if pair.bin not in shown else {}
             if films:
-                seen.add(pair.bin)
+                shown.add(pair.bin)
                 panels.append(_panel(pair, films))
     finally:
         kept.close()
@@ -114,8 +114,8 @@ def _panel(pair: Pair, films: Mapping[tuple[str, int], Sequence[bytes]]) -> Imag
         for (coupling, seed), files in films.items()
     }
     strip = filmstrip(named, COLUMNS, SIZE)
-    told = f"Similarity {pair.similarity:g}. From: {pair.caption_a}", f"To: {pair.caption_b}"
-    lines = [line for text in told for line in textwrap.wrap(text, WRAP)]
+    captions = f"Similarity {pair.similarity:g}. From: {pair.caption_a}", f"To: {pair.caption_b}"
+    lines = [line for text in captions for line in textwrap.wrap(text, WRAP)]
     sheet = Image.new("RGB", (strip.width, strip.height + LINE * len(lines) + MARGIN), BACKGROUND)
     for k, line in enumerate(lines):
         write(sheet, (MARGIN, MARGIN + LINE * k), line)

@@ -1,4 +1,4 @@
-"""Pairs of prompts with their similarity: what is read, what is left out, which are chosen.
+"""Pairs of prompts with their similarity: reading them, leaving rows out, choosing pairs.
 
 Which Way from B to A, section 4.2: caption pairs of Crisscrossed Captions (arXiv 2004.15020), rated
 0 to 5 by people, in bins of 0.5, a number of pairs from each; equal captions are left out.
@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 WIDTH, HIGHEST = 0.5, 5.0
-# Named by their upper edges, as the paper's groups are: 0.5 holds [0, 0.5], 1.0 holds (0.5, 1] …
+# Bins are named by their upper edges, like the paper's groups: 0.5 is [0, 0.5], 1.0 is (0.5, 1] …
 BINS = tuple(WIDTH * k for k in range(1, round(HIGHEST / WIDTH) + 1))
 
 CAPTIONS = ("caption1", "caption2")
@@ -31,7 +31,7 @@ _SURPLUS = "surplus columns"
 
 @dataclass(frozen=True)
 class Pair:
-    """Two prompts and how alike people (or a formula) find them, 0 to 5."""
+    """Two prompts and their similarity, 0 to 5, rated by people or by a formula."""
 
     caption_a: str
     caption_b: str
@@ -44,7 +44,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Excluded:
-    """A row that can't be used: where it stands (the header is line 1), and why."""
+    """A row that cannot be used: its file, its line (the header is line 1), and the reason."""
 
     file: str
     line: int
@@ -57,12 +57,12 @@ def bin_of(similarity: float) -> float:
 
 
 def read(files: Sequence[Path], captions: Path | None = None) -> tuple[list[Pair], list[Excluded]]:
-    """All usable rows of CSV or Parquet files, and all others with the reason.
+    """All usable rows of CSV or Parquet files, and all other rows with the reason.
 
     Columns: caption1, caption2, and agg_score (or similarity). Captions are texts, or sentence
     numbers of MS-COCO as Crisscrossed Captions publishes them, whose texts are in `captions` (see
-    `read_sentences`). Raises ValueError for a file without these columns or without `captions`
-    where numbers need it.
+    `read_sentences`). Raises ValueError for a file without these columns, and for numbers without
+    `captions`.
     """
     sentences: Mapping[int, str] | None = None if captions is None else read_sentences(captions)
     pairs: list[Pair] = []
@@ -85,10 +85,10 @@ def read(files: Sequence[Path], captions: Path | None = None) -> tuple[list[Pair
 
 
 def choose(pairs: Sequence[Pair], per_bin: int, seed: int) -> list[Pair]:
-    """At most `per_bin` pairs of each bin, chosen at random, the bins taking turns.
+    """At most `per_bin` random pairs of each bin; the bins take turns.
 
-    Because they take turns, a run that was stopped half-way has seen all bins alike. The same rows
-    and seed give the same choice on every machine. Raises ValueError for less than one a bin.
+    So a run that was stopped half-way has measured about as many pairs of each bin. The same rows
+    and seed give the same choice on every machine. Raises ValueError for less than one per bin.
     """
     if per_bin < 1:
         raise ValueError(f"per-bin: expected at least 1 pair, got {per_bin}.")
@@ -96,14 +96,14 @@ def choose(pairs: Sequence[Pair], per_bin: int, seed: int) -> list[Pair]:
     for edge in BINS:
         own = [pair for pair in pairs if pair.bin == edge]
         rng = Random(f"choice {seed} of bin {edge}")
-        # Only `random()` is drawn, whose stream Python keeps for ever.
+        # Only `random()` is used: its stream is the same in all versions of Python.
         chosen.append(sorted(own, key=lambda _: rng.random())[:per_bin])
-    turns = chain.from_iterable(zip_longest(*chosen))
-    return [pair for pair in turns if pair is not None]
+    in_turns = chain.from_iterable(zip_longest(*chosen))
+    return [pair for pair in in_turns if pair is not None]
 
 
 def write(pairs: Sequence[Pair], path: Path, origin: str) -> None:
-    """A CSV file in Crisscrossed Captions' columns, with texts instead of numbers."""
+    """Write a CSV file with Crisscrossed Captions' columns, and texts instead of numbers."""
     table = pd.DataFrame(
         [(p.caption_a, p.caption_b, p.similarity, origin) for p in pairs],
         columns=[*CAPTIONS, SCORES[0], "sampling_method"],
@@ -121,9 +121,9 @@ def read_sentences(path: Path) -> dict[int, str]:
     try:
         data = json.loads(path.read_bytes())
         if "images" in data and "annotations" not in data:
-            found = chain.from_iterable(image["sentences"] for image in data["images"])
-            return {int(one["sentid"]): str(one["raw"]) for one in found}
-        return {int(one["id"]): str(one["caption"]) for one in data["annotations"]}
+            sentences = chain.from_iterable(image["sentences"] for image in data["images"])
+            return {int(sentence["sentid"]): str(sentence["raw"]) for sentence in sentences}
+        return {int(row["id"]): str(row["caption"]) for row in data["annotations"]}
     except OSError as error:
         raise ValueError(f"captions: {path} can't be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -131,17 +131,17 @@ def read_sentences(path: Path) -> dict[int, str]:
 
 
 class _Unusable(Exception):
-    """Why a row is left out."""
+    """Raised for a row that is left out; its message is the reason."""
 
 
 def _pair(row: Mapping[str, Any], sentences: Mapping[int, str] | None) -> Pair:
     if _SURPLUS in row:
         raise _Unusable("too many columns")
     similarity = _similarity(next((row[name] for name in SCORES if name in row), None))
-    one, other = (_text(row[name], sentences) for name in CAPTIONS)
-    if one == other:
+    caption_a, caption_b = (_text(row[name], sentences) for name in CAPTIONS)
+    if caption_a == caption_b:
         raise _Unusable("identical captions")
-    return Pair(one, other, similarity)
+    return Pair(caption_a, caption_b, similarity)
 
 
 def _similarity(score: Any) -> float:
@@ -173,14 +173,15 @@ def _text(caption: Any, sentences: Mapping[int, str] | None) -> str:
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line numbers and rows by column, after the columns were checked."""
+    """Line numbers and rows (values by column), after a check of the columns."""
     try:
         if file.suffix.lower() == ".parquet":
             table = pd.read_parquet(file)
             _check_columns(list(table.columns), file)
             yield from enumerate(table.to_dict("records"), start=2)
             return
-        # Not pandas: it can't say which row of a CSV file has a comma too many, or cuts it.
+        # Not pandas: it cannot say which row of a CSV file has a comma too many, or it cuts the
+        # row.
         with file.open(newline="", encoding="utf-8-sig") as lines:
             rows = csv.DictReader(lines, restkey=_SURPLUS)
             _check_columns(list(rows.fieldnames or ()), file)

@@ -1,4 +1,4 @@
-"""What a run is: everything that its numbers depend on, kept with them."""
+"""The plan of a run: all settings that its numbers depend on, stored with them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ OPTIMAL, ROW_ORDER, RANDOM = COUPLINGS
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings of a run; a run is only ever continued with the same.
+    """Settings of a run. A run can only be continued with the same settings.
 
-    checkpoint: a name in ComfyUI's models; digest: the first 16 digits of the file's SHA-256.
-    size: pixels of a side. frames: images of a path, both ends included, at equal times. seed: of
-    the noise, the same for all images. random_seeds: random couplings of each pair.
-    per_bin, choice_seed: how pairs are chosen. batch: images rendered at once. threads: of a worker
-    on a CPU. kept_per_bin: pairs of each bin, the first chosen, whose images are kept.
-    Raises ValueError for what can't be run.
+    checkpoint: a name in ComfyUI's models; digest: the first 16 digits of the file's SHA-256. size:
+    width and height in pixels. frames: images of a path at equally spaced times, including both
+    ends. seed: of the noise, the same for all images. random_seeds: number of random couplings of
+    each pair. per_bin, choice_seed: how pairs are chosen. batch: images rendered at once. threads:
+    of a worker on a CPU. kept_per_bin: pairs of each bin, the first chosen, whose images are kept.
+    Raises ValueError for settings that cannot be run.
     """
 
     checkpoint: str = SMALL
@@ -53,9 +53,10 @@ class Plan:
             raise ValueError(f"size: expected a multiple of 8 pixels, got {self.size}.")
 
     def paths(self, number: int) -> tuple[tuple[str, int], ...]:
-        """The couplings of a pair with their seeds, which matter to "random" alone.
+        """The couplings of a pair with their seeds, which only "random" uses.
 
-        Every pair draws its own: with one seed for all, all would share one permutation of rows.
+        Every pair has its own seeds: with the same seed all pairs would share one permutation of
+        rows.
         """
         first = number * self.random_seeds
         drawn = [(RANDOM, first + k) for k in range(self.random_seeds)]
@@ -63,16 +64,16 @@ class Plan:
 
     @property
     def couplings(self) -> int:
-        """Of each pair."""
+        """The number of couplings of each pair."""
         return 2 + self.random_seeds
 
     @property
     def images_per_pair(self) -> int:
-        """All paths of a pair share their two ends, which are rendered once."""
+        """The number of renders: the two ends are rendered once for all paths of a pair."""
         return 2 + self.couplings * (self.frames - 2)
 
     def differences(self, other: Plan) -> list[str]:
-        """Where two plans disagree, in words."""
+        """The settings in which two plans differ, in words."""
         return [
             f"{f.name.replace('_', '-')} {getattr(self, f.name)!r}, not {getattr(other, f.name)!r}"
             for f in fields(self)
@@ -81,7 +82,7 @@ class Plan:
 
 
 def defaults(checkpoint: str) -> Plan:
-    """What suits a checkpoint: the small one's own settings, or SD1.5's."""
+    """The default plan for a checkpoint: settings of the small one, or of SD1.5."""
     if checkpoint == SMALL:
         return Plan()
     s = Settings()

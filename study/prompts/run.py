@@ -1,4 +1,4 @@
-"""A run: from pairs to results in the store; stopped at any time, and taken up where it was."""
+"""A run: from pairs to results in the store. It can be stopped at any time and continued."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from scenes import checkpoint
 
 from . import pairs as prompt_pairs
 from . import scene_pairs, store
-from .crew import Crew, crew
 from .pairs import Excluded, Pair
 from .plan import Plan, defaults, file_digest
 from .store import Result
 from .studio import Task
+from .workers import Workers, start_workers
 
 SCENES = "pairs of the scene language"
-MOST_FAILED = 25  # in a row: then it is not the pairs
+MOST_FAILED = 25  # failures in a row that stop a run: the cause is then not the pairs
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a person asked for. options: fields of Plan that were given; the rest is chosen.
+class RunRequest:
+    """The options of the command. options: the given fields of Plan; the others are chosen.
 
-    files: none for pairs of the scene language. workers: None for one on each GPU, of this machine
+    files: empty for pairs of the scene language. workers: None for one on each GPU of this machine
     or of the cluster.
     """
 
@@ -51,8 +51,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Done:
-    """Where a run stands: pairs in all, measured, failed, without a result."""
+class RunState:
+    """The state of a run: how many pairs it has, are measured, failed, and wait."""
 
     pairs: int
     measured: int
@@ -60,82 +60,83 @@ class Done:
     waiting: int
 
 
-def run(asked: Asked) -> Done:
-    """Begin a run, or go on with it.
+def run(request: RunRequest) -> RunState:
+    """Begin a run, or continue it.
 
-    Raises ValueError for options that contradict the run's own, for bad pairs and settings.
+    Raises ValueError for options that contradict those of the run, and for bad pairs or settings.
     """
-    if asked.workers is not None and asked.workers < 1:
-        raise ValueError(f"workers: expected at least 1, got {asked.workers}.")
-    # A cluster's first machine may be the one without a GPU.
-    here = asked.ray_address is None
-    cpu = asked.cpu or (here and not torch.cuda.is_available())
-    workers = asked.workers
+    if request.workers is not None and request.workers < 1:
+        raise ValueError(f"workers: expected at least 1, got {request.workers}.")
+    # The first machine of a cluster may have no GPU itself.
+    here = request.ray_address is None
+    cpu = request.cpu or (here and not torch.cuda.is_available())
+    workers = request.workers
     if here and workers is None:
         workers = 1 if cpu else torch.cuda.device_count()
-    with store.locked(asked.folder):
-        begun = store.exists(asked.folder)
-        plan = _continued(asked) if begun else _plan(asked, workers or 1)
-        if begun and (done := _nothing_left(asked)):
-            return done
-        found = None if begun else _pairs(asked, plan)
-        with crew(plan, cpu, workers, asked.ray_address) as those:
-            if found is not None:
-                if "batch" not in asked.options:
-                    plan = replace(plan, batch=those.fastest_batch())
-                pairs, excluded, usable = found
-                about = {"pairs": _origin(asked), "usable pairs": str(usable), **versions()}
-                store.create(asked.folder, plan, pairs, excluded, about)
-            return _measure(asked, those)
+    with store.locked(request.folder):
+        begun = store.exists(request.folder)
+        plan = _continued(request) if begun else _plan(request, workers or 1)
+        if begun and (state := _nothing_left(request)):
+            return state
+        new_pairs = None if begun else _pairs(request, plan)
+        with start_workers(plan, cpu, workers, request.ray_address) as crew:
+            if new_pairs is not None:
+                if "batch" not in request.options:
+                    plan = replace(plan, batch=crew.fastest_batch())
+                pairs, excluded, usable = new_pairs
+                about = {"pairs": _origin(request), "usable pairs": str(usable), **versions()}
+                store.create(request.folder, plan, pairs, excluded, about)
+            return _measure(request, crew)
 
 
-def _nothing_left(asked: Asked) -> Done | None:
-    """Where the run stands, unless there is something to measure."""
-    kept = store.open_run(asked.folder)
+def _nothing_left(request: RunRequest) -> RunState | None:
+    """The state of the run if there is nothing left to measure, otherwise None."""
+    kept = store.open_run(request.folder)
     try:
         failed, pairs = kept.failed(), len(kept.pairs)
-        if kept.waiting() or (failed and asked.retry_failed):
+        if kept.waiting() or (failed and request.retry_failed):
             return None
-        return Done(pairs, pairs - failed, failed, 0)
+        return RunState(pairs, pairs - failed, failed, 0)
     finally:
         kept.close()
 
 
-def _measure(asked: Asked, those: Crew) -> Done:
-    """Measure what waits, and keep every result as it comes."""
-    kept = store.open_run(asked.folder)
+def _measure(request: RunRequest, workers: Workers) -> RunState:
+    """Measure the waiting pairs, and store every result as it comes."""
+    kept = store.open_run(request.folder)
     try:
-        if asked.retry_failed:
+        if request.retry_failed:
             kept.forget_failures()
         pairs, waiting = kept.pairs, kept.waiting()
         keep = kept_numbers(pairs, kept.plan.kept_per_bin)
         batch = kept.plan.batch
         tasks = [Task(number, pairs[number], number in keep, batch) for number in waiting]
-        failed, row, metric = kept.failed(), 0, kept.metric()
-        # smoothing 0: the estimate is the mean pace of this session, not that of the last seconds.
+        failed, failed_in_row, metric = kept.failed(), 0, kept.metric()
+        # smoothing 0: the estimate uses the mean rate of this session, not that of the last
+        # seconds.
         with tqdm(
             total=len(pairs), initial=len(pairs) - len(tasks), unit="pair", smoothing=0
         ) as bar:
-            for result in those.results(tasks):
+            for result in workers.results(tasks):
                 metric = same_metric(metric, result)
                 kept.add(result)
                 failed += result.failure is not None
-                row = 0 if result.failure is None else row + 1
-                if row == MOST_FAILED:
+                failed_in_row = 0 if result.failure is None else failed_in_row + 1
+                if failed_in_row == MOST_FAILED:
                     raise ValueError(
-                        f"{row} pairs in a row failed, the last with: {result.failure} Mend that, "
-                        "then go on with --retry-failed."
+                        f"{failed_in_row} pairs in a row failed, the last with: {result.failure} "
+                        "Fix that, then continue with --retry-failed."
                     )
                 bar.set_postfix_str(f"{failed} failed", refresh=False)
                 bar.update()
         left = len(kept.waiting())
-        return Done(len(pairs), len(pairs) - left - failed, failed, left)
+        return RunState(len(pairs), len(pairs) - left - failed, failed, left)
     finally:
         kept.close()
 
 
 def same_metric(metric: str | None, result: Result) -> str | None:
-    """What measures this run. Raises ValueError when a result was measured by something else."""
+    """The name of the run's metric. Raises ValueError when a result has another metric."""
     for path in result.paths:
         if metric not in (None, path.metric):
             raise ValueError(
@@ -147,47 +148,47 @@ def same_metric(metric: str | None, result: Result) -> str | None:
 
 
 def kept_numbers(pairs: Mapping[int, Pair], per_bin: int) -> set[int]:
-    """The first pairs of each bin: chosen before anything is measured, so that none is picked."""
-    found: dict[float, list[int]] = {}
+    """The first pairs of each bin, whose images are kept: chosen before anything is measured."""
+    by_bin: dict[float, list[int]] = {}
     for number, pair in pairs.items():
-        found.setdefault(pair.bin, []).append(number)
-    return {number for own in found.values() for number in own[:per_bin]}
+        by_bin.setdefault(pair.bin, []).append(number)
+    return {number for numbers in by_bin.values() for number in numbers[:per_bin]}
 
 
-def _plan(asked: Asked, workers: int) -> Plan:
-    """The plan of a new run, its batch still open."""
-    name = asked.options.get("checkpoint", SMALL)
+def _plan(request: RunRequest, workers: int) -> Plan:
+    """The plan of a new run; its batch is chosen later."""
+    name = request.options.get("checkpoint", SMALL)
     _ensure_models(name)
     threads = max(1, torch.get_num_threads() // workers)
     base = replace(defaults(name), threads=threads, digest=checkpoint_digest(name))
-    return replace(base, **asked.options)
+    return replace(base, **request.options)
 
 
-def _continued(asked: Asked) -> Plan:
-    """The plan of the run that is there, after a look at what was asked."""
-    kept = store.open_run(asked.folder)
+def _continued(request: RunRequest) -> Plan:
+    """The plan of an existing run, after checking that the request agrees with it."""
+    kept = store.open_run(request.folder)
     try:
-        wrong = replace(kept.plan, **asked.options).differences(kept.plan)
+        wrong = replace(kept.plan, **request.options).differences(kept.plan)
         if wrong:
             raise ValueError(
-                f"{asked.folder} holds a run with other settings (asked: {'; '.join(wrong)}). "
-                "Leave these options out to go on with it, or use another folder."
+                f"{request.folder} holds a run with other settings (given: {'; '.join(wrong)}). "
+                "Leave these options out to continue it, or use another folder."
             )
         _ensure_models(kept.plan.checkpoint)
         if checkpoint_digest(kept.plan.checkpoint) != kept.plan.digest:
             raise ValueError(
-                f"checkpoint: {kept.plan.checkpoint} is not the file that {asked.folder} was begun "
-                "with. Put that one back, or use another folder."
+                f"checkpoint: {kept.plan.checkpoint} is not the file that {request.folder} was "
+                "begun with. Put that one back, or use another folder."
             )
         now = versions()
         if changed := [f"{n} {v}" for n, v in now.items() if kept.environment.get(n, v) != v]:
             raise ValueError(
-                f"{asked.folder} was begun with other versions than {', '.join(changed)}. Put "
+                f"{request.folder} was begun with other versions than {', '.join(changed)}. Put "
                 "those back, or use another folder."
             )
-        if asked.files and _pairs(asked, kept.plan)[0] != list(kept.pairs.values()):
+        if request.files and _pairs(request, kept.plan)[0] != list(kept.pairs.values()):
             raise ValueError(
-                f"{asked.folder} holds a run with other pairs. Leave --pairs out to go on with "
+                f"{request.folder} holds a run with other pairs. Leave --pairs out to continue "
                 "it, or use another folder."
             )
         return kept.plan
@@ -195,45 +196,45 @@ def _continued(asked: Asked) -> Plan:
         kept.close()
 
 
-def _pairs(asked: Asked, plan: Plan) -> tuple[list[Pair], list[Excluded], int]:
-    """The pairs to measure, the rows left out, and how many pairs there were to choose from."""
-    if asked.captions and not asked.files:
+def _pairs(request: RunRequest, plan: Plan) -> tuple[list[Pair], list[Excluded], int]:
+    """The pairs to measure, the rows that were left out, and the number of usable pairs."""
+    if request.captions and not request.files:
         raise ValueError("captions: expected with --pairs, whose sentence numbers it explains.")
-    if asked.files:
-        found, excluded = prompt_pairs.read(asked.files, asked.captions)
+    if request.files:
+        usable, excluded = prompt_pairs.read(request.files, request.captions)
     elif plan.checkpoint == SMALL:
-        found, excluded = scene_pairs.generate(plan.per_bin, plan.choice_seed), []
+        usable, excluded = scene_pairs.generate(plan.per_bin, plan.choice_seed), []
     else:
         raise ValueError(
             "pairs: expected a file of prompt pairs (--pairs). The small checkpoint alone has a "
             "generator of its own."
         )
-    chosen = prompt_pairs.choose(found, plan.per_bin, plan.choice_seed)
+    chosen = prompt_pairs.choose(usable, plan.per_bin, plan.choice_seed)
     if not chosen:
-        raise ValueError(f"pairs: no usable pair in {', '.join(map(str, asked.files))}.")
-    return chosen, excluded, len(found)
+        raise ValueError(f"pairs: no usable pair in {', '.join(map(str, request.files))}.")
+    return chosen, excluded, len(usable)
 
 
 def _ensure_models(name: str) -> None:
-    """Put in place what is the project's own."""
+    """Put the project's own model files in place."""
     lpips_weights.ensure(BASE / "models" / "lpips")
     if name == SMALL:
         checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
 
 
 def checkpoint_digest(name: str) -> str:
-    """The digest of a checkpoint by its name in ComfyUI's models; "" where only ComfyUI knows."""
+    """The digest of a checkpoint by its name in ComfyUI's models; "" if the file is elsewhere."""
     homes = [base / "models" / "checkpoints" for base in (BASE, locate().comfyui)]
     path = next((home / name for home in homes if (home / name).is_file()), None)
     return "" if path is None else file_digest(path)
 
 
-def _origin(asked: Asked) -> str:
-    return ", ".join(f"{file.name} ({file_digest(file)})" for file in asked.files) or SCENES
+def _origin(request: RunRequest) -> str:
+    return ", ".join(f"{file.name} ({file_digest(file)})" for file in request.files) or SCENES
 
 
 def versions() -> dict[str, str]:
-    """What a run's numbers depend on beside its plan, by name."""
+    """The versions of the programs that a run's numbers depend on, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     comfyui = re.search(r'"(.+)"', (locate().comfyui / "comfyui_version.py").read_text())
     return {

@@ -1,7 +1,7 @@
 """Scored pairs of prompts from the scene language, for the small checkpoint.
 
-The score is a formula in place of people: 5 · (0.8 · shared attributes + 0.2 · shared wording).
-Both scenes are among those held out of the model's training.
+The score is a formula instead of people's ratings: 5 · (0.8 · shared attributes + 0.2 · shared
+wording). Both scenes were held out of the model's training.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from scenes.language import (
 
 from .pairs import BINS, HIGHEST, Pair
 
-ATTRIBUTES = 0.8  # their part of the score; the wording has the rest
-SAME_WORDING = 0.5  # how often both captions are put in the same way
+ATTRIBUTES = 0.8  # the weight of the attributes in the score; the wording has the rest
+SAME_WORDING = 0.5  # how often both captions have the same wording
 
 
 def generate(per_bin: int, seed: int) -> list[Pair]:
     """`per_bin` different pairs in each bin; the same on every machine.
 
-    Raises ValueError for less than one a bin.
+    Raises ValueError for less than one per bin.
     """
     if per_bin < 1:
         raise ValueError(f"per-bin: expected at least 1 pair, got {per_bin}.")
@@ -45,44 +45,55 @@ def generate(per_bin: int, seed: int) -> list[Pair]:
         own = bins[pair.bin]
         if pair.caption_a != pair.caption_b and len(own) < per_bin:
             own.setdefault((pair.caption_a, pair.caption_b), pair)
-            if all(len(found) == per_bin for found in bins.values()):
+            if all(len(pairs) == per_bin for pairs in bins.values()):
                 break
-    return [pair for found in bins.values() for pair in found.values()]
+    return [pair for pairs in bins.values() for pair in pairs.values()]
 
 
 def similarity(a: Scene, b: Scene, caption_a: str, caption_b: str) -> float:
-    """0 to 5, two decimals as people's mean ratings have; 5 only for one scene in equal words."""
+    """0 to 5 with two decimals, like people's mean ratings; 5 only for one scene in equal words."""
+    return _score(shared(a, b), caption_a, caption_b)
+
+
+def same_scene(pair: Pair) -> bool:
+    """Whether a pair that was drawn here tells one scene in two wordings."""
+    return pair.similarity == _score(1.0, pair.caption_a, pair.caption_b)
+
+
+def _score(common: float, caption_a: str, caption_b: str) -> float:
     words = SequenceMatcher(None, caption_a.split(), caption_b.split(), autojunk=False).ratio()
-    return round(HIGHEST * (ATTRIBUTES * shared(a, b) + (1 - ATTRIBUTES) * words), 2)
+    return round(HIGHEST * (ATTRIBUTES * common + (1 - ATTRIBUTES) * words), 2)
 
 
 def shared(a: Scene, b: Scene) -> float:
-    """The share of attributes that two scenes have in common, things paired as they fit best.
+    """The share of attributes that two scenes have in common, with things paired as they fit best.
 
-    Background, arrangement (place or relation), and colour, shape and size of each thing. A thing
-    that only one scene has shares nothing.
+    Attributes are the background, the arrangement (place or relation), and the colour, shape and
+    size of each thing. A thing that only one scene has shares nothing.
     """
     if len(a.things) < len(b.things):
         a, b = b, a
     mirrored = replace(b, things=b.things[::-1])
     arranged = len(a.things) == len(b.things) and (a.place, a.relation) == (b.place, b.relation)
-    # Two things that changed places stand in the other arrangement.
+    # If two things changed places, they have the other arrangement.
     best = max(_things(a, b) + arranged, _things(a, mirrored))
     return ((a.background == b.background) + best) / (2 + sum(_slots(t) for t in a.things))
 
 
 def _things(a: Scene, b: Scene) -> int:
-    """Attributes that things in this order have in common; b may hold fewer."""
+    """The number of attributes that the things have in common, in this order; b may have fewer
+    things.
+    """
     return sum(_common(*pair) for pair in zip(a.things, b.things, strict=False))
 
 
-def _common(one: Thing, other: Thing) -> int:
-    sized = _slots(one) == 3 and one.size == other.size
-    return (one.color == other.color) + (one.shape == other.shape) + sized
+def _common(a: Thing, b: Thing) -> int:
+    sized = _slots(a) == 3 and a.size == b.size
+    return (a.color == b.color) + (a.shape == b.shape) + sized
 
 
 def _slots(thing: Thing) -> int:
-    """How many attributes a caption tells of a thing: beside another it has no size."""
+    """The number of attributes of a thing in a caption: one of two things has no size."""
     return 3 if thing.size in SIZES else 2
 
 
@@ -96,13 +107,13 @@ def _draw(seed: int, k: int) -> Pair:
     same = rng.random() < SAME_WORDING
     caption_a = say(first, Random(f"wording {wording}"), complete=True)
     caption_b = say(second, Random(f"wording {wording if same else -wording}"), complete=True)
-    if rng.random() < 0.5:  # neither side is always the one that was drawn first
+    if rng.random() < 0.5:  # so that the first scene drawn is not always prompt A
         first, second, caption_a, caption_b = second, first, caption_b, caption_a
     return Pair(caption_a, caption_b, similarity(first, second, caption_a, caption_b))
 
 
 def _vary(scene: Scene, change: float, rng: Random) -> Scene:
-    """A scene in which every attribute was drawn anew with this probability."""
+    """A scene in which every attribute is drawn anew with probability `change`."""
     if rng.random() < change / 2:
         return draw_scene(rng)
 

@@ -20,20 +20,20 @@ OTHERS = (ROW_ORDER, RANDOM)
 MEASURES, RELATIVE = ("ppl", "cost"), "relative_cost"
 Values = Sequence[float] | np.ndarray
 LEVEL = 0.05
-FEWEST = 10  # pairs: below that a p of Spearman's ρ is no p
-# Two couplings may be one, and batches render the same frame with other rounding (2e-8 in PPL).
+FEWEST = 10  # with fewer pairs the p of Spearman's ρ is not reliable
+# Two couplings may be equal; batches then render the same frame with other rounding (2e-8 in PPL).
 ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Optimal transport against another coupling over pairs.
+    """Optimal transport compared with another coupling, over pairs.
 
-    bin: None for all pairs. differ: of these pairs, those in which the two differ at all; the test
-    is over them. optimal, median: medians of optimal transport and of the other, over all pairs.
-    p: two-sided, NaN without pairs. q: p after Benjamini and Hochberg over the bins of one measure.
-    effect: matched-pairs rank-biserial correlation, 1 where optimal transport is smaller in every
-    pair that differs, −1 where it is larger in every one.
+    bin: None for all pairs. differ: number of pairs in which the two differ; only these are tested.
+    optimal, median: medians of optimal transport and of the other, over all pairs. p: two-sided,
+    NaN without pairs. q: p after Benjamini and Hochberg over the bins of one measure. effect:
+    matched-pairs rank-biserial correlation, 1 if optimal transport is smaller in every pair with a
+    difference, −1 if it is larger in every such pair.
     """
 
     measure: str
@@ -63,26 +63,26 @@ class Trend:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """An entry for each pair: its similarity, its bin, and values by measure and coupling."""
+    """Arrays with an entry for each pair: similarity, bin, and values by measure and coupling."""
 
     similarity: np.ndarray
     bin: np.ndarray
     values: Mapping[tuple[str, str], np.ndarray]
 
     def compare(self, measure: str, other: str, edge: float | None = None) -> Comparison:
-        """Optimal transport against another coupling, in a bin or (None) in all."""
+        """Compare optimal transport with another coupling, in one bin or (None) in all."""
         here = np.full(len(self.bin), True) if edge is None else self.bin == edge
-        optimal, others = (self.values[measure, one][here] for one in (OPTIMAL, other))
+        optimal, others = (self.values[measure, name][here] for name in (OPTIMAL, other))
         return compare(optimal, others, measure, other, edge)
 
     def along(self, measure: str, coupling: str) -> Trend:
-        """How a measure goes with similarity."""
+        """The correlation of a measure with similarity."""
         return trend(self.similarity, self.values[measure, coupling])
 
     def gain(self, other: str) -> np.ndarray:
-        """What optimal transport gains in PPL: (other − optimal) over their mean, −2 to 2.
+        """The gain in PPL by optimal transport: (other − optimal) / mean of both, −2 to 2.
 
-        0 where they differ by no more than `ROUNDING`.
+        0 where they differ by at most `ROUNDING`.
         """
         a, b = self.values["ppl", OPTIMAL], self.values["ppl", other]
         mean = (a + b) / 2
@@ -90,14 +90,14 @@ class Pairs:
 
 
 def by_pair(table: pd.DataFrame) -> Pairs:
-    """The measured pairs of a table as in `found.Found`."""
+    """The measured pairs of a table as in `measurements.Measurements`."""
     first = table.drop_duplicates("pair").sort_values("pair")
     couplings = [OPTIMAL, *OTHERS]
     values = {}
     for measure in (*MEASURES, RELATIVE):
         wide = table.pivot_table(values=measure, index="pair", columns="coupling", aggfunc="mean")
         wide = wide.reindex(index=first["pair"], columns=couplings)
-        values |= {(measure, one): np.asarray(wide[one], float) for one in couplings}
+        values |= {(measure, name): np.asarray(wide[name], float) for name in couplings}
     similarity, bins = (np.asarray(first[name], float) for name in ("similarity", "bin"))
     return Pairs(similarity, bins, values)
 
@@ -105,10 +105,10 @@ def by_pair(table: pd.DataFrame) -> Pairs:
 def compare(
     optimal: Values, other: Values, measure: str, name: str, edge: float | None
 ) -> Comparison:
-    """Wilcoxon's signed-rank test of paired samples; pairs without a difference are left out of it.
+    """Wilcoxon's signed-rank test of paired samples, without the pairs that do not differ.
 
-    Without any pair p is NaN; without any difference it is 1 and the effect 0. Differences up to
-    `ROUNDING` are none.
+    Without any pair p is NaN; without any difference p is 1 and the effect 0. Differences up to
+    `ROUNDING` count as none.
     """
     a, b = np.asarray(optimal, float), np.asarray(other, float)
     nan = float("nan")
@@ -124,15 +124,15 @@ def compare(
 
 def rank_biserial(gains: np.ndarray) -> float:
     """(W₊ − W₋)/(W₊ + W₋) of the signed ranks (Kerby 2014); 0 where nothing differs."""
-    found = gains[gains != 0]
-    if not len(found):
+    nonzero = gains[gains != 0]
+    if not len(nonzero):
         return 0.0
-    ranks = rankdata(np.abs(found))
-    return float((np.sign(found) * ranks).sum() / ranks.sum())
+    ranks = rankdata(np.abs(nonzero))
+    return float((np.sign(nonzero) * ranks).sum() / ranks.sum())
 
 
 def comparisons(pairs: Pairs) -> list[Comparison]:
-    """All of both measures, by bins and then over all pairs, with q over the bins of a measure."""
+    """All comparisons of both measures: by bin, with q over the bins, and then over all pairs."""
     found = []
     for measure in MEASURES:
         bins = [pairs.compare(measure, other, edge) for edge in BINS for other in OTHERS]
@@ -142,7 +142,7 @@ def comparisons(pairs: Pairs) -> list[Comparison]:
 
 
 def adjusted(found: Sequence[Comparison]) -> list[Comparison]:
-    """These with q, after Benjamini and Hochberg among those that have a p."""
+    """The same comparisons with q, after Benjamini and Hochberg, over those that have a p."""
     known = [k for k, one in enumerate(found) if not np.isnan(one.p)]
     if not known:
         return list(found)
@@ -152,7 +152,7 @@ def adjusted(found: Sequence[Comparison]) -> list[Comparison]:
 
 
 def trend(similarity: Values, values: Values) -> Trend:
-    """How values go with similarity. Values that are not finite are left out."""
+    """Spearman's correlation of values with similarity. Values that are not finite are left out."""
     x, y = np.asarray(similarity, float), np.asarray(values, float)
     finite = np.isfinite(y)
     x, y = x[finite], y[finite]

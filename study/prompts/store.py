@@ -1,7 +1,7 @@
-"""All of a run in one SQLite file: its plan, its pairs, and what was measured, pair by pair.
+"""One SQLite file with everything of a run: its plan, its pairs, and the results of each pair.
 
-SQLite because a pair must be there whole or not at all, also when the process is killed or the
-power fails in the middle of it.
+SQLite, because a result must be stored completely or not at all, even if the process is killed or
+the power fails while it is written.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CREATE TABLE images (
 
 @dataclass(frozen=True)
 class MeasuredPath:
-    """One path. distances: LPIPS of consecutive images; images: as PNG files, where kept."""
+    """One path. distances: LPIPS of consecutive images; images: PNG files, if they are kept."""
 
     coupling: str
     seed: int
@@ -54,7 +54,7 @@ class MeasuredPath:
 
 @dataclass(frozen=True)
 class Result:
-    """A pair done: all its paths, or the reason why there are none. seconds: what it took."""
+    """The result of a pair: all its paths, or the reason for its failure. seconds: its duration."""
 
     pair: int
     paths: tuple[MeasuredPath, ...]
@@ -64,7 +64,7 @@ class Result:
 
 
 class Store:
-    """A run's file, open. Use `create` or `open_run`, and `close`."""
+    """The open file of a run. Use `create` or `open_run`, and `close`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
@@ -103,8 +103,8 @@ class Store:
         for pair, coupling, seed, cost, distances, metric in self._db.execute(
             "SELECT pair, coupling, seed, cost, distances, metric FROM paths ORDER BY rowid"
         ):
-            one = MeasuredPath(coupling, seed, cost, tuple(json.loads(distances)), metric)
-            paths.setdefault(pair, []).append(one)
+            path = MeasuredPath(coupling, seed, cost, tuple(json.loads(distances)), metric)
+            paths.setdefault(pair, []).append(path)
         rows = self._db.execute("SELECT pair, failure, seconds, device FROM results ORDER BY pair")
         return [Result(pair, tuple(paths.get(pair, ())), *rest) for pair, *rest in rows]
 
@@ -115,25 +115,27 @@ class Store:
         ).fetchone()[0]
 
     def metric(self) -> str | None:
-        """What measured this run; None before there is a result."""
+        """The name of the metric of this run; None before there is a result."""
         row = self._db.execute("SELECT metric FROM paths LIMIT 1").fetchone()
         return None if row is None else row[0]
 
     def freeze(self) -> None:
-        """From now on this object sees the run as it is at its first question."""
+        """From the next query on this object sees the run as it is at that moment."""
         self._db.execute("BEGIN")
 
     def images(self, pair: int) -> dict[tuple[str, int], list[bytes]]:
         """The kept images of a pair, by coupling and seed, as PNG files in order."""
-        found: dict[tuple[str, int], list[bytes]] = {}
+        films: dict[tuple[str, int], list[bytes]] = {}
         for coupling, seed, png in self._db.execute(
             "SELECT coupling, seed, png FROM images WHERE pair = ? ORDER BY rowid", (pair,)
         ):
-            found.setdefault((coupling, seed), []).append(png)
-        return found
+            films.setdefault((coupling, seed), []).append(png)
+        return films
 
     def add(self, result: Result) -> None:
-        """Keep a result, whole; one that is there already is an error (sqlite3.IntegrityError)."""
+        """Store a result in one transaction. Raises sqlite3.IntegrityError if the pair has one
+        already.
+        """
         pair = result.pair
         with self._db:
             row = (pair, result.failure, result.seconds, result.device)
@@ -146,7 +148,7 @@ class Store:
                 self._db.executemany("INSERT INTO images VALUES (?, ?, ?, ?, ?)", frames)
 
     def forget_failures(self) -> int:
-        """Put failed pairs among the waiting again; returns how many there were."""
+        """Let failed pairs wait again; returns how many there were."""
         with self._db:
             return self._db.execute("DELETE FROM results WHERE failure IS NOT NULL").rowcount
 
@@ -158,7 +160,7 @@ def create(
     excluded: Sequence[Excluded],
     environment: Mapping[str, str],
 ) -> None:
-    """Write a run's file with nothing measured yet, whole or not at all."""
+    """Write the file of a new run, completely or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f"{FILE}.new"
     unfinished.unlink(missing_ok=True)
@@ -181,7 +183,7 @@ def exists(folder: Path) -> bool:
 
 
 def open_run(folder: Path) -> Store:
-    """The run in a folder. Raises ValueError where there is none, or another version's."""
+    """Open the run in a folder. Raises ValueError if there is none, or one of another version."""
     if not exists(folder):
         raise ValueError(f"{folder} holds no run: there is no {FILE} in it.")
     try:
@@ -192,11 +194,11 @@ def open_run(folder: Path) -> Store:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a second process from working on a run. Raises ValueError when one does already."""
+    """Lock a run against a second process. Raises ValueError if it is locked already."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{folder}: this run is going on in another process.") from None
+            raise ValueError(f"{folder}: another process is working on this run.") from None
         yield

@@ -1,4 +1,4 @@
-"""One ComfyUI, from a pair of prompts to what its paths cost and how smooth they look.
+"""One ComfyUI that measures a pair of prompts: the costs of its paths, and their LPIPS.
 
 Which Way from B to A, section 4.1: the rows of both prompts are coupled, each coupling's path is
 rendered at equal times from one noise, and consecutive images are compared by LPIPS.
@@ -24,16 +24,16 @@ from .pairs import Pair
 from .plan import Plan
 from .store import MeasuredPath, Result
 
-PROBE_STEPS = 3  # of the renders that find the fastest batch
+PROBE_STEPS = 3  # steps of the renders that find the fastest batch
 GAIN = 1.03  # a larger batch must be at least this much faster
-MOST = 64  # images at once; more gains nothing anywhere, and without a GPU memory ends in a kill
-# Samplers that draw noise of their own for every image of a batch: frames of a path would flicker.
+MOST = 64  # images at once; more are not faster, and on a CPU the process may be killed for memory
+# Samplers that draw new noise for every image of a batch: frames of a path would flicker.
 STOCHASTIC = ("ancestral", "sde", "ddpm", "lcm", "seeds", "sa_solver")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A pair to measure. keep: its images go into the result; batch: images rendered at once."""
+    """A pair to measure. keep: whether images are kept; batch: images rendered at once."""
 
     number: int
     pair: Pair
@@ -50,7 +50,7 @@ class Studio:
             torch.set_num_threads(plan.threads)
         self.painter = Painter(plan.checkpoint, cpu)
         check_sampler(plan)
-        # Found only after the painter has loaded ComfyUI.
+        # These imports only work after the painter has loaded ComfyUI.
         import comfy.model_management
         import comfy.utils
 
@@ -59,14 +59,14 @@ class Studio:
         from geodesic_morph.nodes.metrics import weights
         from geodesic_morph.nodes.prompt import batches
 
-        comfy.utils.set_progress_bar_enabled(False)  # the pairs have a bar of their own
+        comfy.utils.set_progress_bar_enabled(False)  # the pairs have their own progress bar
         self.device = comfy.model_management.get_torch_device()
         self.out_of_memory = comfy.model_management.OOM_EXCEPTION
         self.cloud, self.coupling, self.perceptual = cloud, coupling, perceptual
         self.inputs, self.latents, self.batches = inputs, latents, batches
-        found = weights.load_backbone(plan.backbone)
-        self.metric = found.metric
-        self.lpips = perceptual.lpips_network(plan.backbone, found.weights).to(self.device)
+        backbone = weights.load_backbone(plan.backbone)
+        self.metric = backbone.metric
+        self.lpips = perceptual.lpips_network(plan.backbone, backbone.weights).to(self.device)
         self.negative = self.encode(plan.negative)
 
     @property
@@ -76,7 +76,7 @@ class Studio:
         return f"{self.device.type.upper()}, {self.plan.threads} threads"
 
     def run(self, task: Task) -> Result:
-        """Measure a pair; whatever goes wrong with it becomes its result's failure."""
+        """Measure a pair; any error becomes the failure of its result."""
         start = time.perf_counter()
         paths: tuple[MeasuredPath, ...] = ()
         failure = None
@@ -116,7 +116,7 @@ class Studio:
         )
 
     def films(self, couplings: Sequence[Sequence[Any]], batch: int) -> list[Tensor]:
-        """The images of each coupling's path, [F, H, W, 3] in 0 to 1; both ends rendered once."""
+        """The images [F, H, W, 3] in [0, 1] of each coupling's path; the ends are rendered once."""
         times = np.linspace(0, 1, self.plan.frames).tolist()
         prompts = self.prompts(couplings[0], [times[0], times[-1]])
         for legs in couplings:
@@ -132,18 +132,20 @@ class Studio:
         return [batch.conditioning for batch in batches]
 
     def render(self, prompts: Sequence[Any], batch: int) -> Tensor:
-        """Images [B, H, W, 3] of conditionings, all from the plan's one noise."""
+        """Images [B, H, W, 3] of conditionings, all from the noise of the plan's seed."""
         latents = [
             self.sample(joined(prompts[start:stop]), stop - start)
             for start, stop in batches(prompts, batch)
         ]
-        return torch.cat([self.painter.decode(one).movedim(1, -1) for one in latents])
+        return torch.cat(
+            [self.painter.decode(batch_latents).movedim(1, -1) for batch_latents in latents]
+        )
 
     def sample(self, positive: Any, count: int, steps: int | None = None) -> Tensor:
-        """ComfyUI's KSampler on `count` images with one noise."""
+        """The latents of `count` images by ComfyUI's KSampler, all from the same noise."""
         plan = self.plan
         latent = self.painter.nodes.EmptyLatentImage().generate(plan.size, plan.size, 1)[0]
-        (done,) = self.painter.nodes.common_ksampler(
+        (sampled,) = self.painter.nodes.common_ksampler(
             self.painter.model,
             plan.seed,
             steps or plan.steps,
@@ -154,7 +156,7 @@ class Studio:
             self.negative,
             self.latents.repeat_latent(latent, count),
         )
-        return done["samples"]
+        return sampled["samples"]
 
     def distances(self, film: Tensor) -> tuple[float, ...]:
         """LPIPS of consecutive images."""
@@ -166,22 +168,22 @@ class Studio:
 
     @torch.inference_mode()
     def fastest_batch(self) -> int:
-        """How many images at once this machine renders fastest, among those that fit."""
+        """The batch size at which this machine renders fastest, among those that fit."""
         prompt = self.encode("a photo")
         best, rate = 1, 0.0
         for size in candidates(self.plan.images_per_pair):
             try:
-                found = size / self._seconds(joined([prompt] * size), size)
+                speed = size / self._seconds(joined([prompt] * size), size)
             except self.out_of_memory:
                 break
-            if found > GAIN * rate:
-                best, rate = size, found
-            elif found < rate:
+            if speed > GAIN * rate:
+                best, rate = size, speed
+            elif speed < rate:
                 break
         return best
 
     def _seconds(self, positive: Any, count: int) -> float:
-        self.sample(positive, count, 1)  # what is done only once
+        self.sample(positive, count, 1)  # without what is done only once
         start = time.perf_counter()
         self.painter.decode(self.sample(positive, count, PROBE_STEPS))
         return time.perf_counter() - start
@@ -205,16 +207,16 @@ def check_sampler(plan: Plan) -> None:
 
 
 def candidates(images: int) -> list[int]:
-    """Batch sizes to try: one, and the images of a pair in … 4, 2, 1 equal parts up to `MOST`."""
+    """Batch sizes to try: 1, and the images of a pair in …, 4, 2, 1 equal parts, up to `MOST`."""
     parts = [2**k for k in range(images.bit_length()) if 2**k <= images]
     return sorted({1, *(-(-images // n) for n in parts if images <= n * MOST)})
 
 
 def batches(prompts: Sequence[Any], size: int) -> list[tuple[int, int]]:
-    """Ranges of conditionings that can be rendered together, at most `size`, as even as can be.
+    """Ranges of at most `size` conditionings that can be rendered together, of about equal length.
 
-    Together go conditionings of one number of rows: prompts of different lengths have more rows
-    between their ends, and ComfyUI pads or repeats what does not match.
+    Conditionings of a range have the same number of rows, because ComfyUI would pad or repeat
+    others. Between prompts of different lengths a path has more rows than at its ends.
     """
     edges = [0, *(k for k, (a, b) in enumerate(pairwise(prompts), 1) if _rows(a) != _rows(b))]
     edges.append(len(prompts))
@@ -226,12 +228,14 @@ def batches(prompts: Sequence[Any], size: int) -> list[tuple[int, int]]:
 
 
 def joined(prompts: Sequence[Any]) -> Any:
-    """Conditionings of one image each as one of all, entry by entry; they must match in rows."""
+    """Join conditionings of single images into one of a batch; their numbers of rows must match."""
     entries = []
     for together in zip(*prompts, strict=True):
         extras = dict(together[0][1])
         if extras.get("pooled_output") is not None:
-            extras["pooled_output"] = torch.cat([one["pooled_output"] for _, one in together])
+            extras["pooled_output"] = torch.cat(
+                [extras_of["pooled_output"] for _, extras_of in together]
+            )
         entries.append([torch.cat([rows for rows, _ in together]), extras])
     return entries
 
@@ -241,12 +245,12 @@ def _rows(prompt: Any) -> list[int]:
 
 
 def escaped(caption: str) -> str:
-    """A caption as plain words: brackets would be ComfyUI's weights."""
+    """A caption with its brackets escaped: ComfyUI would read them as weights."""
     return caption.replace("(", "\\(").replace(")", "\\)")
 
 
 def png(image: Tensor) -> bytes:
-    """An image [H, W, 3] in 0 to 1 as a PNG file."""
+    """An image [H, W, 3] in [0, 1] as a PNG file."""
     pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)

@@ -1,4 +1,4 @@
-"""The paper's four hypotheses (section 3), each judged in one sentence with its numbers."""
+"""The paper's four hypotheses (section 3): a sentence with a judgement and numbers for each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPEN, CONTRADICTED = "not shown", "contradicted"
 
 @dataclass(frozen=True)
 class Verdict:
-    """A hypothesis as the paper puts it, the judgement, and the numbers behind it."""
+    """A hypothesis of the paper, the judgement, and the numbers behind it."""
 
     claim: str
     judgement: str
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def verdicts(table: pd.DataFrame) -> list[Verdict]:
-    """All four, over all pairs that were measured."""
+    """The verdicts on all four hypotheses, over all measured pairs."""
     pairs = by_pair(table)
     cost, ppl = pairs.along("cost", OPTIMAL), pairs.along("ppl", OPTIMAL)
     relative = {other: pairs.along(RELATIVE, other) for other in OTHERS}
@@ -47,32 +47,32 @@ def verdicts(table: pd.DataFrame) -> list[Verdict]:
     gains = {other: trend(pairs.similarity, pairs.gain(other)) for other in OTHERS}
     return [
         Verdict(
-            "More similar prompts have the shorter geodesic and the lower PPL",
+            "More similar prompts have a shorter geodesic and a lower PPL",
             judge([-_sign(cost), -_sign(ppl)]),
             f"with similarity, W₂: {_trend(cost)}; PPL: {_trend(ppl)}",
         ),
         Verdict(
-            "Suboptimal couplings are relatively dearer for more similar prompts",
-            judge([_sign(one) for one in relative.values()]),
+            "For more similar prompts, other couplings cost relatively more",
+            judge([_sign(t) for t in relative.values()]),
             "relative cost with similarity, "
-            + "; ".join(f"{name}: {_trend(one)}" for name, one in relative.items()),
+            + "; ".join(f"{name}: {_trend(t)}" for name, t in relative.items()),
         ),
         Verdict(
-            "Of one pair, the shorter path has the lower PPL",
-            judge([_gain(one) for one in smoother.values()]),
-            "; ".join(_against(one, pairs) for one in smoother.values()),
+            "The shorter of two paths between the same prompts has the lower PPL",
+            judge([_gain(c) for c in smoother.values()]),
+            "; ".join(_against(c, pairs) for c in smoother.values()),
         ),
         Verdict(
-            "That gain is the greater, the more similar the prompts",
-            judge([_sign(one) for one in gains.values()]),
+            "The more similar the prompts, the larger this gain in PPL",
+            judge([_sign(t) for t in gains.values()]),
             "relative gain in PPL with similarity, "
-            + "; ".join(f"against {name}: {_trend(one)}" for name, one in gains.items()),
+            + "; ".join(f"against {name}: {_trend(t)}" for name, t in gains.items()),
         ),
     ]
 
 
 def judge(signs: Sequence[int]) -> str:
-    """From parts of a claim: 1 measurably so, −1 measurably the reverse, 0 not measurable."""
+    """The judgement on a claim from its parts: 1 measurable, −1 measurably reversed, 0 neither."""
     if all(sign == 1 for sign in signs):
         return HOLDS
     if -1 in signs:
@@ -80,28 +80,28 @@ def judge(signs: Sequence[int]) -> str:
     return IN_PART if 1 in signs else OPEN
 
 
-def _sign(found: Trend) -> int:
-    return (1 if found.rho > 0 else -1) if found.measurable else 0
+def _sign(t: Trend) -> int:
+    return (1 if t.rho > 0 else -1) if t.measurable else 0
 
 
-def _gain(found: Comparison) -> int:
-    return (1 if found.effect > 0 else -1) if found.p < LEVEL else 0
+def _gain(c: Comparison) -> int:
+    return (1 if c.effect > 0 else -1) if c.p < LEVEL else 0
 
 
-def _trend(found: Trend) -> str:
-    if found.rho != found.rho:
-        return f"no correlation to be had of {found.pairs} pairs"
-    return f"ρ = {found.rho:+.2f}, {probability(found.p)}, n = {found.pairs}"
+def _trend(t: Trend) -> str:
+    if t.rho != t.rho:
+        return f"no correlation can be computed from {t.pairs} pairs"
+    return f"ρ = {t.rho:+.2f}, {probability(t.p)}, n = {t.pairs}"
 
 
-def _against(found: Comparison, pairs: Pairs) -> str:
-    if not found.pairs:
-        return f"against {found.other}: no pairs"
-    bins = [one for one in comparisons(pairs) if one.measure == "ppl" and one.other == found.other]
-    clear = sum(one.q < LEVEL and one.effect > 0 for one in bins)
+def _against(c: Comparison, pairs: Pairs) -> str:
+    if not c.pairs:
+        return f"against {c.other}: no pairs"
+    bins = [b for b in comparisons(pairs) if b.measure == "ppl" and b.other == c.other]
+    clear = sum(b.q < LEVEL and b.effect > 0 for b in bins)
     return (
-        f"against {found.other}: median PPL {found.optimal:.3g} and {found.median:.3g}, "
-        f"effect {found.effect:+.2f}, {probability(found.p)}, n = {found.pairs}; by itself in "
+        f"against {c.other}: median PPL {c.optimal:.3g} and {c.median:.3g}, "
+        f"effect {c.effect:+.2f}, {probability(c.p)}, n = {c.pairs}; by itself in "
         f"{clear} of {len(BINS)} bins at q < {LEVEL:g}"
     )
 

@@ -22,7 +22,7 @@ QUICK = dataclasses.replace(
     frames=3,
     levels=2,
     iterations=4,
-    bending_steps=6,
+    fitting_steps=6,
     inversion_steps=20,
     steps=6,
     frames_per_batch=0,
@@ -49,7 +49,7 @@ def test_a_search_can_be_cancelled(server: Server) -> None:
 
 def test_text_inversion_can_be_cancelled(server: Server) -> None:
     graph = image_to_image_geodesic(quick())
-    changes = {f"Bend prompt {x} to photo {x}": {"steps": 5000} for x in "AB"}
+    changes = {f"Fit prompt {x} to photo {x}": {"steps": 5000} for x in "AB"}
     told = cancelled(server, graph, "GeodesicTextInversion", **changes)
     assert told[-1]["max"] == 5000
     assert told[-1]["value"] < 2500

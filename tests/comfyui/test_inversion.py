@@ -285,7 +285,7 @@ def test_a_photo_can_be_a_keyframe(comfy: Comfy) -> None:
 def test_the_report_says_whether_to_trust_it(comfy: Comfy) -> None:
     """In words, under the node."""
     report = comfy.noise.inversion.Inversion
-    assert "as the model knows it" in report({}, [0.97, 1.02]).report
+    assert "as the model expects it" in report({}, [0.97, 1.02]).report
     assert "too low" in report({}, [0.97, 0.7]).report
     assert "too high" in report({}, [1.4]).report
     assert "at noise_level 1 only" in report({"geodesic_noise_level": 0.6}, [0.7]).report

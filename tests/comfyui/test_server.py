@@ -108,7 +108,7 @@ def test_retiming_evens_the_pace(server: Server, settings: Settings) -> None:
     graph = keyframes_constant_speed(dataclasses.replace(settings, frames=8))
     api = graph.to_api()
     uneven = {"easing": "curve", "curve": "[[0, 0], [0.8, 0.1], [1, 1]]"}
-    api[graph.find("When the morph is where")]["inputs"] |= uneven
+    api[graph.find("Times of the frames")]["inputs"] |= uneven
     api[graph.find("Constant perceptual speed")]["inputs"]["frames"] = 8
     outputs = server.run(api)
     assert len(video_frames(server, graph, outputs)) == 8

@@ -1,4 +1,4 @@
-"""Prompts bent to an image, on ComfyUI's own models."""
+"""Prompts fitted to an image, on ComfyUI's own models."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def image(comfy: Comfy, k: int = 5) -> tuple[dict[str, Any], str]:
     return {"samples": comfy.vae.encode(shown)}, caption
 
 
-def bent(comfy: Comfy, model: Any, prompt: Any, latent: Any, steps: int, **changes: Any) -> Any:
+def fitted(comfy: Comfy, model: Any, prompt: Any, latent: Any, steps: int, **changes: Any) -> Any:
     chosen = {"learning_rate": 0.005, "seed": 0} | changes
     execute = comfy.density.GeodesicTextInversion.execute
     return execute(model, prompt, latent, steps, **chosen)[0]
@@ -83,7 +83,7 @@ def test_the_prompt_tells_more_of_the_image(comfy: Comfy) -> None:
     latent, caption = image(comfy)
     prompt = comfy.encode(caption)
     before = error(comfy, comfy.model, prompt, latent)
-    after = error(comfy, comfy.model, bent(comfy, comfy.model, prompt, latent, 40), latent)
+    after = error(comfy, comfy.model, fitted(comfy, comfy.model, prompt, latent, 40), latent)
     print(f"{before:.4f} → {after:.4f}")
     assert after < 0.9 * before
 
@@ -93,7 +93,7 @@ def test_no_weight_of_the_model_changes(comfy: Comfy) -> None:
     latent, caption = image(comfy)
     prompt = comfy.encode(caption)
     before, drawn = state_of(comfy.model), comfy.sample(prompt, comfy.latent())
-    bent(comfy, comfy.model, prompt, latent, 2)
+    fitted(comfy, comfy.model, prompt, latent, 2)
     assert state_of(comfy.model) == before
     assert torch.equal(comfy.sample(prompt, comfy.latent()), drawn)
     layers = [m for m in comfy.model.model.modules() if hasattr(m, "weight_function")]
@@ -106,7 +106,7 @@ def test_any_kind_of_model(comfy: Comfy, kind: str) -> None:
     """Steps on noise-, velocity- and flow-predicting models move all rows and stay finite."""
     latent, caption = image(comfy)
     prompt = comfy.encode(caption)
-    out = bent(comfy, of_kind(comfy, kind), prompt, latent, 3)
+    out = fitted(comfy, of_kind(comfy, kind), prompt, latent, 3)
     moved = (out[0][0] - prompt[0][0]).abs()
     assert bool((moved.amax(dim=2) > 0).all())
     assert float(moved.max()) < 3 * 0.005 * 1.2 + 0.01
@@ -114,12 +114,12 @@ def test_any_kind_of_model(comfy: Comfy, kind: str) -> None:
 
 
 def test_all_else_of_the_prompt_is_kept(comfy: Comfy) -> None:
-    """Its dictionary, its type, and the prompt that came in; several entries are all bent."""
+    """Its dictionary, its type, and the prompt that came in; several entries are all fitted."""
     latent, caption = image(comfy)
     extras = {"pooled_output": torch.ones(1, 8), "start_percent": 0.0}
     rows = comfy.encode(caption)[0][0]
     kept = rows.clone()
-    out = bent(comfy, comfy.model, [[rows.half(), extras], [rows, {}]], latent, 1)
+    out = fitted(comfy, comfy.model, [[rows.half(), extras], [rows, {}]], latent, 1)
     assert out[0][1] is extras
     assert out[0][0].dtype == torch.float16
     assert not torch.equal(out[1][0], rows)
@@ -131,7 +131,7 @@ def test_a_seed_gives_one_prompt(comfy: Comfy) -> None:
     latent, caption = image(comfy)
     prompt = comfy.encode(caption)
     one, again, other = (
-        bent(comfy, comfy.model, prompt, latent, 3, seed=seed)[0][0] for seed in (1, 1, 2)
+        fitted(comfy, comfy.model, prompt, latent, 3, seed=seed)[0][0] for seed in (1, 1, 2)
     )
     torch.testing.assert_close(one, again, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(one, other, atol=1e-3)
@@ -141,7 +141,7 @@ def test_without_a_learning_rate_nothing_moves(comfy: Comfy) -> None:
     latent, caption = image(comfy)
     prompt = comfy.encode(caption)
     assert torch.equal(
-        bent(comfy, comfy.model, prompt, latent, 2, learning_rate=0.0)[0][0], prompt[0][0]
+        fitted(comfy, comfy.model, prompt, latent, 2, learning_rate=0.0)[0][0], prompt[0][0]
     )
 
 
@@ -159,7 +159,7 @@ def test_prompts_it_cannot_follow_are_named(
     latent, caption = image(comfy)
     rows = comfy.encode(caption)[0][0]
     with pytest.raises(ValueError, match=f"conditioning: expected .*{message}"):
-        bent(comfy, comfy.model, [[rows, extras]], latent, 1)
+        fitted(comfy, comfy.model, [[rows, extras]], latent, 1)
 
 
 def test_previews_can_be_on(comfy: Comfy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_previews_can_be_on(comfy: Comfy, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(latent_preview.Latent2RGBPreviewer, "decode_latent_to_preview", watch)
     latent, caption = image(comfy)
-    bent(comfy, comfy.model, comfy.encode(caption), latent, 3)
+    fitted(comfy, comfy.model, comfy.encode(caption), latent, 3)
     assert [picture.size for picture in drawn] == [(8, 8)] * 3
 
 
@@ -186,21 +186,21 @@ def test_bad_input_is_named(comfy: Comfy) -> None:
     prompt = comfy.encode(caption)
     two = {"samples": latent["samples"].repeat(2, 1, 1, 1)}
     with pytest.raises(ValueError, match="latent: expected one image, got a batch of 2"):
-        bent(comfy, comfy.model, prompt, two, 1)
+        fitted(comfy, comfy.model, prompt, two, 1)
     noise = comfy.noise.GeodesicInvert.execute(comfy.model, prompt, latent, 2, 0.6)[0]
     with pytest.raises(ValueError, match="latent: expected a picture, got noise"):
-        bent(comfy, comfy.model, prompt, noise, 1)
+        fitted(comfy, comfy.model, prompt, noise, 1)
     with pytest.raises(ValueError, match="latent: expected an encoded image"):
-        bent(comfy, comfy.model, prompt, comfy.latent(), 1)
+        fitted(comfy, comfy.model, prompt, comfy.latent(), 1)
     rows: Tensor = prompt[0][0].repeat(2, 1, 1)
     with pytest.raises(ValueError, match="conditioning: expected one prompt"):
-        bent(comfy, comfy.model, [[rows, {}]], latent, 1)
+        fitted(comfy, comfy.model, [[rows, {}]], latent, 1)
     nan = comfy.model.clone()
     nan.set_model_unet_function_wrapper(
         lambda apply, a: apply(a["input"], a["timestep"], **a["c"]) * math.nan
     )
     with pytest.raises(ValueError, match="model: expected finite gradients"):
-        bent(comfy, nan, prompt, latent, 1)
+        fitted(comfy, nan, prompt, latent, 1)
 
 
 def test_running_out_of_memory_says_what_to_do(comfy: Comfy) -> None:
@@ -214,6 +214,6 @@ def test_running_out_of_memory_says_what_to_do(comfy: Comfy) -> None:
 
     model.set_model_unet_function_wrapper(full)
     with pytest.raises(
-        management.OOM_EXCEPTION, match=r"latent: bending a prompt .* Scale the image down"
+        management.OOM_EXCEPTION, match=r"latent: fitting a prompt .* Scale the image down"
     ):
-        bent(comfy, model, comfy.encode(caption), latent, 1)
+        fitted(comfy, model, comfy.encode(caption), latent, 1)

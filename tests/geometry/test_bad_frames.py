@@ -102,7 +102,7 @@ def test_distances_of_other_times_are_refused(count: int) -> None:
         lambda: retime(times(3), (1.0,) * count, 5),
         "times and steps: ",
         f"got 3 times and {count} distances",
-        "Measure the images of this very schedule",
+        "Measure the images of this schedule",
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geodesic_morph.geometry.cloud import PointCloud, repeat_rows
+from geodesic_morph.geometry.conditioning_keys import POOLED
 from geodesic_morph.geometry.coupling import (
     MAX_REPEATS,
     METHODS,
@@ -21,7 +22,6 @@ from geodesic_morph.geometry.coupling import (
     ROW_ORDER,
     couple,
 )
-from geodesic_morph.geometry.extras import POOLED
 from geodesic_morph.geometry.path import (
     Keyframe,
     Path,

@@ -22,7 +22,11 @@ def a_film(
     values = np.arange(n) / len(d)
     gaps = tuple(Gap(x, 0) for x in d)
     return Placement(
-        Rules(frames, 20, ending), tuple(values), gaps, (0,) * n, tuple(sorted({*ends, *keys}))
+        Rules(frames, 20, ending, spare=0),
+        tuple(values),
+        gaps,
+        (0,) * n,
+        tuple(sorted({*ends, *keys})),
     )
 
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { aligned, cut, plotIn, share, told, walk } from "../../js/lib/chart_parts.js";
+import { aligned, asText, cut, plotIn, share, walk } from "../../js/lib/chart_parts.js";
 import * as compare from "../../js/lib/compare_chart.js";
 import * as coupling from "../../js/lib/coupling_chart.js";
 import { nodeAt } from "../../js/lib/locator.js";
@@ -76,7 +76,7 @@ test("the film shows the first and the last frame, in order, none twice", () => 
   assert.deepEqual(steps.film({ frames: 9, width: 96, height: 96 }, 20, 26), [0]);
 });
 
-test("arrow keys walk inside the row, Home and End to its ends", () => {
+test("arrow keys move inside the row, Home and End to its ends", () => {
   const press = (key, place, shiftKey = false) => walk({ key, shiftKey }, place, 30);
   assert.equal(press("ArrowRight", 3), 4);
   assert.equal(press("ArrowLeft", 3, true), 0);
@@ -103,7 +103,7 @@ test("numbers in a column have equally many decimals", () => {
   assert.deepEqual(aligned([0.5, 0.01234, 0]), ["0.5000", "0.0123", "0.0000"]);
   assert.deepEqual(aligned([12.3456, null]), ["12.35", "∞"]);
   assert.deepEqual(aligned([0, 0]), ["0.000", "0.000"]);
-  assert.equal(told(null), "∞");
+  assert.equal(asText(null), "∞");
 });
 
 test("the axis leaves room for its longest number", () => {

@@ -13,7 +13,7 @@ from scipy.stats import wilcoxon
 
 from study import __main__ as program
 from study import density
-from study.density import ARC, DIFFERENCE, METHODS, PROMPT, TRUE, Found, Measured, Plan
+from study.density import ARC, DIFFERENCE, METHODS, PROMPT, TRUE, Measured, Plan, StudyResult
 
 
 def measured(shift: float, seed: int = 0, count: int = 20) -> Measured:
@@ -31,7 +31,7 @@ def test_p_is_wilcoxons() -> None:
 
 def test_verdicts_say_what_is_measurable() -> None:
     """A clear gain, a clear loss, and none; smaller PPL is better, larger density is."""
-    found = Found(
+    found = StudyResult(
         Plan(20),
         "CPU",
         [58.0] * 20,

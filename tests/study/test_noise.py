@@ -17,7 +17,7 @@ from scipy.stats import wilcoxon
 from scenes.classifier import HEADS
 from study import __main__ as program
 from study import noise, noise_report
-from study.noise import Drawn
+from study.noise import MethodResult
 
 
 def features(seed: int, count: int = 400, width: int = 12) -> list[np.ndarray]:
@@ -44,24 +44,28 @@ def test_a_shift_is_measured_and_chance_is_not() -> None:
     """The bootstrap interval lies above 0 for a shifted set, around 0 for another draw."""
     target, one = features(4), features(4)
     shifted = [f + 1.0 for f in one]
-    low, high = noise_report.nearer(Drawn(features=one), Drawn(features=shifted), target, 1)
+    low, high = noise_report.nearer(
+        MethodResult(features=one), MethodResult(features=shifted), target, 1
+    )
     assert 0 < low < high
     rng = np.random.default_rng(5)
     mixed = [one[k] for k in rng.permutation(len(one))]
-    low, high = noise_report.nearer(Drawn(features=one), Drawn(features=mixed), target, 4)
+    low, high = noise_report.nearer(
+        MethodResult(features=one), MethodResult(features=mixed), target, 4
+    )
     assert low < 0 < high
 
 
 def test_accuracy_has_wilsons_interval() -> None:
     """18 of 20 is 70 to 97 %."""
-    found = noise_report.accuracy(Drawn(right=[True] * 18 + [False] * 2))
+    found = noise_report.accuracy(MethodResult(right=[True] * 18 + [False] * 2))
     assert found == pytest.approx((0.9, 0.699, 0.972), abs=1e-3)
 
 
 def test_methods_are_compared_path_by_path() -> None:
     """Three images of a path count together; p is scipy's; equal methods can't be told apart."""
-    one = Drawn(right=[True, True, True] * 9 + [False, True, False])
-    other = Drawn(right=[True, False, False] * 9 + [True, True, False])
+    one = MethodResult(right=[True, True, True] * 9 + [False, True, False])
+    other = MethodResult(right=[True, False, False] * 9 + [True, True, False])
     first, second, p = noise_report.better(one, other, 3)
     assert (first, second) == (9, 1)
     assert p == pytest.approx(float(np.asarray(wilcoxon([2] * 9 + [-1]))[1]))

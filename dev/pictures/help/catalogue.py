@@ -29,5 +29,5 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "GeodesicDensityFrames": density.density_frames,
     "GeodesicDensityExtrapolate": density.extrapolated,
     "GeodesicDensityAnalysis": density.analysis,
-    "GeodesicTextInversion": density.bent,
+    "GeodesicTextInversion": density.text_inversion,
 }

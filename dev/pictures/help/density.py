@@ -12,7 +12,7 @@ from .noise import inversion, photo, without_guidance
 from .tiles import HEART, STAR, Example, S, Tile, folded, look, makers, one_image, prompted
 
 DENSITY = replace(S, frames=12, levels=3, iterations=25)
-LEVEL = 0.6  # of noise, at which density paths run
+LEVEL = 0.6  # noise level of the density paths
 
 
 def between(graph: Graph, common: Common) -> Node:
@@ -22,13 +22,13 @@ def between(graph: Graph, common: Common) -> Node:
         for prompt, name in zip(common.prompts, S.photos, strict=True)
     ]
     node = density_path(graph, DENSITY, common, common.prompts, latents)
-    # Few iterations want large steps.
+    # Few iterations need large steps.
     node.inputs.update(frames=DENSITY.frames, learning_rate=1.0)
     return node
 
 
 def rendered(graph: Graph, common: Common, frames: Node) -> Link:
-    """The images of frames that are outputs 0 and 1 of a node."""
+    """The images of a node's frames; its outputs 0 and 1 are their prompts and latents."""
     nothing = graph.add("DisableNoise")
     return without_guidance(graph, common, frames[0], nothing[0], frames[1], LEVEL)
 
@@ -55,10 +55,10 @@ def density_frames() -> Example:
 
 
 def extrapolated() -> Example:
-    """A path's frames, and those past its end."""
+    """The frames of a path, and those beyond its end."""
     graph, common = prompted(STAR, HEART)
     path = between(graph, common)
-    there = look(graph, rendered(graph, common, path), "From A to B", 250)
+    to_b = look(graph, rendered(graph, common, path), "From A to B", 250)
     node = graph.add(
         "GeodesicDensityExtrapolate",
         model=common.model,
@@ -72,8 +72,8 @@ def extrapolated() -> Example:
         frames_per_batch=0,
     )
     images = rendered(graph, common, node)
-    after = look(graph, images, "On past B", 250)
-    return Example(graph, [[Tile(node, 300), *makers(images)], [there, after]])
+    after = look(graph, images, "Beyond B", 250)
+    return Example(graph, [[Tile(node, 300), *makers(images)], [to_b, after]])
 
 
 def analysis() -> Example:
@@ -97,8 +97,8 @@ def analysis() -> Example:
     return Example(graph, [[Tile(node, 420, 600, picture=True)]])
 
 
-def bent() -> Example:
-    """What a vague prompt draws, before and after."""
+def text_inversion() -> Example:
+    """Images of a vague prompt, before and after text inversion."""
     graph, common = prompted("a star")
     loaded, encoded = photo(graph, common, S.photos[0])
     node = graph.add(
@@ -112,6 +112,6 @@ def bent() -> Example:
     )
     before = look(graph, one_image(graph, common, common.prompts[0]), "The prompt: a star", 225)
     images = one_image(graph, common, node[0])
-    after = look(graph, images, "Bent to the photo", 225)
+    after = look(graph, images, "Fitted to the photo", 225)
     first = [loaded, folded(encoded)]
     return Example(graph, [first, [Tile(node, 260), *makers(images)], [before, after]])

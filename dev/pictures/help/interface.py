@@ -22,35 +22,35 @@ from .catalogue import EXAMPLES
 from .tiles import Example, Tile
 
 PAGES = ROOT / "js" / "docs"
-# In pixels, about twice as wide as the help panel: text stays sharp on dense screens.
+# WIDEST is in pixels, about twice the width of the help panel: text is sharp on dense screens.
 WIDEST, QUALITY, SCALE = 900, 83, 1.8
-# In units of the canvas: between tiles, around them all, and a node's title above its body.
+# In units of the canvas: gaps between tiles, a margin around all, and the height of a title.
 BESIDE, BELOW, MARGIN, TITLE = 36, 20, 18, 30
 VIEW: ViewportSize = {"width": 1500, "height": 1500}
-CORNER = 60  # where the tiles begin in the view, clear of what hangs at its edges
+CORNER = 60  # where the tiles begin in the view, clear of the toolbars at its edges
 LOOK = {
     NODES_2: True,
-    # Every node of ours would bear the pack's name.
+    # Otherwise every node of ours shows the pack's name.
     "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
     # Straight links stay clear where nodes stand below each other; no dots on them.
     "Comfy.LinkRenderMode": 0,
     "Comfy.Graph.LinkMarkers": 0,
 }
 
-# Resolves when the page has been told of everything a run returned.
+# Resolves when the page has received all results of a run.
 LISTEN = """() => {
     const { api } = window.comfyAPI.api;
     window.ended = new Promise((resolve) =>
         api.addEventListener("execution_success", () => resolve(null), { once: true }));
 }"""
-# Sizes and titles as in the example, and nothing but nodes and links. Of the links that leave the
-# picture only those at its sides are drawn, none across it.
+# Sizes and titles as in the example, and only nodes and links. Links that leave the picture are
+# drawn at its left and right edge, and never across it.
 DRESS = """([tiles, first, last]) => {
     for (const group of [...app.graph.groups]) app.graph.remove(group);
     for (const { node: id, title, width, height, folded } of tiles) {
         const node = app.graph.getNodeById(id);
         node.title = title || LiteGraph.registered_node_types[node.type].title;
-        node.setSize([width, height]); // nodes grow by themselves to what is in them
+        node.setSize([width, height]); // nodes grow by themselves to fit their content
         if (folded && !node.flags.collapsed) node.collapse();
     }
     app.extensionManager.focusMode = true;
@@ -80,7 +80,7 @@ PLACE = """([places, corner]) => {
     for (const node of app.graph.nodes) {
         const into = ends.find((l) => l.origin_id === node.id && shown(l.target_id));
         const from = ends.find((l) => l.target_id === node.id && shown(l.origin_id));
-        // What is not in the picture lies so far off that its links come in level.
+        // Nodes outside the picture are so far away that their links enter horizontally.
         if (shown(node.id)) node.pos = places[node.id];
         else if (into) node.pos = [-3000, places[into.target_id][1]];
         else if (from) node.pos = [4000, places[from.origin_id][1]];
@@ -94,9 +94,9 @@ PLACE = """([places, corner]) => {
 def arrange(
     columns: Sequence[Sequence[Tile]], sizes: Mapping[int, tuple[float, float]]
 ) -> dict[int, tuple[float, float]]:
-    """Where each node's upper left corner goes, its title included; both by node id.
+    """The upper left corner of each node with its title, by node id; `sizes` are by node id too.
 
-    What is narrower than its column stands at the right, so that links turn between the columns.
+    Nodes narrower than their column are at its right edge, so that links bend between columns.
     """
     places: dict[int, tuple[float, float]] = {}
     left = 0.0
@@ -120,7 +120,7 @@ class Studio:
         show(self.page, server)
 
     def run(self, example: Example) -> None:
-        """Open the graph and press Run; returns when all its nodes show what they made."""
+        """Open the graph and press Run; returns when all its nodes show their results."""
         workflow = example.graph.to_workflow(self.server.get("object_info"), pack_version())
         self.page.evaluate("async (workflow) => { await app.loadGraphData(workflow); }", workflow)
         self.page.evaluate(LISTEN)
@@ -142,7 +142,7 @@ class Studio:
         )
         page.evaluate(DRESS, [[vars(t) | {"node": t.node.id} for t in tiles], first, last])
         page.wait_for_function(LOADED, arg=[tile.node.id for tile in tiles if tile.picture])
-        # Nodes grow over a few frames, some of them once they are in view; nothing tells when.
+        # Nodes grow for a few frames, some only when they are in view, and no event tells when.
         for _ in range(3):
             width, height = self.lay_out(example)
             page.wait_for_timeout(700)
@@ -155,7 +155,7 @@ class Studio:
         return Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
 
     def lay_out(self, example: Example) -> tuple[float, float]:
-        """Put the tiles where they go; returns how far they reach."""
+        """Put the tiles in their places; returns the width and height of them all."""
         sizes = {int(id): size for id, size in self.page.evaluate(SIZES).items()}
         places = arrange(example.columns, sizes)
         bodies = {str(id): [x, y + TITLE] for id, (x, y) in places.items()}
@@ -165,7 +165,7 @@ class Studio:
 
 
 def _settings(route: Route) -> None:
-    """Settings for one page alone: the server's stay as whoever uses it has left them."""
+    """Settings for this page only: those of the server are not changed."""
     if route.request.method == "GET":
         route.fulfill(json=SETTINGS | LOOK)
     else:
@@ -173,7 +173,7 @@ def _settings(route: Route) -> None:
 
 
 def save(picture: Image.Image, node_id: str) -> None:
-    """Beside the help page, as wide as it may be."""
+    """Save a picture beside the help page, at most WIDEST pixels wide."""
     if picture.width > WIDEST:
         height = round(picture.height * WIDEST / picture.width)
         picture = picture.resize((WIDEST, height), Image.Resampling.LANCZOS)
@@ -181,7 +181,7 @@ def save(picture: Image.Image, node_id: str) -> None:
 
 
 def draw(names: Sequence[str] = ()) -> None:
-    """The pictures of these nodes, or of all."""
+    """Draw the pictures of these nodes, or of all."""
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     lpips_weights.ensure(BASE / "models" / "lpips")
     photos.ensure(BASE / "input")

@@ -45,7 +45,7 @@ def inversion(graph: Graph, common: Common, prompt: Link, latent: Node, level: f
 def without_guidance(
     graph: Graph, common: Common, positive: Link, noise: Link, latents: Link, level: float
 ) -> Link:
-    """Images rendered from noise or on from a noise level, as `inversion` came up."""
+    """Images rendered from pure noise or from a noise level, with the settings of `inversion`."""
     steps: dict[str, Any] = {"scheduler": "normal", "steps": 40, "denoise": level}
     guider = graph.add("BasicGuider", model=common.model, conditioning=positive)
     sampler = graph.add("KSamplerSelect", sampler_name="euler")
@@ -54,18 +54,18 @@ def without_guidance(
 
 
 def keyframe() -> Example:
-    """The last of four seeds, whose strip shows all, and their pictures."""
+    """The last of four keyframes, whose strip shows all of them, and their pictures."""
     graph, common = prompted(SEEDS.prompt_a, s=SEEDS)
     path: Node | None = None
     for seed, weight in ((1, 1), (2, 1), (3, 1), (4, 2)):
         inputs: dict[str, Any] = {} if path is None else {"previous": path[0]}
         path = graph.add("GeodesicNoiseKeyframe", seed=seed, weight=weight, **inputs)
     assert path is not None
-    # The weights put the keyframes at these places; one frame for each.
+    # One frame at each keyframe: these are their times with the weights above.
     curve = "[[0, 0], [0.333333, 0.25], [0.666667, 0.5], [1, 1]]"
     when = graph.add("GeodesicTimes", frames=4, easing="curve", ending="stop", curve=curve)
     noise = noise_along(graph, path[0], when[0])
-    seen = look(graph, from_noise(graph, common, noise, 4), "What the four seeds draw", 220)
+    seen = look(graph, from_noise(graph, common, noise, 4), "Images of the four seeds", 220)
     return Example(graph, [[Tile(path, 370)], [seen]])
 
 
@@ -82,11 +82,11 @@ def centroid() -> Example:
     """Four seeds and the mix of all."""
     graph, common = prompted(SEEDS.prompt_a, s=SEEDS)
     path = keyframes(graph, [1, 2, 3, 4])
-    # Four frames of a path through four noises are those noises.
+    # Four frames of a path through four noises are exactly those noises.
     alone = from_noise(graph, common, noise_along(graph, path, times(graph, 4)), 4)
     node = graph.add("GeodesicNoiseCentroid", noise_path=path, weights="", method="COG")
     images = from_noise(graph, common, node[0], 1)
-    seeds = look(graph, alone, "What the four seeds draw", 250)
+    seeds = look(graph, alone, "Images of the four seeds", 250)
     mixed = look(graph, images, "Their centroid", 300)
     return Example(graph, [[seeds, Tile(node, 250), *makers(images)], [mixed]])
 
@@ -112,7 +112,7 @@ def grid() -> Example:
 
 
 def inverted() -> Example:
-    """A photo, its noise, and the photo again."""
+    """A photo, its noise, and the photo folded_nodes."""
     graph, common = prompted(STAR, guided=False)
     prompt = common.prompts[0]
     loaded, encoded = photo(graph, common, S.photos[0])
@@ -121,7 +121,7 @@ def inverted() -> Example:
     path = graph.add("GeodesicNoiseKeyframe", latent=node[0], seed=0, weight=1.0)
     alone = graph.add("GeodesicNoiseCentroid", noise_path=path[0], weights="", method="COG")
     images = without_guidance(graph, common, prompt, alone[0], common.latent, 1.0)
-    again = [folded(path), folded(alone), *makers(images)]
+    folded_nodes = [folded(path), folded(alone), *makers(images)]
     middle = [Tile(node, 260), Tile(ratio, 260, 90, "norm_ratio")]
-    seen = look(graph, images, "Drawn again", 225)
-    return Example(graph, [[loaded, folded(encoded)], middle, [*again, seen]])
+    seen = look(graph, images, "Rendered again", 225)
+    return Example(graph, [[loaded, folded(encoded)], middle, [*folded_nodes, seen]])

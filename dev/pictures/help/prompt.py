@@ -38,16 +38,16 @@ def chained(graph: Graph, common: Common, *legs: tuple[float, str]) -> Node:
 
 
 def point_cloud() -> Example:
-    """A prompt and what its point cloud is."""
+    """A prompt and the summary of its point cloud."""
     graph, common = prompted(STAR)
     node = cloud(graph, common.prompts[0], "").node
-    said = graph.add("PreviewAny", source=node[1])
+    report = graph.add("PreviewAny", source=node[1])
     text = Tile(common.prompts[0].node, 260, 130)
-    return Example(graph, [[text, Tile(node, 260)], [Tile(said, 380, 150)]])
+    return Example(graph, [[text, Tile(node, 260)], [Tile(report, 380, 150)]])
 
 
 def conditioning() -> Example:
-    """There and back: the picture is the prompt's own."""
+    """To a point cloud and back: the picture is the same as without."""
     graph, common = prompted(STAR)
     node = cloud(graph, common.prompts[0], "").node
     back = graph.add("GeodesicConditioning", cloud=node[0])
@@ -57,7 +57,7 @@ def conditioning() -> Example:
 
 
 def coupling() -> Example:
-    """Which token goes where."""
+    """Which token is paired with which."""
     graph, common = prompted(STAR, HEART)
     node = coupled(graph, common)
     used(graph, node[0])
@@ -65,7 +65,7 @@ def coupling() -> Example:
 
 
 def blend() -> Example:
-    """Three blends beside each other: the ends, and what lies between."""
+    """Three blends beside each other: both ends and the middle."""
     graph, common = prompted(STAR, "a large red heart on a blue background")
     pairs = coupled(graph, common)
     columns = []
@@ -87,7 +87,7 @@ def barycenter() -> Example:
 
 
 def keyframe() -> Example:
-    """The last of three keyframes, whose strip shows all."""
+    """The last of three keyframes, whose strip shows all of them."""
     graph, common = prompted("a yellow star", "a red heart", "a cyan ring")
     last = chained(graph, common, (1, TRANSPORT), (2, COUPLINGS[1]), (1, TRANSPORT))
     used(graph, last[0])
@@ -95,10 +95,10 @@ def keyframe() -> Example:
 
 
 def when() -> Example:
-    """A curve that rests half-way."""
+    """A curve that stops for a while half-way."""
     graph, _ = prompted(STAR)
-    rest = "[[0, 0], [0.4, 0.5], [0.6, 0.5], [1, 1]]"
-    node = graph.add("GeodesicTimes", frames=24, easing="curve", ending="stop", curve=rest)
+    curve = "[[0, 0], [0.4, 0.5], [0.6, 0.5], [1, 1]]"
+    node = graph.add("GeodesicTimes", frames=24, easing="curve", ending="stop", curve=curve)
     used(graph, node[0])
     return Example(graph, [[Tile(node, 420)]])
 
@@ -124,8 +124,8 @@ def invariance() -> Example:
         latent=common.latent,
         seed=0,
     )
-    said = graph.add("PreviewAny", source=node[0])
-    return Example(graph, [[Tile(node, 220)], [Tile(said, 400, 200)]])
+    report = graph.add("PreviewAny", source=node[0])
+    return Example(graph, [[Tile(node, 220)], [Tile(report, 400, 200)]])
 
 
 def measured() -> Example:
@@ -148,7 +148,7 @@ def compare() -> Example:
     node = graph.add("GeodesicCompare", **inputs)
 
     def point(page: Page) -> None:
-        """Read all paths at one place."""
+        """Point at one place of the chart, where it then shows the values of all paths."""
         chart = page.locator(f'[data-node-id="{node.id}"] .geodesic-chart')
         box = chart.bounding_box()
         assert box

@@ -1,4 +1,4 @@
-"""What a picture of a help page is made of: a graph, nodes of it, and how both come about."""
+"""The parts of a help page's picture: a graph, the nodes of it that are shown, and helpers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dev.workflows.settings import SMALL_SETTINGS, Settings
 S = replace(SMALL_SETTINGS, steps=12, frames=16, frames_per_batch=0)
 STAR, HEART = S.prompt_a, S.prompt_b
 TRANSPORT = COUPLINGS[0]
-# No node is narrower in the interface, a folded one is just this wide.
+# The least width of a node in the interface, and the width of a folded one.
 NARROW = 225
 
 
@@ -22,8 +22,8 @@ NARROW = 225
 class Tile:
     """A node in the picture.
 
-    height: 0 is as tall as its widgets. title: "" is the node's own name. picture: it shows one,
-    which has to be waited for. folded: its title alone.
+    height: 0 means as tall as its widgets. title: "" means the node's own name. picture: whether it
+    shows one, which must be loaded first. folded: only its title is shown.
     """
 
     node: Node
@@ -36,7 +36,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Example:
-    """A graph, and what is seen of it: columns of tiles. `then` is done before the picture."""
+    """A graph, and columns of tiles to show. `then` is called before the picture is taken."""
 
     graph: Graph
     columns: Sequence[Sequence[Tile]]
@@ -64,7 +64,7 @@ def makers(images: Link) -> list[Tile]:
 
 
 def used(graph: Graph, output: Link) -> None:
-    """ComfyUI runs only what leads to an output."""
+    """Give an output to an output node: ComfyUI only runs nodes that lead to one."""
     graph.add("PreviewAny", source=output)
 
 
@@ -75,12 +75,12 @@ def prompted(*prompts: str, s: Settings = S, **options: bool) -> tuple[Graph, Co
 
 
 def coupled(graph: Graph, common: Common, method: str = TRANSPORT) -> Node:
-    """Both prompts, paired."""
+    """A Couple Prompts node for both prompts."""
     a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
     return couple(graph, a, b, method)
 
 
 def one_image(graph: Graph, common: Common, positive: Link) -> Link:
-    """What a KSampler makes of a prompt."""
+    """The image that a KSampler makes from a prompt."""
     sampled = ksampler(graph, S, common, "", positive, common.latent)
     return graph.add("VAEDecode", samples=sampled, vae=common.vae)[0]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dev.comfyui.environment import ROOT
 from study.prompts import figures, report, store
-from study.prompts.found import FILE, export, from_parquet, from_store, load
+from study.prompts.measurements import FILE, export, from_parquet, from_store, load
 from study.prompts.pairs import Excluded, Pair
 from study.prompts.plan import OPTIMAL, RANDOM, ROW_ORDER, Plan
 from study.prompts.store import MeasuredPath, Result
@@ -98,7 +98,7 @@ def test_the_report_counts_what_is_missing(run: Path) -> None:
     assert "4 of 6 pairs of prompts, 4 couplings each" in page
     assert "- identical captions: 2 rows of the file" in page
     assert "- 1 pair failed: ValueError: too | long" in page
-    assert "- 1 pair not measured yet" in page
+    assert "- 1 pair not yet measured" in page
     assert "- 1 pair without relative cost" in page
     assert "| 1–1.5 | 0 |" in page
     assert "nan" not in page

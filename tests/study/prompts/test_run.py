@@ -23,13 +23,20 @@ from scenes import checkpoint
 from study import __main__ as program
 from study.prompts import cli, scene_pairs, store
 from study.prompts import run as runs
-from study.prompts.crew import Alone, Many
-from study.prompts.found import from_store
+from study.prompts.measurements import from_store
 from study.prompts.pairs import BINS, Pair, write
 from study.prompts.plan import Plan, defaults
-from study.prompts.run import Asked, Done, checkpoint_digest, kept_numbers, run, same_metric
+from study.prompts.run import (
+    RunRequest,
+    RunState,
+    checkpoint_digest,
+    kept_numbers,
+    run,
+    same_metric,
+)
 from study.prompts.store import MeasuredPath, Result
 from study.prompts.studio import Studio, Task
+from study.prompts.workers import RayWorkers, ThisProcess
 
 # Threads too: other tests may have left this process another number, and rounding follows it.
 QUICK: dict[str, Any] = {"frames": 3, "steps": 2, "guidance": 1.0, "batch": 4, "threads": 1}
@@ -51,10 +58,10 @@ studio = functools.cache(Studio)
 
 @pytest.fixture(autouse=True)
 def one_studio(monkeypatch: pytest.MonkeyPatch) -> None:
-    def alone(self: Alone, plan: Plan, cpu: bool) -> None:
+    def alone(self: ThisProcess, plan: Plan, cpu: bool) -> None:
         self.studio = studio(plan, cpu)
 
-    monkeypatch.setattr(Alone, "__init__", alone)
+    monkeypatch.setattr(ThisProcess, "__init__", alone)
 
 
 class Cluster:
@@ -101,14 +108,14 @@ THREE = [
 ]
 
 
-def begin(folder: Path, pairs: Sequence[Pair] = (), **others: Any) -> Done:
+def begin(folder: Path, pairs: Sequence[Pair] = (), **others: Any) -> RunState:
     """A quick run, of these pairs or of ten of the scene language."""
     if pairs:
         file = folder.with_suffix(".csv")
         write(pairs, file, "test")
         others["files"] = [file]
     options = {**QUICK, "per_bin": 1, **others.pop("options", {})}
-    return run(Asked(folder, options, cpu=True, **others))
+    return run(RunRequest(folder, options, cpu=True, **others))
 
 
 def measured(folder: Path) -> list[tuple[Any, ...]]:
@@ -173,7 +180,7 @@ def test_paths_of_a_pair_share_their_ends(tmp_path: Path) -> None:
 
 @pytest.mark.comfyui
 def test_killed_and_taken_up(tmp_path: Path) -> None:
-    """kill -9 in the middle: the same command goes on, nothing is repeated or lost."""
+    """kill -9 in the middle: the same command continues it, nothing is repeated or lost."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     begin(whole, THREE)
     arguments = ["run", str(killed), "--pairs", str(whole.with_suffix(".csv")), *FLAGS]
@@ -287,7 +294,7 @@ def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
     """Another setting, pair file or checkpoint is an error that names it; fewer is going on."""
     folder = tmp_path / "run"
     begin(folder, THREE[:1])
-    with pytest.raises(ValueError, match=r"other settings \(asked: guidance 4.0, not 1.0\)"):
+    with pytest.raises(ValueError, match=r"other settings \(given: guidance 4.0, not 1.0\)"):
         begin(folder, options={"guidance": 4.0})
     with pytest.raises(ValueError, match="holds a run with other pairs"):
         begin(folder, THREE[1:])
@@ -296,12 +303,12 @@ def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
         digest = checkpoint_digest(SMALL)
         db.execute("UPDATE run SET plan = ?", (plan.replace(digest, "0" * 16),))
     with pytest.raises(ValueError, match="is not the file that"):
-        run(Asked(folder, {}, cpu=True))
+        run(RunRequest(folder, {}, cpu=True))
     with sqlite3.connect(folder / store.FILE) as db:
         db.execute("UPDATE run SET plan = ?", (plan,))
         db.execute("""UPDATE run SET environment = '{"torch": "1.0"}'""")
     with pytest.raises(ValueError, match=r"begun with other versions than torch 2"):
-        run(Asked(folder, {}, cpu=True))
+        run(RunRequest(folder, {}, cpu=True))
 
 
 def test_one_metric_a_run() -> None:
@@ -343,7 +350,7 @@ def test_a_worker_that_dies_costs_one_pair(cluster: Cluster) -> None:
                 os._exit(1)
             return SimpleNamespace(pair=task.number, failure=None)
 
-    many = Many.__new__(Many)
+    many = RayWorkers.__new__(RayWorkers)
     many.ray = cluster.ray
     actor: Any = many.ray.remote(max_restarts=-1, max_task_retries=1)(Fragile)
     many.actors = [actor.remote() for _ in range(2)]
@@ -411,13 +418,13 @@ def test_a_checkpoint_of_ones_own(
 
 def test_other_errors_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is not finished, or in which everything failed, ends with status 1."""
-    monkeypatch.setattr(cli, "run", lambda _: Done(pairs=3, measured=1, failed=0, waiting=2))
+    monkeypatch.setattr(cli, "run", lambda _: RunState(pairs=3, measured=1, failed=0, waiting=2))
     with pytest.raises(SystemExit, match="1"):
         command(["run", str(tmp_path)], monkeypatch)
 
-    def stopped(_: Asked) -> Done:
+    def stopped(_: RunRequest) -> RunState:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "run", stopped)
-    with pytest.raises(SystemExit, match="the same command goes on"):
+    with pytest.raises(SystemExit, match="continue with the same command"):
         command(["run", str(tmp_path)], monkeypatch)

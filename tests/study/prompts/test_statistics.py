@@ -115,7 +115,7 @@ Law = Callable[[float, np.random.Generator], tuple[float, float]]  # similarity 
 
 
 def table(optimal: Law, row: Law, random: Law, pairs: int = 120) -> pd.DataFrame:
-    """A table as `found.Found` holds it, with two random couplings."""
+    """A table as `measurements.Measurements` holds it, with two random couplings."""
     rng = np.random.default_rng(0)
     rows = []
     for k in range(pairs):
@@ -191,7 +191,9 @@ def test_verdicts_hold_where_they_should() -> None:
     assert [one.judgement for one in found] == [HOLDS] * 4
     assert "n = 120" in found[0].sentence
     assert "by itself in 10 of 10 bins" in found[2].sentence
-    assert found[2].sentence.startswith("Of one pair, the shorter path has the lower PPL: **")
+    assert found[2].sentence.startswith(
+        "The shorter of two paths between the same prompts has the lower PPL: **"
+    )
 
 
 def test_verdicts_are_contradicted_where_the_reverse_is_so() -> None:

@@ -108,7 +108,7 @@ def test_a_half_created_run_is_none(tmp_path: Path) -> None:
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     with (
         store.locked(tmp_path),
-        pytest.raises(ValueError, match="going on in another process"),
+        pytest.raises(ValueError, match="another process is working on this run"),
         store.locked(tmp_path),
     ):
         pass

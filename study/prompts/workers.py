@@ -1,7 +1,7 @@
-"""Who measures: this process alone, or Ray's actors, each with a ComfyUI and a GPU of its own.
+"""The workers that measure pairs: this process, or Ray's actors, each with a ComfyUI and a GPU.
 
-Ray distributes pairs, restarts workers that die and reaches other machines. What a pair's numbers
-are does not depend on that: batch and threads are in the plan, and no pair knows of another.
+Ray distributes pairs, restarts workers that die and reaches other machines. The numbers of a pair
+do not depend on this: batch and threads are in the plan, and pairs are independent.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from .plan import Plan
 from .store import Result
 from .studio import Studio, Task
 
-RETRIES = 1  # of a pair whose worker died; the worker itself is always started again
-MOST_LOST = 2  # pairs in a row that cost a worker its life; then it gets no more
+RETRIES = 1  # of a pair whose worker died; the worker itself is always restarted
+MOST_LOST = 2  # after this many pairs in a row killed a worker, it gets no more pairs
 START_SECONDS = 900  # for all workers to load ComfyUI and the checkpoint
 
 
-class Crew(Protocol):
-    """Workers that are ready."""
+class Workers(Protocol):
+    """Workers that have loaded ComfyUI and the checkpoint."""
 
     def fastest_batch(self) -> int:
-        """What a worker of this kind renders fastest."""
+        """The batch size at which such a worker renders fastest."""
         ...
 
     def results(self, tasks: Sequence[Task]) -> Iterator[Result]:
-        """Results in the order in which they are done."""
+        """The results, in the order in which they are finished."""
         ...
 
 
-class Alone:
-    """This process."""
+class ThisProcess:
+    """This process as the only worker."""
 
     def __init__(self, plan: Plan, cpu: bool) -> None:
         self.studio = Studio(plan, cpu)
@@ -49,8 +49,8 @@ class Alone:
         return map(self.studio.run, tasks)
 
 
-class Many:
-    """Ray's actors. Raises ValueError where Ray is missing or has too little for them."""
+class RayWorkers:
+    """Ray's actors. Raises ValueError if Ray is missing, or has too few CPUs or GPUs."""
 
     def __init__(self, plan: Plan, cpu: bool, workers: int | None, address: str | None) -> None:
         try:
@@ -61,10 +61,10 @@ class Many:
                 "install it (pip install ray), or give --workers 1."
             ) from error
         self.ray: Any = ray
-        # Every machine of a cluster has the project, set up, in the same place.
+        # On every machine of a cluster the project is set up in the same folder.
         path = f"{ROOT}:{PACK.parent}"
         ray.init(
-            address=address or "local",  # never a cluster that was not asked for
+            address=address or "local",  # never an existing cluster without --ray-address
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -78,18 +78,18 @@ class Many:
 
     def _start(self, plan: Plan, cpu: bool, workers: int | None) -> list[Any]:
         kind, each = ("CPU", plan.threads) if cpu else ("GPU", 1)
-        there = int(self.ray.cluster_resources().get(kind, 0))
-        workers = workers or max(1, there // each)
-        if there < workers * each:
+        available = int(self.ray.cluster_resources().get(kind, 0))
+        workers = workers or max(1, available // each)
+        if available < workers * each:
             raise ValueError(
-                f"workers: {workers} need {workers * each} {kind}s, Ray has {there}; lower "
+                f"workers: {workers} need {workers * each} {kind}s, Ray has {available}; lower "
                 "--workers" + (f" ({each} threads each)." if cpu else ".")
             )
         needs = {"num_cpus": each} if cpu else {"num_gpus": each, "num_cpus": 0}
-        actor = self.ray.remote(max_restarts=-1, max_task_retries=RETRIES, **needs)(Studio)
-        actors = [actor.remote(plan, cpu) for _ in range(workers)]
+        remote_studio = self.ray.remote(max_restarts=-1, max_task_retries=RETRIES, **needs)(Studio)
+        actors = [remote_studio.remote(plan, cpu) for _ in range(workers)]
         try:
-            self.ray.get([one.__ray_ready__.remote() for one in actors], timeout=START_SECONDS)
+            self.ray.get([actor.__ray_ready__.remote() for actor in actors], timeout=START_SECONDS)
         except self.ray.exceptions.RayError as error:
             raise ValueError(f"workers: a worker could not start: {error}") from error
         return actors
@@ -100,7 +100,7 @@ class Many:
     def results(self, tasks: Sequence[Task]) -> Iterator[Result]:
         from ray.exceptions import RayError
 
-        # Not ray.util.ActorPool, which can't say whose pair it was when a worker dies.
+        # Not ray.util.ActorPool, which cannot say which pair was lost when a worker dies.
         waiting = iter(tasks)
         running = {a.run.remote(t): (a, t) for a, t in zip(self.actors, waiting, strict=False)}
         lost: Counter[Any] = Counter()
@@ -114,20 +114,22 @@ class Many:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
                 result = Result(task.number, (), f"worker lost: {first}", 0.0, "Ray")
                 lost[actor] += 1
-            # One that died for good would be through with all that waits in a moment.
+            # A worker that always dies would otherwise use up all waiting pairs at once.
             for following in islice(waiting, 1 if lost[actor] < MOST_LOST else 0):
                 running[actor.run.remote(following)] = actor, following
             yield result
 
 
 @contextmanager
-def crew(plan: Plan, cpu: bool, workers: int | None, address: str | None) -> Iterator[Crew]:
-    """This process for one worker, else Ray's actors, gone afterwards."""
+def start_workers(
+    plan: Plan, cpu: bool, workers: int | None, address: str | None
+) -> Iterator[Workers]:
+    """This process if there is one worker, otherwise Ray's actors, which are stopped afterwards."""
     if workers == 1 and address is None:
-        yield Alone(plan, cpu)
+        yield ThisProcess(plan, cpu)
         return
-    many = Many(plan, cpu, workers, address)
+    crew = RayWorkers(plan, cpu, workers, address)
     try:
-        yield many
+        yield crew
     finally:
-        many.ray.shutdown()
+        crew.ray.shutdown()

@@ -1,4 +1,4 @@
-"""What a run has found, as one tidy table: from its store, or from the Parquet file made of it."""
+"""The results of a run as one tidy table: read from its store, or from its Parquet file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _KEY = b"geodesic_study"
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """table: a row for each path, that is for each pair, coupling and seed:
+class Measurements:
+    """table: a row for each path, that is, for each pair, coupling and seed:
 
-    pair, caption_a, caption_b, similarity, bin; coupling, seed; cost, relative_cost (cost over that
-    of the optimal coupling; NaN where that is 0); ppl (mean of the steps), sum, pdv (their
+    pair, caption_a, caption_b, similarity, bin; coupling, seed; cost, relative_cost (cost divided
+    by that of the optimal coupling; NaN where that is 0); ppl (mean of the steps), sum, pdv (their
     variance), largest, steps (LPIPS of consecutive images); metric, seconds (of the whole pair),
     device. failures: reason by pair. waiting: pairs without a result yet.
     """
@@ -48,28 +48,28 @@ class Found:
 
     @property
     def excluded_reasons(self) -> list[tuple[str, int]]:
-        """Why rows were left out, and how many, the most frequent first."""
-        return Counter(one.reason for one in self.excluded).most_common()
+        """The reasons why rows were left out, with their numbers, the most frequent first."""
+        return Counter(row.reason for row in self.excluded).most_common()
 
     @property
     def images_per_second(self) -> float:
-        """Of one worker, from the mean time of a pair; loading is not in it (NaN for no pair)."""
+        """The rate of one worker, from the mean time of a pair; NaN without any pair."""
         seconds = self.table.drop_duplicates("pair")["seconds"].to_numpy(float)
         return self.plan.images_per_pair / float(seconds.mean()) if len(seconds) else np.nan
 
 
-def load(folder: Path) -> Found:
-    """The run in a folder, or what was exported of one. Raises ValueError where neither is."""
+def load(folder: Path) -> Measurements:
+    """Load a run, or its exported file, from a folder. Raises ValueError without either."""
     if store.exists(folder) or not (folder / FILE).is_file():
         return from_store(folder)
     return from_parquet(folder / FILE)
 
 
-def from_store(folder: Path) -> Found:
-    """Read a run. Raises ValueError where there is none."""
+def from_store(folder: Path) -> Measurements:
+    """Read a run. Raises ValueError if there is none."""
     kept = store.open_run(folder)
     try:
-        kept.freeze()  # a run that goes on meanwhile must not be seen half
+        kept.freeze()  # another process may add results while this one reads
         pairs, results = kept.pairs, kept.results()
         rows = []
         for result in results:
@@ -99,7 +99,7 @@ def from_store(folder: Path) -> Found:
         failures = {r.pair: r.failure for r in results if r.failure is not None}
         waiting = len(kept.waiting())
         environment, excluded = kept.environment, tuple(kept.excluded)
-        return Found(kept.plan, environment, _table(rows), failures, excluded, waiting)
+        return Measurements(kept.plan, environment, _table(rows), failures, excluded, waiting)
     finally:
         kept.close()
 
@@ -117,31 +117,31 @@ def _table(rows: list[tuple[object, ...]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
-def export(found: Found, path: Path) -> None:
+def export(measurements: Measurements, path: Path) -> None:
     """Write the table as Parquet, with plan, failures and exclusions in the file's metadata."""
     about = {
-        "plan": asdict(found.plan),
-        "environment": found.environment,
-        "failures": {str(pair): reason for pair, reason in found.failures.items()},
-        "excluded": [asdict(one) for one in found.excluded],
-        "waiting": found.waiting,
+        "plan": asdict(measurements.plan),
+        "environment": measurements.environment,
+        "failures": {str(pair): reason for pair, reason in measurements.failures.items()},
+        "excluded": [asdict(row) for row in measurements.excluded],
+        "waiting": measurements.waiting,
     }
-    table = pa.Table.from_pandas(found.table, preserve_index=False)
+    table = pa.Table.from_pandas(measurements.table, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(about).encode()}
     pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
 
 
-def from_parquet(path: Path) -> Found:
+def from_parquet(path: Path) -> Measurements:
     """Read what `export` wrote. Raises ValueError for another file."""
     try:
         table = pq.read_table(path)
         about = json.loads((table.schema.metadata or {})[_KEY])
-        return Found(
+        return Measurements(
             Plan(**about["plan"]),
             about["environment"],
             table.to_pandas(),
             {int(pair): reason for pair, reason in about["failures"].items()},
-            tuple(Excluded(**one) for one in about["excluded"]),
+            tuple(Excluded(**row) for row in about["excluded"]),
             about["waiting"],
         )
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:

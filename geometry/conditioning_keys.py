@@ -1,4 +1,4 @@
-"""What happens to the other keys of a conditioning's dictionary when prompts are mixed.
+"""How the other keys of a conditioning, those beside the rows, are blended when prompts are mixed.
 
 The rule for every key:
 
@@ -20,22 +20,22 @@ from torch import Tensor
 
 POOLED = "pooled_output"
 
-# Numbers that say how much of something there is, so that a value between two values means what
-# lies between. Every key that ComfyUI 0.3.75 puts into a conditioning was looked at. Models turn
-# each of these into a float before they use it, so a whole number needs not stay whole.
+# Numbers that are amounts, so that a value between two others has a meaning too. This list comes
+# from all keys that ComfyUI 0.3.75 puts into a conditioning. Models convert each of these to a
+# float before they use it, so whole numbers may become fractions.
 QUANTITIES = {
-    # Set Area, Set Area Strength: a factor on what the prompt adds to the picture.
+    # Set Area, Set Area Strength: a factor on the prompt's effect on the picture.
     "strength",
     # Set Mask: a factor on the mask.
     "mask_strength",
-    # Set Timestep Range: from which to which share of the denoising the prompt acts.
+    # Set Timestep Range: the shares of the denoising at which the prompt starts and stops to act.
     "start_percent",
     "end_percent",
     # FluxGuidance (Flux, HunyuanVideo and others): how closely to follow the prompt; embedded.
     "guidance",
     # SDXL, SDXL refiner, HunyuanDiT, PixArt: sizes and crop in pixels. SDXL puts them as floats
-    # into the sines of a timestep embedding, PixArt and HunyuanDiT into a float tensor. A width of
-    # 1331.2 lies between those of 1331 and 1332. No picture gets this size.
+    # into the sines of a timestep embedding, PixArt and HunyuanDiT into a float tensor. So a width
+    # of 1331.2 acts like something between 1331 and 1332. No picture gets this size.
     "width",
     "height",
     "crop_w",
@@ -59,14 +59,14 @@ QUANTITIES = {
     # ACE-Step: a factor on the lyrics.
     "lyrics_strength",
 }
-# Numbers left out on purpose: `guiding_frame_index` and `concat_mask_index` choose a frame and a
-# channel; `seed` chooses noise; `azimuth` and `elevation` are angles (half way from 350 to 10
-# degrees is 0, not 180); `clip_start_percent` and `clip_end_percent` say for which part of a
+# Numbers that are deliberately left out: `guiding_frame_index` and `concat_mask_index` choose a
+# frame and a channel; `seed` chooses noise; `azimuth` and `elevation` are angles (half way from 350
+# to 10 degrees is 0, not 180); `clip_start_percent` and `clip_end_percent` say for which part of a
 # schedule of hooks the rows were encoded, and other parts have other rows.
 
 
 def same_value(a: Any, b: Any) -> bool:
-    """Equality by value, of tensors and of containers that hold tensors too."""
+    """Whether two values are equal, also for tensors and for containers of tensors."""
     if a is b:
         return True
     if isinstance(a, Tensor) and isinstance(b, Tensor):
@@ -83,7 +83,7 @@ def same_value(a: Any, b: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """An int or a float; a switch (bool) is not a number here."""
+    """Whether a value is an int or a float; a bool is not a number here."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -96,7 +96,7 @@ def mix_extras(
     names: the K inputs, as errors should name them.
     Raises ValueError naming the key that cannot be blended.
     """
-    keys = list(dict.fromkeys(key for one in extras for key in one))
+    keys = list(dict.fromkeys(key for dictionary in extras for key in dictionary))
     return {key: _mix(key, extras, weights, names) for key in keys}
 
 
@@ -111,7 +111,7 @@ def _mix(
     weights: Sequence[float],
     names: Sequence[str],
 ) -> Any:
-    values: list[Any] = [one.get(key) for one in extras]
+    values: list[Any] = [dictionary.get(key) for dictionary in extras]
     if all(same_value(values[0], value) for value in values[1:]):
         return values[0]
     for k, weight in enumerate(weights):
@@ -129,9 +129,9 @@ def _poolable(values: Sequence[Any]) -> bool:
 
 
 def average(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Weighted sum of K equal-shaped tensors, in float32 or better, in the first one's type.
+    """The weighted sum of K tensors of one shape, in float32 or better; has the first's type.
 
-    A weight of 0 leaves its tensor out, so that a weight of 1 returns the other exactly.
+    Tensors of weight 0 are left out, so that a weight of 1 returns its tensor exactly.
     """
     work = torch.promote_types(tensors[0].dtype, torch.float32)
     used = [(w, x) for w, x in zip(weights, tensors, strict=True) if w]
@@ -156,7 +156,7 @@ def _cannot_blend(key: str, values: Sequence[Any], names: Sequence[str]) -> str:
 
 
 def _describe(value: Any) -> str:
-    """A value in an error; objects by their type, without an address."""
+    """A value as an error shows it; objects by their type, without a memory address."""
     if value is None:
         return "none"
     if isinstance(value, Tensor):
@@ -171,7 +171,7 @@ def _describe(value: Any) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    """Nothing but texts, numbers and none, so that its words hold no address."""
+    """Whether a value consists of texts, numbers and None only, so that repr() has no address."""
     if isinstance(value, (list, tuple)):
         return all(_is_plain(part) for part in value)
     return value is None or isinstance(value, (str, int, float))

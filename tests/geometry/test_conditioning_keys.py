@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geodesic_morph.geometry.extras import (
+from geodesic_morph.geometry.conditioning_keys import (
     POOLED,
     QUANTITIES,
     average,
