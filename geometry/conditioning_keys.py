@@ -1,4 +1,4 @@
-"""How the other keys of a conditioning, those beside the rows, are blended when prompts are mixed.
+"""How the keys of a conditioning, everything beside its rows, are blended when prompts are mixed.
 
 The rule for every key:
 

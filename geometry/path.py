@@ -72,10 +72,10 @@ class Path:
         self._check_legs()
         first, last = self.keyframes[0], self.keyframes[-1]
         check_weight(first.weight)
-        there = self.legs[0]
-        same_seed = there.seed == first.seed or first.method != RANDOM
-        if len(self.legs) == 1 and there.method == first.method and same_seed:
-            return replace(self, closing=there.inverse())
+        way_there = self.legs[0]
+        same_seed = way_there.seed == first.seed or first.method != RANDOM
+        if len(self.legs) == 1 and way_there.method == first.method and same_seed:
+            return replace(self, closing=way_there.inverse())
         leg = couple(
             last.cloud,
             first.cloud,

@@ -51,8 +51,8 @@ class Rules:
     between: frames of the first round between two keyframes, at most.
     worth: in one round only gaps of at least this part of the largest distance get a frame.
     centred: put a new frame at the estimated middle of the distance, not at the middle of t.
-    spare: frames that are rendered and not shown, as a part of those shown: the film is the most
-        even choice. They are cheap, as most of them start late.
+    spare: frames that are rendered and not shown, at most, as a part of those shown: the film is
+        the most even choice. They are cheap, as most of them start late.
 
     Raises ValueError for numbers outside these ranges.
     """
@@ -86,7 +86,6 @@ class Rules:
                 f"tolerance: expected a distance of 0 or more, got {self.tolerance}. 0 renders all "
                 "frames."
             )
-
         if not (math.isfinite(self.spare) and self.spare >= 0):
             raise ValueError(f"spare: expected a part of the frames, 0 or more, got {self.spare}.")
 
@@ -232,22 +231,31 @@ class Placement:
         """
         if at_once < 1:
             raise ValueError(f"at_once: expected at least 1 frame a round, got {at_once}.")
-        room = self.rules.rendered - self.frames
+        short = self.frames < self.rules.shown
+        room = max(0, (self.rules.shown if short else self.rules.rendered) - self.frames)
         widths = np.diff(self.ends)
-        wide = [i for i, width in enumerate(widths) if width >= NARROWEST]
-        tolerance = self.rules.tolerance
-        # A gap that is left to be a cut comes last: frames there would show nothing new.
-        rank = {i: (self._is_cut(i), -self.gaps[i].distance, -widths[i], i) for i in wide}
-        wanted = [i for i in wide if not tolerance or self.gaps[i].distance > tolerance]
-        if tolerance:
-            wanted = [i for i in wanted if not self._is_cut(i)]
-        chosen = sorted(wanted, key=rank.__getitem__)[: max(0, min(at_once, room))]
-        least = self.rules.worth * max((self.gaps[i].distance for i in chosen[:1]), default=0.0)
+        open_gaps = [i for i in range(len(widths)) if widths[i] >= NARROWEST and self._is_open(i)]
+        # A cut gets no frames, which would show nothing new, unless there is nothing but cuts.
+        wanted = [i for i in open_gaps if self.gaps[i].failures < self.rules.patience]
+        if not wanted and not self.rules.tolerance and short:
+            wanted = open_gaps
+        ranked = sorted(wanted, key=lambda i: (-self.gaps[i].distance, -widths[i], i))
+        chosen = ranked[: min(at_once, room)]
+        least = self.rules.worth * max((self.gaps[i].distance for i in chosen), default=0.0)
         kept = (i for i in chosen if self.gaps[i].distance >= least)
         return tuple(self._insertion(i, float(widths[i])) for i in sorted(kept))
 
-    def _is_cut(self, i: int) -> bool:
-        return self.gaps[i].failures >= self.rules.patience
+    def _is_open(self, i: int) -> bool:
+        """Whether gap i is too large to be left as it is.
+
+        Spare frames are there for a choice: half a step of the film is as near as it needs them.
+        """
+        distance, rules = self.gaps[i].distance, self.rules
+        if self.frames < rules.shown:
+            return distance > rules.tolerance or not rules.tolerance
+        steps = rules.shown - (rules.ending != LOOP)
+        length = float(np.sqrt(self.distances).sum())
+        return distance > max(rules.tolerance, (length / steps / 2) ** 2)
 
     def _insertion(self, i: int, width: float) -> Insertion:
         u = self._middle(i) if self.rules.centred else 0.5

@@ -252,7 +252,7 @@ def with_copied_weights(model: Any) -> Any:
 def ksampler_sigmas(
     model: Any, sampler_name: str, scheduler: str, steps: int, denoise: float
 ) -> Tensor:
-    """The σ that KSampler goes through with these settings, [steps + 1], on the CPU."""
+    """The σ of KSampler with these settings, [steps + 1], on the CPU."""
     sampler = comfy.samplers.KSampler(
         model,
         steps=steps,
@@ -268,16 +268,16 @@ def ksampler_sigmas(
 def resumable_sampler(
     name: str, start: Tensor | None, keep: Callable[[int, Tensor], None]
 ) -> Sampler:
-    """KSampler's sampler of a name, which can start from a state and shows the states it has.
+    """KSampler's sampler of this name, which can also start from a state, and reports its states.
 
     A state is x before a step, in the sampler's own scale. start: the state to begin with, or None
-    to begin with noise. keep(step, x): called with the state before each step, counted from 0; for
-    a step that asks the model several times, the last call holds.
+    to begin with noise. keep(step, x): called with the state before each step, counted from 0; if a
+    step calls the model several times, the last call counts.
     """
     sampler = comfy.samplers.sampler_object(name)
 
     def run(model: Any, x: Tensor, sigmas: Tensor, **options: Any) -> Tensor:
-        # ComfyUI made x of noise and latent, which masks still need. The state replaces x alone.
+        # x comes from noise and latent, which masks still need. The state only replaces x.
         x = x if start is None else start.to(x)
         return sampler.sampler_function(_StateKeeper(model, sigmas, keep), x, sigmas, **options)
 
@@ -285,7 +285,7 @@ def resumable_sampler(
 
 
 class _StateKeeper:
-    """A sampler's model that tells of each x at one of the schedule's σ."""
+    """A sampler's model that reports each x at one of the schedule's σ."""
 
     def __init__(self, model: Any, sigmas: Tensor, keep: Callable[[int, Tensor], None]) -> None:
         self._model, self._keep = model, keep
@@ -314,7 +314,7 @@ def sample_custom(
     seed: int,
     callback: Callable[[int, Tensor, Tensor, int], None],
 ) -> Tensor:
-    """One run of a sampler, as KSampler makes it: the latents [B, C, ...], on the CPU.
+    """Run a sampler as KSampler does; returns the latents [B, C, ...], on the CPU.
 
     prompts: positive and negative.
     """
@@ -336,16 +336,17 @@ def sample_custom(
 
 
 def noise_factor(model: Any, sigma: Tensor) -> float:
-    """How strong the noise of a state is at σ: the model's own answer for a noise of 1."""
-    space = model.get_model_object("model_sampling")
-    one = torch.ones(1)
-    return float(space.noise_scaling(sigma.reshape(1), one, torch.zeros(1), False))
+    """The factor of the noise in a state at σ: the model's own scaling of a noise of 1."""
+    sampling = model.get_model_object("model_sampling")
+    unit_noise = torch.ones(1)
+    return float(sampling.noise_scaling(sigma.reshape(1), unit_noise, torch.zeros(1), False))
 
 
 def fitting_frames(model: Any, shape: Sequence[int], wanted: int) -> int:
     """How many frames of a latent shape [C, ...] fit into free memory at once: 1 to `wanted`.
 
-    Each is asked for with two prompts. What is not loaded of the model yet is left free for it.
+    Each frame is counted with two prompts. Memory for the part of the model that is not loaded yet
+    is left free.
     """
     free: Any = management.get_free_memory(model.load_device)
     free -= max(0, model.model_size() - model.loaded_size())
@@ -357,13 +358,15 @@ def fitting_frames(model: Any, shape: Sequence[int], wanted: int) -> int:
 
 def previewer(model: Any) -> Callable[[Tensor], Any]:
     """A function from denoised latents [B, C, ...] to a preview of the middle one, or to None."""
-    found = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+    previewer_of_model = latent_preview.get_previewer(model.load_device, model.model.latent_format)
 
     def preview(denoised: Tensor) -> Any:
-        if found is None:
+        if previewer_of_model is None:
             return None
         middle = len(denoised) // 2
-        return found.decode_latent_to_preview_image("JPEG", denoised[middle : middle + 1])
+        return previewer_of_model.decode_latent_to_preview_image(
+            "JPEG", denoised[middle : middle + 1]
+        )
 
     return preview
 

@@ -41,14 +41,14 @@ def write(path: Path) -> Path:
     Raises WeightsError if its digest is not that of the trained checkpoint.
     """
     tensors = assemble()
-    expected, found = expected_digest(), weights.digest(tensors)
-    if found != expected:
+    expected, actual = expected_digest(), weights.digest(tensors)
+    if actual != expected:
         raise weights.WeightsError(
-            f"The small checkpoint should have the digest {expected[:12]} but has {found[:12]}: "
+            f"The small checkpoint should have the digest {expected[:12]} but has {actual[:12]}: "
             f"restore {weights.FOLDER} and scenes/text.py with git checkout, or run make train."
         )
     # Only one key: safetensors writes several in random order, so the file's hash would vary.
-    weights.write(tensors, path, digest=found)
+    weights.write(tensors, path, digest=actual)
     return path
 
 
@@ -80,6 +80,6 @@ def export(unet: dict[str, Tensor], autoencoder: dict[str, Tensor], mean: float,
     stored[AUTOENCODER + "vae_scale"] = torch.tensor(scale)
     stored[AUTOENCODER + "vae_shift"] = torch.tensor(-mean / scale)
     weights.save(stored, TRAINED)
-    found = weights.digest(assemble())
-    DIGEST.write_text(found + "\n")
-    return found
+    digest = weights.digest(assemble())
+    DIGEST.write_text(digest + "\n")
+    return digest

@@ -1,4 +1,4 @@
-"""What all tests share: one thread, ComfyUI's folders of their own, and one server.
+"""Shared by all tests: one thread, their own ComfyUI folders, and one server.
 
 `make test` runs two workers (pytest-xdist). Each has at most one server, one ComfyUI in its own
 process and one Chromium, and works with one thread.
@@ -89,7 +89,7 @@ def _models_where_needed(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session")
 def models() -> None:
-    """What a person has in ComfyUI's folders: a model, LPIPS weights, pictures."""
+    """The files in a person's ComfyUI folders: a model, LPIPS weights, pictures."""
     from dev.comfyui import lpips_weights
     from dev.comfyui.environment import BASE, FOLDER, _ensure_base, locate
     from dev.pictures import photos

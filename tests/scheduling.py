@@ -1,4 +1,4 @@
-"""Which worker gets which test."""
+"""The distribution of tests over the workers."""
 
 from __future__ import annotations
 

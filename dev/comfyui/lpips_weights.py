@@ -33,8 +33,8 @@ def ensure(folder: Path) -> Path:
     metadata = {"name": NAME, "digest": weights.digest(tensors)}
     try:
         with safe_open(path, framework="pt") as file:
-            found = file.metadata() or {}
-        if found == metadata or found.get("name") not in OURS:
+            present = file.metadata() or {}
+        if present == metadata or present.get("name") not in OURS:
             return path  # up to date, or a person's own
     except (OSError, SafetensorError):
         pass  # absent or damaged: written anew

@@ -39,8 +39,8 @@ def rendered(server: Server, graph: Graph, titles: Sequence[str]) -> list[list[I
 
 
 def decoder(graph: Graph, title: str) -> Node:
-    (found,) = (node for node in graph.nodes if node.title == title)
-    return found
+    (decoder_node,) = (node for node in graph.nodes if node.title == title)
+    return decoder_node
 
 
 def decoded(server: Server, graph: Graph, title: str) -> list[Image.Image]:

@@ -19,14 +19,14 @@ const SIDES = ["source", "target"];
  * @returns {{from: number, to: number, text: string | null, padding: boolean}[]} rows from…to
  */
 export function entries({ rows, labels }) {
-  const found = [];
+  const column = [];
   for (let row = 0; row < rows; row++) {
     const padding = labels !== null && labels[row] === null;
-    const last = found.at(-1);
+    const last = column.at(-1);
     if (padding && last?.padding) last.to = row;
-    else found.push({ from: row, to: row, text: labels ? labels[row] : String(row), padding });
+    else column.push({ from: row, to: row, text: labels ? labels[row] : String(row), padding });
   }
-  return found;
+  return column;
 }
 
 /**
@@ -37,17 +37,17 @@ export function entries({ rows, labels }) {
  */
 export function joins(pairs, source, target) {
   const places = [source, target].map(placesOfRows);
-  const found = new Map();
+  const byEnds = new Map();
   for (const [from, to, distance, times] of pairs) {
     const ends = [places[0][from], places[1][to]];
-    const join = found.get(ends.join()) ?? { ends, times: 0, near: Infinity, far: 0, mean: 0 };
+    const join = byEnds.get(ends.join()) ?? { ends, times: 0, near: Infinity, far: 0, mean: 0 };
     join.mean = (join.mean * join.times + distance * times) / (join.times + times);
     join.times += times;
     join.near = Math.min(join.near, distance);
     join.far = Math.max(join.far, distance);
-    found.set(ends.join(), join);
+    byEnds.set(ends.join(), join);
   }
-  return [...found.values()];
+  return [...byEnds.values()];
 }
 
 /** The place of every row's entry. */
@@ -259,8 +259,8 @@ export class CouplingChart {
     const across = { ArrowLeft: 0, ArrowRight: 1 }[event.key];
     let next = null;
     if (across === undefined) {
-      const found = walk(event, place, this.columns[side].length, ["ArrowUp", "ArrowDown"]);
-      next = found === null ? null : { side, place: found };
+      const row = walk(event, place, this.columns[side].length, ["ArrowUp", "ArrowDown"]);
+      next = row === null ? null : { side, place: row };
     } else if (place === null || across === side) next = { side: across, place: place ?? 0 };
     else next = { side: across, place: joinsOf(this.joins, side, place)[0].ends[across] };
     if (!next) return;
@@ -303,10 +303,10 @@ export class CouplingChart {
   /** Write the distances of the marked lines at their partners' ends. */
   drawDistances() {
     const { y, edges } = this.layout;
-    const found = this.chosen ? joinsOf(this.joins, this.chosen.side, this.chosen.place) : [];
+    const marked = this.chosen ? joinsOf(this.joins, this.chosen.side, this.chosen.place) : [];
     const other = this.chosen ? 1 - this.chosen.side : 0;
     this.values.replaceChildren(
-      ...found.map(({ ends, mean }) =>
+      ...marked.map(({ ends, mean }) =>
         element(
           "text",
           {
@@ -323,10 +323,10 @@ export class CouplingChart {
 
   /** A sentence with the chosen entry, its partners and their distances. */
   sentence({ side, place }) {
-    const found = joinsOf(this.joins, side, place);
-    const [near, far] = [found[0].near, Math.max(...found.map((join) => join.far))];
+    const lines = joinsOf(this.joins, side, place);
+    const [near, far] = [lines[0].near, Math.max(...lines.map((join) => join.far))];
     const other = 1 - side;
-    const partners = found
+    const partners = lines
       .map((join) => this.title(other, join.ends[other], join.times))
       .join(", ");
     const own = this.title(side, place);

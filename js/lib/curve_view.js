@@ -16,7 +16,7 @@ const STEPS = 160;
  * @param {{frames: number, ending: string, ease: (u: number) => number}} schedule
  * @param {{width: number, height: number}} size
  * @returns places: `x`, `y` (scales of u and t, with `.back`), `curve` and `ghost` (polylines),
- *   `dots` (one per frame, with its t), `closing` (a loop's first frame again), `plot` (the frame)
+ *   `dots` (one per frame, with its t), `closing` (a loop's first frame again), `plot` (the area)
  */
 export function layout({ frames, ending, ease }, { width, height }) {
   const plot = {

@@ -223,18 +223,18 @@ def frames_at_level(
     Latents of Invert Image and of density paths are used as they are; those of pictures are
     inverted.
     """
-    found = [_noise(model, part, latent) for part, latent in zip(prompts, latents, strict=True)]
-    shapes = {tuple(points.shape[1:]) for _, points in found}
+    noises = [_noise(model, part, latent) for part, latent in zip(prompts, latents, strict=True)]
+    shapes = {tuple(points.shape[1:]) for _, points in noises}
     if len(shapes) != 1:
         raise ValueError(f"latents: expected frames of one size, got {sorted(map(list, shapes))}.")
-    level = found[0][0]
-    for other, _ in found:
-        if not same_level(level.sigma, other.sigma):
+    level = noises[0][0]
+    for part_level, _ in noises:
+        if not same_level(level.sigma, part_level.sigma):
             raise ValueError(
                 f"latents: expected frames at one noise level, got sigmas {level.sigma:.4g} and "
-                f"{other.sigma:.4g}. Invert all of them with the same noise_level and steps."
+                f"{part_level.sigma:.4g}. Invert all of them with the same noise_level and steps."
             )
-    return level, torch.cat([points for _, points in found]).float()
+    return level, torch.cat([points for _, points in noises]).float()
 
 
 def _noise(model: Any, prompt: FrameBatch, latent: dict[str, Any]) -> tuple[InvertedLevel, Tensor]:
@@ -253,9 +253,9 @@ def _noise(model: Any, prompt: FrameBatch, latent: dict[str, Any]) -> tuple[Inve
 def _inverted(model: Any, prompt: FrameBatch, samples: Tensor) -> dict[str, Any]:
     """Invert the latents of pictures, in small batches because a clip may be long."""
     settings = INVERSION_STEPS, INVERSION_LEVEL, INVERSION_REFINEMENTS
-    found = []
+    inversions = []
     for part in split(replace(prompt, start=0, stop=len(samples)), INVERSION_BATCH):
         batch = {"samples": samples[part.start : part.stop]}
         names = ("latents", "positive")
-        found.append(invert(model, part.conditioning, batch, *settings, names).latent)
-    return found[0] | {"samples": torch.cat([inverted["samples"] for inverted in found])}
+        inversions.append(invert(model, part.conditioning, batch, *settings, names).latent)
+    return inversions[0] | {"samples": torch.cat([inverted["samples"] for inverted in inversions])}

@@ -85,8 +85,8 @@ class ModelAtLevel:
         out = [torch.empty_like(x) for _ in conditions]
         for start, stop, positive in batches:
             part = slice(start, stop)
-            found = self.loaded.denoise(x[part], sigma[part], [positive, *others])
-            for whole, denoised in zip(out, found, strict=True):
+            batch = self.loaded.denoise(x[part], sigma[part], [positive, *others])
+            for whole, denoised in zip(out, batch, strict=True):
                 whole[part] = denoised
         return out
 

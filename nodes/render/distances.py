@@ -1,4 +1,4 @@
-"""How far apart two frames of a morph are: by LPIPS, or by their latents alone."""
+"""The distance of two frames of a morph: by LPIPS, or by their latents only."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from ..metrics.weights import has_file, missing
 
 LATENT = "latent"
 DISTANCES = (*BACKBONES, LATENT)
-# More frames than this at once gain nothing.
+# More frames than this at once are not faster.
 LARGEST_BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What there is to see of a frame: its latent [C, ...] and its image [H, W, 3] in [0, 1]."""
+    """A rendered frame to compare: its latent [C, ...] and its image [H, W, 3] in [0, 1]."""
 
     samples: Tensor
     image: Tensor
 
 
 class Distance(Protocol):
-    """A squared distance of frames. name: what charts call it."""
+    """A squared distance of frames. name: its name in charts."""
 
     @property
     def name(self) -> str: ...
 
     def __call__(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[float]:
-        """The distance of each pair; 0 for one frame with itself."""
+        """The distance of each pair; 0 for a frame and itself."""
         ...
 
 
@@ -60,17 +60,17 @@ class LpipsDistance:
         self.name = load_metric(backbone, False, self.pixels).name
 
     def __call__(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[float]:
-        # Asked for anew each time, as ComfyUI may have moved it out to make room for the model.
+        # Loaded again each time, because ComfyUI may have unloaded it to load the model.
         metric = load_metric(self.backbone, False, self.pixels)
         size = fitting_batch(self.backbone, LARGEST_BATCH, self.pixels, metric.device)
-        found: list[float] = []
+        distances: list[float] = []
         for part in _parts(pairs, size):
             different = list({id(picture): picture for pair in part for picture in pair}.values())
             place = {id(picture): k for k, picture in enumerate(different)}
             features = metric.features(torch.stack([picture.image for picture in different]))
             a, b = ([place[id(pair[side])] for pair in part] for side in (0, 1))
-            found += metric.distances(features[a], features[b])
-        return found
+            distances += metric.distances(features[a], features[b])
+        return distances
 
 
 def _parts(
@@ -78,21 +78,22 @@ def _parts(
 ) -> list[list[tuple[Picture, Picture]]]:
     """The pairs in order, in parts of at most `size` different pictures, but at least one pair."""
     parts: list[list[tuple[Picture, Picture]]] = []
-    seen: set[int] = set()
+    ids: set[int] = set()
     for pair in pairs:
-        grown = seen | {id(picture) for picture in pair}
+        grown = ids | {id(picture) for picture in pair}
         if not parts or len(grown) > max(size, 2):
             parts.append([])
             grown = {id(picture) for picture in pair}
         parts[-1].append(pair)
-        seen = grown
+        ids = grown
     return parts
 
 
 def distance_of(name: str, height: int, width: int) -> Distance:
-    """The distance of a name for images of this size.
+    """The distance with this name, for images of this size.
 
-    Raises ValueError for an unknown name, FileNotFoundError naming the weights that are missing.
+    Raises ValueError for an unknown name, and FileNotFoundError, naming the file, for missing
+    weights.
     """
     if name == LATENT:
         return LatentDistance()
@@ -106,5 +107,5 @@ def distance_of(name: str, height: int, width: int) -> Distance:
 
 
 def default_distance() -> str:
-    """The first backbone whose weights are there; without any, the distance that needs none."""
+    """The first backbone whose weights are installed, or the distance that needs no weights."""
     return next((backbone for backbone in BACKBONES if has_file(backbone)), LATENT)

@@ -1,7 +1,7 @@
-"""Frames of a morph through ComfyUI's own sampling, from the noise or from a saved state on.
+"""Frames of a morph by ComfyUI's own sampling, starting from noise or from a saved state.
 
-Every run is one that KSampler could make: its sampler, its guider, its σ. A frame that takes over
-early steps runs through the rest of the σ alone, from a state that its neighbours had.
+Every run uses the sampler, the guider and the σ of KSampler. A frame that takes over early steps
+only runs the remaining steps, starting from a mix of its neighbours' states.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from ..noise.mixed import COG, along
 from ..noise.path import NoisePath
 from ..prompt.batches import FrameBatch, batches_along
 
-# Parts of the names of samplers that draw noise of their own in every step.
+# Parts of the names of samplers that draw new noise in every step.
 STOCHASTIC = ("ancestral", "sde", "lcm", "ddpm", "seeds", "sa_solver")
-# Samplers that choose their own σ have no steps to start from.
+# Samplers that choose their own σ, so that no step can be a starting point.
 ADAPTIVE = ("dpm_fast", "dpm_adaptive")
 
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """What a person sets in a KSampler."""
+    """The settings of a KSampler."""
 
     seed: int
     steps: int
@@ -55,8 +55,8 @@ class SamplerSettings:
 class Frame:
     """A rendered frame: its time, latent [C, ...] and its states [steps, C, ...] before each step.
 
-    The states of steps that it has taken over are the mix of its neighbours'. All are on the CPU;
-    states in the model's own precision.
+    The states of steps that were taken over are a mix of its neighbours' states. All tensors are on
+    the CPU, states in the model's own precision.
     """
 
     t: float
@@ -119,24 +119,24 @@ class FrameSampler:
     ) -> list[Frame]:
         """The frames at these times, in order.
 
-        start_steps: the step that each begins with; 0 for all where None. states: for each the
-        states [steps, C, ...] of which it takes those up to its start step; None where it begins
-        with noise. Frames that begin with the same step are rendered in batches.
+        start_steps: the first step of each frame; None means 0 for all. states: for each frame the
+        states [steps, C, ...], used up to its start step; None for a frame that starts from noise.
+        Frames that begin with the same step are rendered in batches.
         """
         starts = list(start_steps or [0] * len(times))
         given = list(states or [None] * len(times))
-        found: dict[int, Frame] = {}
+        rendered: dict[int, Frame] = {}
         for step in sorted(set(starts)):
             group = [i for i, start in enumerate(starts) if start == step]
             frames = self._group([times[i] for i in group], step, [given[i] for i in group])
-            found |= dict(zip(group, frames, strict=True))
-        return [found[i] for i in range(len(times))]
+            rendered |= dict(zip(group, frames, strict=True))
+        return [rendered[i] for i in range(len(times))]
 
     def mixed_states(self, insertion: Insertion, left: Frame, right: Frame) -> Tensor | None:
         """The states [steps, C, ...] from which a new frame between two others begins.
 
-        The mean of its neighbours', weighted by the place between them. Where every frame has a
-        noise of its own, the mean is that of what they are beside their noise: a mean of noises
+        The mean of its neighbours' states, weighted by its place between them. If every frame has
+        its own noise, the frame's own noise replaces the mean of its neighbours' noises, which
         would be too weak.
         """
         if insertion.start_step == 0:
@@ -152,7 +152,7 @@ class FrameSampler:
     def _group(
         self, times: Sequence[float], step: int, given: Sequence[Tensor | None]
     ) -> list[Frame]:
-        """Frames that begin with one step, in batches that fit into memory."""
+        """Frames that begin with the same step, in batches that fit into memory."""
         frames: list[Frame] = []
         while len(frames) < len(times):
             size = self._batch_size(len(times) - len(frames))
@@ -164,7 +164,7 @@ class FrameSampler:
             except management.OOM_EXCEPTION:
                 if batch.count == 1:
                     raise
-                # What a smaller batch needs may fit; ComfyUI would give the whole run up.
+                # A smaller batch may fit; ComfyUI itself would stop the whole run.
                 self.frames_per_batch = math.ceil(batch.count / 2)
                 self.was_halved = True
                 management.soft_empty_cache()
@@ -182,7 +182,7 @@ class FrameSampler:
         step: int,
         given: Sequence[Tensor | None],
     ) -> list[Frame]:
-        """Frames of one batch: the states of each step are kept as the sampler goes on."""
+        """Render the frames of one batch, and keep the states of each step."""
         before = None if step == 0 else torch.stack([s for s in given if s is not None])
         kept = {} if before is None else {k: before[:, k] for k in range(step)}
         kind = self.model.model_dtype() or torch.float32
@@ -213,7 +213,7 @@ class FrameSampler:
         return [Frame(t, samples[i].clone(), states[i].clone()) for i, t in enumerate(times)]
 
     def _noise(self, times: Sequence[float]) -> Tensor:
-        """The noise of each frame [F, C, ...]: the seed's one, or that of the noise path there."""
+        """The noise of each frame [F, C, ...]: that of the seed for all, or of the noise path."""
         latent = repeat_latent(self.latent, len(times))
         if self.noise_path is None:
             return seed_noise(latent["samples"], self.settings.seed, latent["batch_index"])
@@ -230,23 +230,25 @@ def one_image(model: Any, latent: dict[str, Any]) -> dict[str, Any]:
     if samples.ndim == 5 and samples.shape[2] > 1:
         raise ValueError(
             f"latent: expected a picture, got a video of {samples.shape[2]} latent frames. Every "
-            "frame of a morph is a picture of its own; set the length to 1."
+            "frame of a morph is a single picture; set the length to 1."
         )
     return latent | {"samples": samples}
 
 
 def check_sampler(name: str) -> None:
-    """Raise ValueError for samplers that draw noise in their steps, or choose their own steps."""
+    """Raise ValueError for samplers that draw noise in every step, or choose their own steps."""
     if is_restartable(name):
         return
     why = "chooses its own steps" if name in ADAPTIVE else "draws new noise in every step"
-    usable = ", ".join(other for other in sampler_names() if is_restartable(other))
+    usable = ", ".join(
+        usable_name for usable_name in sampler_names() if is_restartable(usable_name)
+    )
     raise ValueError(
-        f"sampler_name: expected a sampler that goes one way from one noise, got '{name}', which "
+        f"sampler_name: expected a deterministic sampler with fixed steps, got '{name}', which "
         f"{why}. Choose one of {usable}."
     )
 
 
 def is_restartable(name: str) -> bool:
-    """Whether a sampler can go on from the state before any of its steps."""
+    """Whether a sampler can start from the state before any of its steps."""
     return name not in ADAPTIVE and not any(part in name for part in STOCHASTIC)

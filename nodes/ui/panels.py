@@ -37,8 +37,8 @@ def steps_chart(steps: Steps, images: Sequence[Tensor]) -> Charts:
 
 def compare_chart(paths: Sequence[tuple[str, Steps]]) -> Charts:
     """Several measured paths with their names, in one chart."""
-    found = [{"label": label, **_statistics(steps)} for label, steps in paths]
-    return {"geodesic_compare": [{"paths": found}]}
+    charts = [{"label": label, **_statistics(steps)} for label, steps in paths]
+    return {"geodesic_compare": [{"paths": charts}]}
 
 
 def _statistics(steps: Steps) -> dict[str, Any]:

@@ -16,9 +16,10 @@ def show_text(cls: type[io.ComfyNode], text: str) -> None:
 
 
 def show_output(cls: type[io.ComfyNode], event: str, output: dict[str, Any]) -> None:
-    """Send a panel of the running node what it would get at the end; without a server, nothing.
+    """Send a panel of the running node an output before the node ends; without a server, do
+    nothing.
 
-    event: what the browser listens for. output: a `ui` entry of `panels`.
+    event: the name that the browser listens for. output: a `ui` entry of `panels`.
     """
     instance = getattr(PromptServer, "instance", None)
     if instance is not None and cls.hidden is not None and instance.client_id is not None:

@@ -94,9 +94,10 @@ def _table(results: Sequence[Comparison]) -> str:
         first = row[0]
         name = "all" if first.bin is None else f"{first.bin - WIDTH:g}–{first.bin:g}"
         cells = [name, str(first.pairs), _number(first.optimal)]
-        for one in row:
-            effect = "" if isnan(one.effect) else f"{one.effect:+.2f}"
-            cells += [f"{_number(one.median)} ({one.differ})", _p(one.p), _p(one.q), effect]
+        for comparison in row:
+            effect = "" if isnan(comparison.effect) else f"{comparison.effect:+.2f}"
+            cells.append(f"{_number(comparison.median)} ({comparison.differ})")
+            cells += [_p(comparison.p), _p(comparison.q), effect]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

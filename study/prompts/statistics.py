@@ -133,22 +133,22 @@ def rank_biserial(gains: np.ndarray) -> float:
 
 def comparisons(pairs: Pairs) -> list[Comparison]:
     """All comparisons of both measures: by bin, with q over the bins, and then over all pairs."""
-    found = []
+    result = []
     for measure in MEASURES:
         bins = [pairs.compare(measure, other, edge) for edge in BINS for other in OTHERS]
-        found += adjusted(bins)
-        found += [pairs.compare(measure, other) for other in OTHERS]
-    return found
+        result += adjusted(bins)
+        result += [pairs.compare(measure, other) for other in OTHERS]
+    return result
 
 
-def adjusted(found: Sequence[Comparison]) -> list[Comparison]:
+def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """The same comparisons with q, after Benjamini and Hochberg, over those that have a p."""
-    known = [k for k, one in enumerate(found) if not np.isnan(one.p)]
+    known = [k for k, c in enumerate(comparisons) if not np.isnan(c.p)]
     if not known:
-        return list(found)
-    q = false_discovery_control([found[k].p for k in known])
+        return list(comparisons)
+    q = false_discovery_control([comparisons[k].p for k in known])
     by_place = dict(zip(known, map(float, q), strict=True))
-    return [replace(one, q=by_place.get(k, float("nan"))) for k, one in enumerate(found)]
+    return [replace(c, q=by_place.get(k, float("nan"))) for k, c in enumerate(comparisons)]
 
 
 def trend(similarity: Values, values: Values) -> Trend:

@@ -18,7 +18,7 @@ from dev.comfyui.environment import ROOT, newest_front_end
 from dev.comfyui.server import Server
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
-# Only how long something that never happens is waited for.
+# The limit for waiting for something that never happens.
 PATIENCE = 120
 expect.set_options(timeout=PATIENCE * 1000)
 
@@ -143,7 +143,7 @@ class Interface:
         self.page.evaluate(AT_REST)
 
     def eventually(self, what: Callable[[], Any], expected: Any) -> None:
-        """Wait until something is as expected; what it is instead is in the error."""
+        """Wait until a value is as expected; the error shows the last value."""
         deadline = time.monotonic() + PATIENCE
         while (found := what()) != expected and time.monotonic() < deadline:
             self.page.wait_for_timeout(20)
@@ -178,7 +178,7 @@ class Interface:
         return self.page.evaluate("async () => (await window.app.graphToPrompt()).output")
 
     def screenshot(self, name: str) -> Path:
-        """The whole workflow in view, as a picture to look at."""
+        """Save a picture of the whole workflow, to look at."""
         self.page.evaluate(WHOLE)
         self.at_rest()
         self.page.screenshot(path=self.screenshots() / f"{name}.png")
@@ -266,7 +266,7 @@ def working(variant: Variant, request: pytest.FixtureRequest) -> Iterator[Interf
 
 @pytest.fixture
 def interface(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Interface]:
-    """ComfyUI as it comes: the interface it asks for, the classic renderer."""
+    """ComfyUI by default: the interface that it requires, with the classic renderer."""
     assert browser
     with working(VARIANTS[0], request) as page:
         yield page

@@ -1,4 +1,4 @@
-"""The pack where artists look for things: template browser, help panel, their own language."""
+"""The pack in ComfyUI's interface: template browser, help panel, another language."""
 
 from __future__ import annotations
 

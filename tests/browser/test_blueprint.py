@@ -1,4 +1,4 @@
-"""The blueprint "Prompt morph", used as a beginner does: find it, put it down, press Run."""
+"""The blueprint "Prompt morph", used like a beginner: find it, put it down, press Run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from dev.workflows.blueprint import FILE_PREFIX, NAME, PROMOTED, RESULTS
 from dev.workflows.prompt import two_prompt_morph
@@ -37,13 +38,15 @@ def command(interface: Interface, name: str) -> None:
 
 
 def put_down(interface: Interface) -> None:
-    """Search the library for the blueprint, take what it finds, put it on an empty canvas."""
+    """Search the library for the blueprint, and put it on an empty canvas."""
     page = interface.page
     command(interface, "Comfy.NewBlankWorkflow")
     page.wait_for_function("() => window.app.graph.nodes.length === 0")
     command(interface, "Workspace.SearchBox.Toggle")
+    page.locator("input:focus[aria-expanded=true]").wait_for()
     page.keyboard.type(NAME)
-    page.get_by_text(re.compile("^Subgraph Blueprints")).first.wait_for()
+    found = page.locator(".p-autocomplete-option.p-focus, [role=option][aria-selected=true]")
+    expect(found).to_have_text(re.compile(f"^{NAME}.*Subgraph Blueprints"))
     page.keyboard.press("Enter")
     page.wait_for_function("() => window.app.graph.nodes.length === 1")
     # In newer interfaces the node hangs on the pointer until a click puts it down.

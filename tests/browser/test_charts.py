@@ -1,4 +1,4 @@
-"""Charts in the nodes, pointed at and walked through as a person does."""
+"""Charts in the nodes, used with mouse and arrow keys."""
 
 from __future__ import annotations
 
@@ -122,14 +122,14 @@ def test_a_step_shows_its_frames_and_its_distance(studio: Interface) -> None:
 
 
 def colour(frame: Locator) -> str:
-    """What a frame's middle looks like."""
+    """The colour in the middle of a frame."""
     picture = np.array(Image.open(io.BytesIO(frame.screenshot())).convert("RGB"), dtype=int)
     red, _, blue = picture[picture.shape[0] // 2, picture.shape[1] // 2]
     return "red" if red > 200 > 50 > blue else "blue" if blue > 200 > 50 > red else "neither"
 
 
 def test_a_token_shows_its_partners(studio: Interface) -> None:
-    """Padding is one entry; pointing at a token and walking to one tell where it goes."""
+    """Padding is one entry; pointing at a token or moving to it shows its partners."""
     studio.open_file(WORKFLOW)
     order = [0, 2, 1, 4, 3, *range(5, 77)]
     numbered = coupling(list(range(77)), None)
@@ -220,6 +220,7 @@ def coupled(text: str) -> dict[str, Any]:
 def test_charts_come_back(studio: Interface, tmp_path: Path) -> None:
     """After a run, after undo, after another tab, in a subgraph: ComfyUI's outputs, drawn again."""
     page = studio.page
+    studio.used_up = True
     (tmp_path / "coupled.json").write_text(json.dumps(coupled(f"{studio.name} (circle:1.2)")))
     studio.open_file(tmp_path / "coupled.json")
     target = page.locator(f"{PANEL}:not([hidden]) .geodesic-token[text-anchor=start]")

@@ -107,7 +107,7 @@ def test_a_curve_is_drawn_undone_and_copied(studio: Interface) -> None:
 
 
 def test_what_cannot_be_drawn_is_said(interface: Interface) -> None:
-    """Files by hand and by newer versions: the panel says what is wrong and how to go on."""
+    """Files written by hand and by newer versions: the panel says what is wrong and what to do."""
     page = interface.page
     page.evaluate(
         "() => { app.graph.clear(); app.graph.add(LiteGraph.createNode('GeodesicTimes')) }"
@@ -139,7 +139,7 @@ def test_what_cannot_be_drawn_is_said(interface: Interface) -> None:
 
 
 def test_frames_may_come_from_another_node(interface: Interface) -> None:
-    """Linked to a number, that number is drawn; linked to what only a run tells, that is said."""
+    """A linked number is drawn; a link whose value is only known in a run is reported as such."""
     page = interface.page
     page.evaluate(
         """() => {

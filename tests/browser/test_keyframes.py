@@ -13,7 +13,7 @@ STRIPS = ".geodesic-strip svg[role=img]"
 
 
 def words(strip: Locator) -> str:
-    """What the strip says of its path to those who can't see it."""
+    """The description of the path for screen readers."""
     return strip.get_attribute("aria-label") or ""
 
 

@@ -43,7 +43,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "GeodesicDensityExtrapolate": {"frames": 2, "steps": 2},
     "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.1},
 }
-# A first prompt of its own for each: a node whose result is cached from another file shows nothing.
+# Each file gets its own first prompt: a node with a cached result would show nothing.
 PROMPT_A = {
     "two_prompt_morph": "a large yellow star on a blue background",
     "compare_couplings": "a large orange circle on a green background",
@@ -159,7 +159,7 @@ def check_charts(server: Server, graph: Any, outputs: dict[str, Any], count: int
 
 
 def check_panels(interface: Interface, count: int) -> None:
-    """The page has drawn so many charts, each with something in it."""
+    """The page has drawn this number of charts, none of them empty."""
     interface.page.wait_for_function(
         "(count) => [...document.querySelectorAll('.geodesic-chart-panel')].filter("
         "panel => !panel.hidden && panel.querySelector('svg path')).length === count",

@@ -1,4 +1,4 @@
-"""What the tests of density paths share: latents, paths, renders."""
+"""Helpers of the tests of density paths: latents, paths, renders."""
 
 from __future__ import annotations
 

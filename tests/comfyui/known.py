@@ -1,4 +1,4 @@
-"""Models whose answers are known: ComfyUI's own sampling around exact denoisers."""
+"""Models with known answers: ComfyUI's own sampling around exact denoisers."""
 
 from __future__ import annotations
 

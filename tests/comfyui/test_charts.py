@@ -1,4 +1,4 @@
-"""What nodes hand to the browser's charts: all of it, in order, and JSON alone."""
+"""The data of the nodes for the browser's charts: complete, in order, and plain JSON."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_tokens_are_those_the_text_encoder_was_given(comfy: Comfy) -> None:
 @pytest.mark.parametrize(
     ("text", "rows", "width"),
     [
-        (None, 77, 768),  # nobody knows the text
+        (None, 77, 768),  # the text is unknown
         ("a star", 154, 768),  # other rows than the text has
         ("a star", 256, 4096),  # T5
         ("a star", 77, 1024),  # another encoder
@@ -135,7 +135,7 @@ def test_tokens_are_those_the_text_encoder_was_given(comfy: Comfy) -> None:
     ],
 )
 def test_rows_of_unknown_origin_keep_their_numbers(text: str | None, rows: int, width: int) -> None:
-    """Rather no label than a wrong one."""
+    """If the text is uncertain, rows have no labels."""
     assert module("tokens").row_labels(text, rows, width) is None
 
 
@@ -144,7 +144,7 @@ def test_rows_of_unknown_origin_keep_their_numbers(text: str | None, rows: int, 
     [
         (graph("a star"), "a star"),
         (graph(["8", 0]), "written elsewhere"),
-        (graph(["9", 0]), None),  # only running it tells
+        (graph(["9", 0]), None),  # only known at run time
         (graph(["7", 0]), None),
         (graph("a star", "ConditioningAverage"), None),  # rows of more than one text
         ({}, None),
@@ -200,7 +200,7 @@ def test_no_sheet_is_too_large(frames: int, width: int, height: int) -> None:
 
 
 def test_numbers_are_finite_or_none() -> None:
-    """JSON has no infinity."""
+    """Infinite numbers become None, as JSON has no infinity."""
     number = module("panels").number
     assert [number(x) for x in (0.0, 1 / 3)] == [0, 0.333333]
     assert number(float("inf")) is number(float("nan")) is None
@@ -309,7 +309,7 @@ def test_a_run_sends_charts_in_place_of_pictures(server: Server) -> None:
 
 
 def test_hidden_inputs_stay_hidden(server: Server) -> None:
-    """What a node asks ComfyUI for is no input that a workflow stores."""
+    """Hidden inputs are not stored in a workflow."""
     found = server.get("object_info")["GeodesicCouple"]["input"]
     assert not {"prompt", "unique_id"} & {*found["required"], *found.get("optional", {})}
     assert set(found["hidden"]) == {"prompt", "unique_id"}

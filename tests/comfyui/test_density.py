@@ -74,7 +74,7 @@ def test_native_samplers_go_on_from_it(comfy: Comfy, kind: str) -> None:
 
 
 def test_its_ends_are_the_images(comfy: Comfy) -> None:
-    """On the small checkpoint, as well as their inversion alone gives them: 45 dB and more."""
+    """On the small checkpoint the ends are as good as by inversion alone: 45 dB and more."""
     pictures = [picture(k) for k in (3, 4)]
     encoded = [{"samples": comfy.vae.encode(image)} for image, _ in pictures]
     captions = [caption for _, caption in pictures]
@@ -152,7 +152,7 @@ def test_points_are_evaluated_in_batches_that_fit(
 def test_progress_shows_the_middle(
     comfy: Comfy, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every step is told, with what the model takes the middle point for."""
+    """Every step is reported, with a preview of the middle point as the model denoises it."""
     import latent_preview
 
     told: list[tuple[int, Any]] = []
@@ -203,7 +203,7 @@ def test_frames_at_other_times_need_no_search(comfy: Comfy, pair: tuple[Any, Any
 
 
 def test_equal_ends_are_a_still_path(comfy: Comfy, pair: tuple[Any, Any]) -> None:
-    """No NaN anywhere; nothing to extrapolate from it, which is said."""
+    """No NaN anywhere; extrapolating it is an error that says why."""
     a, _ = pair
     _, latents, _, chart, state = found(comfy, comfy.model, a, a)
     samples = latents[0]["samples"]

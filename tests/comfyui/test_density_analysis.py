@@ -47,7 +47,7 @@ def analysed(comfy: Comfy, model: Any, latents: list[Any], **changes: Any) -> An
 
 
 def clip(noise: Any, frames: Tensor) -> Any:
-    """Frames [F, D] in place of the one of an inverted latent."""
+    """An inverted latent whose samples are replaced by frames [F, D]."""
     return noise | {"samples": frames.reshape(-1, 4, 8, 8).float()}
 
 
@@ -192,7 +192,7 @@ def test_draws_average_to_the_same(comfy: Comfy) -> None:
 
 
 def test_each_frame_has_its_own_prompt(comfy: Comfy, pair: tuple[Any, Any]) -> None:
-    """One prompt a frame gives what a batch of prompts gives; too many or few are refused."""
+    """One prompt per frame gives the same as a batch of prompts; other numbers are refused."""
     a, b = pair
     prompts = [comfy.encode(t) for t in (PROMPT_A, PROMPT_B)]
     few = {"iterations": 0}
@@ -236,7 +236,7 @@ def test_bad_input_is_named(comfy: Comfy, pair: tuple[Any, Any]) -> None:
 def test_what_was_rendered_from_a_path_can_be_inverted_again(
     comfy: Comfy, pair: tuple[Any, Any]
 ) -> None:
-    """A sampler keeps the path's key in its latents; Invert Image takes it off."""
+    """A sampler keeps the path's key in its latents; Invert Image removes it."""
     _, latents, *_ = found(comfy, comfy.model, *pair, iterations=0, frames=3)
     rendered = latents[0] | {"samples": latents[0]["samples"] * 0.5}
     noise = inverted(comfy, comfy.model, rendered, comfy.encode(""))
@@ -245,7 +245,7 @@ def test_what_was_rendered_from_a_path_can_be_inverted_again(
 
 
 def test_a_long_clip_is_inverted_in_parts(comfy: Comfy) -> None:
-    """More frames than one batch holds, each with its own prompt: those of one inversion."""
+    """More frames than one batch holds, each with its own prompt: as by one inversion."""
     clips = torch.cat([clean(comfy, k)["samples"] for k in range(9)])
     rows = torch.cat([comfy.encode(t)[0][0] for t in (PROMPT_A, PROMPT_B, "") * 3])
     model = known(comfy, "eps", spread())

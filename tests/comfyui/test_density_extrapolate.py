@@ -23,7 +23,7 @@ def without_gradients() -> Iterator[None]:
 
 
 def points(comfy: Comfy, latents: Any, a: Any) -> Tensor:
-    """Frames for a sampler as the unit-variance noise they are, [F, D]."""
+    """Frames for a sampler, scaled back to unit-variance noise, [F, D]."""
     inside = comfy.model.model.process_latent_in(torch.cat([x["samples"] for x in latents]))
     return (inside / math.sqrt(1 + a["geodesic_sigma"] ** 2)).flatten(1)
 
@@ -52,7 +52,7 @@ def test_extrapolation_goes_on_with_the_same_speed(comfy: Comfy) -> None:
 
 
 def test_extrapolation_continues_a_geodesic(comfy: Comfy) -> None:
-    """With a known density: no kink at the end, and random directions leave elsewhere by seed."""
+    """With a known density: no kink at the end, and another seed gives another random direction."""
     model = known(comfy, "eps", spread())
     a, b = both(comfy, model)
     state = found(comfy, model, a, b, levels=5, iterations=60, frames=9)[4]

@@ -1,4 +1,4 @@
-"""Density workflows through the real server: photos that come back, progress, cancelling."""
+"""Density workflows through the real server: regenerated photos, progress, cancelling."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dev.comfyui.environment import BASE
 from dev.comfyui.server import Server
 from dev.pictures import photos
 from dev.workflows.density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
+from dev.workflows.graph import Graph
 from dev.workflows.settings import SMALL_SETTINGS
 
 from .test_noise_server import cancelled, frames_of
@@ -38,8 +39,14 @@ def quick(**changes: Any) -> Any:
     return dataclasses.replace(QUICK, **changes)
 
 
+def shorten(graph: Graph, kind: str, **inputs: int) -> None:
+    """Other inputs for the one node of a kind."""
+    (node,) = (node for node in graph.nodes if node.type == kind)
+    node.inputs.update(inputs)
+
+
 def test_a_search_can_be_cancelled(server: Server) -> None:
-    """It tells its steps and stops between two of them; what follows here runs on that server."""
+    """It reports its steps and stops between two of them; the tests below use the same server."""
     graph = extrapolate(quick(prompt_a="a white star", steps=2, inversion_steps=5))
     changes = {"Through likely images": {"iterations": 5000}}
     told = cancelled(server, graph, "GeodesicDensityPath", **changes)
@@ -56,7 +63,7 @@ def test_text_inversion_can_be_cancelled(server: Server) -> None:
 
 
 def test_an_analysis_can_be_cancelled(server: Server) -> None:
-    """All of its passes are told: one of all frames, the search, and one for each of four paths."""
+    """It reports all passes: one of all frames, the search, and one for each of four paths."""
     graph = is_this_clip_a_geodesic(quick(prompt_a="a red ring", steps=2))
     (encoded,) = (node for node in graph.nodes if node.type == "VAEEncode")
     (analysis,) = (node for node in graph.nodes if node.type == "GeodesicDensityAnalysis")
@@ -78,9 +85,11 @@ def test_an_analysis_can_be_cancelled(server: Server) -> None:
 
 
 def test_photos_are_the_ends_of_their_geodesic(server: Server) -> None:
-    """Bent prompts, a density path, an even pace: first and last frame are still the photos."""
+    """Fitted prompts, a density path, an even pace: first and last frame are still the photos."""
     s = quick()
-    frames = frames_of(server, image_to_image_geodesic(s))
+    graph = image_to_image_geodesic(s)
+    shorten(graph, "GeodesicDensityPath", frames=5)
+    frames = frames_of(server, graph)
     assert len(frames) == 6
     for name, frame in zip(s.photos, (frames[0], frames[-1]), strict=True):
         photo = np.array(Image.open(BASE / "input" / name), dtype=int)
@@ -90,10 +99,12 @@ def test_photos_are_the_ends_of_their_geodesic(server: Server) -> None:
 
 
 def test_it_goes_on_past_the_end(server: Server) -> None:
-    """Batches of three: the seventeen frames of the path, then eight that are others."""
+    """Batches of three: the five frames of the path, then four new ones."""
     graph = extrapolate(quick(frames_per_batch=3))
+    shorten(graph, "GeodesicDensityPath", frames=5)
+    shorten(graph, "GeodesicDensityExtrapolate", frames=4, steps=4)
     (joined,) = (node for node in graph.nodes if node.title == "One after the other")
     graph.add("RebatchImages", "Decode", images=joined[0], batch_size=1)
     frames = frames_of(server, graph)
-    assert len(frames) == 17 + 8
-    assert np.abs(frames[17] - frames[16]).mean() < np.abs(frames[-1] - frames[16]).mean()
+    assert len(frames) == 5 + 4
+    assert np.abs(frames[5] - frames[4]).mean() < np.abs(frames[-1] - frames[4]).mean()

@@ -28,7 +28,7 @@ def internals(comfy: Comfy) -> Any:
 
 
 def seen(internals: Any, model: Any, conditioning: Any, work: Any, size: int = 8) -> Any:
-    """What `work` returns of a loaded model for latents of this size."""
+    """The result of `work` with a loaded model, for latents of this size."""
     like = torch.ones(1, 4, size, size)
     return internals.with_loaded_model(model, [conditioning], like, 1.0, work)
 

@@ -26,7 +26,7 @@ def without_gradients() -> Iterator[None]:
 
 
 def true_noise(kind: str, model: Any, x: Tensor) -> Tensor:
-    """Where the probability-flow ODE of N(0, DATA²) takes a latent at the highest σ, as noise."""
+    """The noise that the probability-flow ODE of N(0, DATA²) gives for a latent at the top σ."""
     inside = model.model.process_latent_in(x)
     if kind == "flow":
         return inside / DATA
@@ -98,7 +98,7 @@ def test_refinements_come_nearer(comfy: Comfy, kind: str) -> None:
 
 
 def test_a_picture_comes_back(comfy: Comfy) -> None:
-    """400 steps there and back without guidance: 59 dB against what the VAE alone keeps.
+    """400 steps to noise and back, without guidance: 59 dB compared with the VAE alone.
 
     Not more, because a DDIM step up and one down take their slope at different points; with the
     step count the error falls (50 steps: 45 dB). The picture itself is met as well as the VAE
@@ -155,7 +155,7 @@ def test_half_way_up_a_sampler_takes_over(comfy: Comfy) -> None:
 
 
 def test_the_norm_ratio_tells_good_from_bad(comfy: Comfy) -> None:
-    """Of five pictures: refined steps come to 1, a few plain ones far below, which the node says.
+    """Five pictures: refined steps give ratios near 1, a few plain ones far less; the node says so.
 
     A draw of 256 numbers has a norm ratio of 1 ± 0.044 by itself, so the mean is judged here.
     """
@@ -171,7 +171,7 @@ def test_the_norm_ratio_tells_good_from_bad(comfy: Comfy) -> None:
 
 
 def test_there_is_no_guidance(comfy: Comfy) -> None:
-    """One evaluation a step and refinement, of the positive prompt alone."""
+    """One evaluation for each step and each refinement, with the positive prompt only."""
     model = comfy.model.clone()
     asked: list[list[int]] = []
 
@@ -261,7 +261,7 @@ def test_what_else_a_latent_holds_stays(comfy: Comfy) -> None:
 
 
 def test_a_photo_can_be_a_keyframe(comfy: Comfy) -> None:
-    """Two pictures, both inverted: the ends of the path are their noises, and draw them."""
+    """Two inverted pictures: the ends of the path are their noises, and render the pictures."""
     ends = []
     for k in (3, 4):
         image, caption = picture(k)
@@ -283,7 +283,7 @@ def test_a_photo_can_be_a_keyframe(comfy: Comfy) -> None:
 
 
 def test_the_report_says_whether_to_trust_it(comfy: Comfy) -> None:
-    """In words, under the node."""
+    """The report under the node, in words."""
     report = comfy.noise.inversion.Inversion
     assert "as the model expects it" in report({}, [0.97, 1.02]).report
     assert "too low" in report({}, [0.97, 0.7]).report

@@ -1,4 +1,4 @@
-"""Names, tooltips and what our panels say, in every language that the pack speaks."""
+"""Names, tooltips and the texts of our panels, in every language of the pack."""
 
 from __future__ import annotations
 

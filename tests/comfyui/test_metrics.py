@@ -38,7 +38,7 @@ def folder(comfy: Comfy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A web server for a folder, in place of download.pytorch.org, which tests do not ask."""
+    """A web server for a folder, used instead of download.pytorch.org."""
     root = tmp_path / "mirror"
     root.mkdir()
     handler = partial(SimpleHTTPRequestHandler, directory=str(root))
@@ -207,7 +207,7 @@ def swap(path: Path, seed: int) -> None:
 def test_swapping_the_file_runs_the_node_again(
     comfy: Comfy, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ComfyUI's own question, whether a node has changed, has another answer after the swap."""
+    """After the swap ComfyUI's check for changed nodes gives another answer."""
     from comfy_execution.graph import DynamicPrompt
     from execution import IsChangedCache
 
@@ -240,7 +240,7 @@ def test_swapping_the_file_runs_the_node_again(
 def test_the_room_asked_for_is_that_of_few_frames(
     comfy: Comfy, folder: Path, monkeypatch: pytest.MonkeyPatch, backbone: str, largest: float
 ) -> None:
-    """16 frames of 1024×1024 ask ComfyUI for a few gigabytes; other models need not go."""
+    """16 frames of 1024×1024 request a few gigabytes from ComfyUI; other models stay loaded."""
     save_file(random_weights(backbone), folder / f"{backbone}.safetensors")
     asked: list[float] = []
 
@@ -351,7 +351,7 @@ def test_retime_refuses_an_unknown_length(comfy: Comfy) -> None:
 
 
 def test_retime_and_compare_speak_of_their_inputs(comfy: Comfy, folder: Path) -> None:
-    """Times of another length are refused; one path alone is compared without complaint."""
+    """Times of another length are refused; a single path can be compared."""
     save_file(random_weights("alex"), folder / "alex.safetensors", metadata={"name": "mine"})
     steps = comfy.metrics.GeodesicPathLength.execute([frames()], ["alex"], [16])[3]
     make = partial(comfy.prompt.GeodesicTimes.execute, easing="linear", curve="[[0,0],[1,1]]")

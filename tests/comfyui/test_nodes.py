@@ -1,4 +1,4 @@
-"""The nodes inside a real ComfyUI: what they hand to the sampler, and what it makes of it."""
+"""The nodes inside a real ComfyUI: their outputs, and the images that a sampler makes from them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_cloud_returns_the_conditioning_bit_for_bit(comfy: Comfy) -> None:
 
 
 def test_the_summary_tells_rows_and_width(comfy: Comfy) -> None:
-    """A person reads from the summary what the prompt is made of."""
+    """The summary describes the prompt: rows, width, norms, keys."""
     text = comfy.prompt.GeodesicPointCloud.execute(comfy.encode(LONG))[1]
     assert "154 rows of 768 features" in text
     assert "pooled_output" in text
@@ -96,7 +96,7 @@ def test_the_invariance_test_finds_a_point_cloud(comfy: Comfy) -> None:
 
 
 def test_the_invariance_test_finds_a_model_with_row_order(comfy: Comfy) -> None:
-    """A model that adds positions to its rows is told apart."""
+    """A model that adds positions to its rows is recognised."""
     model = comfy.model.clone()
 
     def add_positions(apply: Any, arguments: dict[str, Any]) -> Any:
@@ -212,7 +212,7 @@ def test_batches_of_any_size_give_the_same_frames(comfy: Comfy) -> None:
 
 
 def test_a_second_pass_through_pixels_keeps_one_noise(comfy: Comfy) -> None:
-    """VAE Encode forgets which noise a frame has; LatentBatchSeedBehavior "fixed" says it again.
+    """VAE Encode drops the noise index of frames; LatentBatchSeedBehavior "fixed" restores it.
 
     So the help page of Morph Schedule says. Without it every frame of a batch draws a noise of its
     own, and the film flickers.
@@ -282,7 +282,7 @@ def test_the_barycentre_of_two_is_on_their_geodesic(comfy: Comfy) -> None:
 
 
 def test_bad_input_names_the_input_and_the_remedy(comfy: Comfy) -> None:
-    """What a mistaken workflow says, at the node where the mistake is."""
+    """A mistake in a workflow is reported by the node in which it is."""
     a, b = comfy.encode(PROMPT_A), comfy.encode(PROMPT_B)
     path = couple(comfy, a, b)
     with pytest.raises(ValueError, match=r"latent: expected one image, got a batch of 2.*times"):

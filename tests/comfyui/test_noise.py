@@ -1,4 +1,4 @@
-"""Noise nodes inside a real ComfyUI: what SamplerCustomAdvanced gets from them, and draws of it."""
+"""Noise nodes inside a real ComfyUI: the noise that SamplerCustomAdvanced gets, and its images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def along(comfy: Comfy, path: Any, frames: int, method: str = "COG", ending: str
 
 
 def native(comfy: Comfy, seed: int, latent: Any) -> Tensor:
-    """What ComfyUI's own RandomNoise gives."""
+    """The noise of ComfyUI's own RandomNoise."""
     return custom(comfy).RandomNoise.execute(seed)[0].generate_noise(latent)
 
 
@@ -73,7 +73,7 @@ def test_keyframes_are_the_native_noises(comfy: Comfy, method: str) -> None:
 
 
 def test_noise_is_the_same_on_every_machine(comfy: Comfy) -> None:
-    """Drawn on the CPU: the numbers of seeds 42 and 43, and of their middle, written down."""
+    """Drawn on the CPU: golden numbers of seeds 42 and 43, and of their middle."""
     made = along(comfy, chain(comfy, 42, 43), 3).generate_noise(empty(3))
     drawn = [1.9269153, 1.4872841, 0.9007172, -2.1055210]
     assert made[0, 0, 0, :4].tolist() == pytest.approx(drawn, abs=1e-5)
@@ -135,7 +135,7 @@ def test_batches_make_the_same_noise(comfy: Comfy, method: str) -> None:
 
 @pytest.mark.parametrize("per_batch", [0, 1, 3])
 def test_prompt_and_noise_travel_together(comfy: Comfy, per_batch: int) -> None:
-    """Morph Schedule's latents ask for the noise of their own frames, in batches of any size."""
+    """Morph Schedule's latents get the noise of their own frames, in batches of any size."""
     clouds = [
         comfy.prompt.GeodesicPointCloud.execute(comfy.encode(p))[0] for p in (PROMPT_A, PROMPT_B)
     ]
@@ -167,7 +167,7 @@ def test_the_native_sampler_draws_the_same_ends(comfy: Comfy) -> None:
 
 @pytest.mark.parametrize("method", CENTROIDS)
 def test_a_weight_of_one_is_that_noise(comfy: Comfy, method: str) -> None:
-    """Every method's corner is the keyframe itself; its noise in a batch is the native batch."""
+    """With one weight of 1 every method gives the keyframe itself, in a batch too."""
     path = chain(comfy, *SEEDS)
     noise = comfy.noise.GeodesicNoiseCentroid.execute(path, "0, 2, 0", method)[0]
     assert torch.equal(noise.generate_noise(empty(1)), native(comfy, SEEDS[1], empty(1)))
@@ -259,7 +259,7 @@ class TestInvertedKeyframes:
             assert torch.equal(back[2:], native(comfy, 1, empty(1)))
 
     def test_correlated_ones_keep_their_norm(self, comfy: Comfy) -> None:
-        """Two images with much in common: the middle has their norm, not √2 too much of it."""
+        """Two images with much in common: the middle has their norm, not √2 times it."""
         g = torch.Generator().manual_seed(4)
         shared, one, other = (torch.randn(1, 4, 32, 32, generator=g) for _ in range(3))
         ends = [0.9 * shared + math.sqrt(1 - 0.81) * own for own in (one, other)]
@@ -285,7 +285,7 @@ class TestInvertedKeyframes:
             refused(lambda latent=latent: execute(0, 1.0, latent), "latent: expected", *parts)
 
     def test_other_sizes_are_refused(self, comfy: Comfy) -> None:
-        """Two images of unlike size when they are chained, one when it is sampled."""
+        """Images of different sizes are refused, when they are chained and when sampled."""
         g = torch.Generator().manual_seed(6)
         small, large = ({"samples": torch.randn(1, 4, n, n, generator=g)} for n in (8, 16))
         refused(
@@ -303,7 +303,7 @@ class TestInvertedKeyframes:
 
 
 class TestBadInput:
-    """What can't be a noise path says so."""
+    """Everything that cannot be a noise path is an error."""
 
     def test_one_keyframe(self, comfy: Comfy) -> None:
         refused(lambda: along(comfy, chain(comfy, 1), 3), "noise_path: expected at least two")

@@ -1,4 +1,4 @@
-"""Noise workflows through the real server: native ends, photos that come back, cancelling."""
+"""Noise workflows through the real server: native ends, regenerated photos, cancelling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dev.workflows.settings import SMALL_SETTINGS, Settings
 
 
 def frames_of(server: Server, graph: Graph) -> np.ndarray:
-    """What the decoder of a workflow shows: [F, H, W, 3], 0 to 255."""
+    """The images of a workflow's decoder: [F, H, W, 3], 0 to 255."""
     (decoder,) = (node for node in graph.nodes if node.title == "Decode")
     graph.add("PreviewImage", "Frames", images=decoder[0])
     files = server.run(graph.to_api())[graph.find("Frames")]["images"]
@@ -80,7 +80,7 @@ def test_prompt_and_noise_arrive_together(server: Server, settings: Settings) ->
 def test_photos_are_the_ends_of_their_path(server: Server) -> None:
     """The first and the last frame are the photos, as well as the autoencoder can keep them."""
     photos.ensure(BASE / "input")
-    s = dataclasses.replace(SMALL_SETTINGS, frames=3, inversion_steps=30)
+    s = dataclasses.replace(SMALL_SETTINGS, frames=3, inversion_steps=16)
     frames = frames_of(server, photo_to_photo(s))
     for name, frame in zip(s.photos, (frames[0], frames[-1]), strict=True):
         photo = np.array(Image.open(BASE / "input" / name), dtype=int)
@@ -91,7 +91,7 @@ def test_photos_are_the_ends_of_their_path(server: Server) -> None:
 
 
 def cancelled(server: Server, graph: Graph, kind: str, **changes: Any) -> list[dict[str, Any]]:
-    """Run, cancel at the second progress of a node of this kind; what it told until then."""
+    """Run, and cancel at the second progress event of a node of this kind; returns its events."""
     told: list[dict[str, Any]] = []
     ids = {str(node.id) for node in graph.nodes if node.type == kind}
     api = graph.to_api()
@@ -110,7 +110,7 @@ def cancelled(server: Server, graph: Graph, kind: str, **changes: Any) -> list[d
 
 
 def test_an_inversion_can_be_cancelled(server: Server) -> None:
-    """It tells its steps, stops between two of them, and the next run works."""
+    """It reports its steps, stops between two of them, and the next run works."""
     photos.ensure(BASE / "input")
     s = dataclasses.replace(SMALL_SETTINGS, frames=2, inversion_steps=5000)
     told = cancelled(server, photo_to_photo(s), "GeodesicInvert")

@@ -1,4 +1,4 @@
-"""The pack as ComfyUI takes it in: its log, its schemas, its help, its imports."""
+"""The pack as ComfyUI loads it: its log, its schemas, its help, its imports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAZY = ("ot", "lpips", "scipy", "matplotlib")
 
 
 def own_schemas(server: Server) -> dict[str, Any]:
-    """What a saved workflow depends on: ids, input names with type and default, their order."""
+    """The parts of a schema on which saved workflows depend: ids, names, types, defaults, order."""
     found = server.get("object_info")
     return {name: contract(found[name]) for name in sorted(found) if name.startswith("Geodesic")}
 
@@ -134,9 +134,10 @@ def test_the_root_and_the_mathematics_know_nothing_of_comfyui() -> None:
 import sys
 sys.path.insert(0, {str(ROOT / ".comfyui" / "base" / "custom_nodes")!r})
 import geodesic_morph
-from geodesic_morph.geometry import barycenter, cloud, coupling, extras, gaussian, legs, nao, path
-from geodesic_morph.geometry import perceptual, times
-from geodesic_morph.geometry.density import boundary, curve, initial, measure, score
+import importlib, pkgutil
+from geodesic_morph import geometry
+for module in pkgutil.walk_packages(geometry.__path__, "geodesic_morph.geometry."):
+    importlib.import_module(module.name)
 print(sorted({{n.split(".")[0] for n in sys.modules}} & set({(*LAZY, "comfy", "folder_paths")!r})))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

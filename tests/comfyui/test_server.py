@@ -51,7 +51,7 @@ def test_a_morph_becomes_a_video_and_the_same_one_twice(server: Server, settings
 
 
 def test_a_blend_next_to_the_target_has_its_picture(server: Server, settings: Settings) -> None:
-    """Rows of the target in a random order, a hair away from it, render as the target does."""
+    """The target's rows in a random order, just before t = 1, render like the target."""
     graph = two_prompt_morph(settings)
     api = graph.to_api()
     (couple,) = (n for n in api.values() if n["class_type"] == "GeodesicCouple")
@@ -147,7 +147,7 @@ def test_cancelling_leaves_the_server_usable(server: Server, settings: Settings)
 
 
 def test_a_measurement_can_be_cancelled(server: Server) -> None:
-    """PPL over many frames checks for cancellation between its batches and lets go of memory."""
+    """PPL over many frames checks for cancellation between its batches and frees memory."""
     blank = {
         "image": {
             "class_type": "EmptyImage",
@@ -187,7 +187,7 @@ def test_an_unknown_choice_is_refused_before_anything_runs(
 
 
 def test_a_port_in_use_is_said_in_one_sentence(server: Server) -> None:
-    """Starting a second server on the same port names the port and the way out."""
+    """Starting a second server on the same port is an error with the port and the remedy."""
     with pytest.raises(ServerError, match=rf"^Port {server.port} is in use; .*PORT=\.$"):
         Server(port=server.port)
 

@@ -35,7 +35,7 @@ def fitted(comfy: Comfy, model: Any, prompt: Any, latent: Any, steps: int, **cha
 
 
 def of_kind(comfy: Comfy, kind: str) -> Any:
-    """The small network, asked as if it predicted noise, velocity or flow."""
+    """The small network, used as if it predicted noise, velocity or flow."""
     from comfy_extras import nodes_model_advanced as advanced
 
     if kind == "v":
@@ -46,7 +46,7 @@ def of_kind(comfy: Comfy, kind: str) -> Any:
 
 
 def error(comfy: Comfy, model: Any, prompt: Any, latent: Any) -> float:
-    """How wrong the model's noise is, by fresh draws of noise at many times: mean square."""
+    """The mean square error of the model's noise, over new draws of noise at many times."""
     from comfy_extras import nodes_custom_sampler as custom
 
     space = model.get_model_object("model_sampling")
@@ -58,7 +58,7 @@ def error(comfy: Comfy, model: Any, prompt: Any, latent: Any) -> float:
         sigma = float(space.percent_to_sigma((k + 0.5) / 24))
         x = inside + sigma * noise
         start = {"samples": comfy.model.model.process_latent_out(x)}
-        # One Euler step to 0 is what the model takes for the image.
+        # One Euler step to 0 gives the image that the model predicts.
         sigmas = torch.tensor([sigma, 0.0])
         guider = custom.BasicGuider.execute(model, prompt)[0]
         sampler = custom.KSamplerSelect.execute("euler")[0]
@@ -89,7 +89,7 @@ def test_the_prompt_tells_more_of_the_image(comfy: Comfy) -> None:
 
 
 def test_no_weight_of_the_model_changes(comfy: Comfy) -> None:
-    """Nor does what it draws, nor do its layers keep the copies they worked on."""
+    """Its images do not change either, and its layers do not keep copies of their weights."""
     latent, caption = image(comfy)
     prompt = comfy.encode(caption)
     before, drawn = state_of(comfy.model), comfy.sample(prompt, comfy.latent())
@@ -163,7 +163,7 @@ def test_prompts_it_cannot_follow_are_named(
 
 
 def test_previews_can_be_on(comfy: Comfy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ComfyUI draws what the model takes the image for, at every step."""
+    """ComfyUI shows the image that the model predicts, at every step."""
     import latent_preview
     from comfy.cli_args import args
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +17,27 @@ from scenes.language import say, training_scene
 from .conftest import Comfy
 
 
-@pytest.fixture
-def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def trained(comfy: Comfy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two steps of every stage on 70 scenes, stored in a folder of its own."""
-    monkeypatch.setattr(train, "SCENES", 70)
-    for stage in ("AUTOENCODER", "DECODER", "DENOISER", "CLASSIFIER"):
-        monkeypatch.setattr(train, stage, {"steps": 2, "batch": 8})
-    monkeypatch.setattr(checkpoint, "TRAINED", tmp_path / "small.safetensors")
-    monkeypatch.setattr(checkpoint, "DIGEST", tmp_path / "small.digest")
-    monkeypatch.setattr(classifier, "FILE", tmp_path / "classifier.safetensors")
-    return tmp_path
+    assert comfy
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(train, "SCENES", 70)
+        for stage in ("AUTOENCODER", "DECODER", "DENOISER", "CLASSIFIER"):
+            patched.setattr(train, stage, {"steps": 2, "batch": 2})
+        patched.setattr(checkpoint, "TRAINED", folder / "small.safetensors")
+        patched.setattr(checkpoint, "DIGEST", folder / "small.digest")
+        patched.setattr(classifier, "FILE", folder / "classifier.safetensors")
+        train.main(folder / "training", cpu=True)
+        yield folder
 
 
 def test_training_ends_in_a_checkpoint_that_comfyui_loads(
-    comfy: Comfy, short: Path, monkeypatch: pytest.MonkeyPatch
+    comfy: Comfy, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every stage runs, the checkpoint is made of what they store, and nothing runs twice."""
-    train.main(short / "training", cpu=True)
-    path = checkpoint.write(short / "checkpoint.safetensors")
+    path = checkpoint.write(trained / "checkpoint.safetensors")
     import comfy.sd as sd
 
     loaded: Any = sd.load_checkpoint_guess_config(str(path))
@@ -50,12 +55,12 @@ def test_training_ends_in_a_checkpoint_that_comfyui_loads(
 
     digest = checkpoint.DIGEST.read_text()
     monkeypatch.setattr("scenes.training._save", again)
-    train.main(short / "training", cpu=True)
+    train.main(trained / "training", cpu=True)
     assert checkpoint.DIGEST.read_text() == digest
 
 
 def test_training_sees_the_rows_that_comfyui_makes(comfy: Comfy) -> None:
-    """The same tokens, and the text model's one working layer gives what all twelve give."""
+    """The same tokens; and the text model's only active layer gives the same as all twelve."""
     encoder = Text(text.weights(), torch.device("cpu"))
     for k in range(20):
         caption = say(*training_scene(7, k))
@@ -67,14 +72,12 @@ def test_training_sees_the_rows_that_comfyui_makes(comfy: Comfy) -> None:
 
 
 def test_latents_of_another_autoencoder_are_not_reused(
-    comfy: Comfy, short: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once the autoencoder is trained anew, what was trained on the old one is refused by name."""
-    assert comfy.nodes
-    folder = short / "training"
-    train.main(folder, cpu=True)
+    """Stages that were trained on an older autoencoder are refused by name."""
+    folder = shutil.copytree(trained / "training", tmp_path / "training")
     (folder / "autoencoder.pt").unlink()
-    monkeypatch.setattr(train, "AUTOENCODER", {"steps": 1, "batch": 8})
+    monkeypatch.setattr(train, "AUTOENCODER", {"steps": 1, "batch": 2})
     with pytest.raises(ValueError, match=r"denoiser\.pt is a run of other settings .* remove it"):
         train.main(folder, cpu=True)
 

@@ -1,4 +1,4 @@
-"""`make demo`, with few frames: what it writes, what it prints, how it refuses."""
+"""`make demo` with few frames: its files, its output, its errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.video import decode
 def test_the_demo_writes_its_video_filmstrip_chart_and_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One call makes everything, and names the metric that stood in for the published one."""
+    """One call makes everything, and names the metric that replaces the published one."""
     monkeypatch.setattr(program, "OUTPUT", tmp_path)
     program.main({"FRAMES": "3", "PORT": str(free_port()), "SEED": "5"})
     frames, _ = decode((tmp_path / "morph.mp4").read_bytes())
@@ -65,7 +65,7 @@ def test_the_table_has_cost_relative_cost_and_ppl_of_each_coupling() -> None:
 def test_a_wrong_setting_is_one_sentence(
     models: None, environment: dict[str, str], message: str
 ) -> None:
-    """Every setting that cannot be is named with what it may be, before anything starts."""
+    """Every invalid setting is named, with the valid values, before anything starts."""
     assert models is None
     with pytest.raises(ServerError) as caught:
         program.main(environment)
@@ -77,7 +77,7 @@ def test_a_wrong_setting_is_one_sentence(
 def test_a_file_that_is_no_checkpoint_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ComfyUI's own refusal, with the setting to change."""
+    """ComfyUI's own error message, with the setting to change."""
     monkeypatch.setattr(program, "OUTPUT", tmp_path)
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_bytes(b"no weights here")
@@ -90,7 +90,7 @@ def test_a_file_that_is_no_checkpoint_is_one_sentence(
 def test_a_port_in_use_is_one_sentence(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The port and the way out, before anything else is done."""
+    """The port and the remedy, before anything else is done."""
     monkeypatch.setattr(program, "OUTPUT", tmp_path)
     with pytest.raises(ServerError) as caught:
         program.main({"PORT": str(server.port)})
@@ -101,7 +101,7 @@ def test_a_port_in_use_is_one_sentence(
 
 @pytest.mark.comfyui
 def test_a_damaged_checkpoint_is_written_again(tmp_path: Path) -> None:
-    """A file cut short, or of other weights, is replaced by the checkpoint, whole.
+    """A file that is cut short, or has other weights, is replaced by the complete checkpoint.
 
     Put together twice, it has the same bytes, and nothing else is left in the folder.
     """

@@ -1,4 +1,4 @@
-"""The picture of a geodesic in the plane: what it shows is true."""
+"""The picture of a geodesic in the plane is true to the density."""
 
 from __future__ import annotations
 

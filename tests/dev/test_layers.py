@@ -11,7 +11,7 @@ from dev.comfyui.environment import ROOT
 
 
 def project(root: Path, **files: str) -> Path:
-    """A project of modules `folder__name`, each with its one line."""
+    """A project of modules `folder__name`, each with a single line of code."""
     for name, line in files.items():
         file = root / f"{name.replace('__', '/')}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def test_scenes_imports_geometry_at_most() -> None:
 def test_an_import_that_goes_up_or_sideways_is_named(
     tmp_path: Path, importer: str, line: str, name: str
 ) -> None:
-    """In whatever form it is written; file and folders are named."""
+    """An import is found in every form of writing it; the error names file and folders."""
     folder, file = importer.split("__")[0], f"{importer.replace('__', '/')}.py"
     (sentence,) = problems(project(tmp_path, **{importer: line}))
     assert sentence.startswith(f"{file} imports {name}")
@@ -68,12 +68,12 @@ def test_an_import_that_goes_up_or_sideways_is_named(
     ],
 )
 def test_an_import_that_goes_down_is_fine(tmp_path: Path, importer: str, line: str) -> None:
-    """So are one's own folder and what is not ours."""
+    """Imports from the same folder and of foreign packages are allowed too."""
     assert problems(project(tmp_path, **{importer: line})) == []
 
 
 def test_modules_that_import_each_other_are_named(tmp_path: Path) -> None:
-    """Also round three corners, and where one of the imports waits inside a function."""
+    """A cycle of three modules too, and with an import inside a function."""
     root = project(
         tmp_path,
         dev__workflows__a="from . import b",

@@ -1,4 +1,4 @@
-"""Models that a person names, put where ComfyUI finds them."""
+"""Models that a person names are put where ComfyUI finds them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What README and thumbnails are made of."""
+"""The sheets and animations of README and thumbnails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dev.workflows.catalogue import WORKFLOWS
 
 
 def film(count: int, blue: int) -> list[Image.Image]:
-    """Frames that brighten from black; what is blue tells films apart."""
+    """Frames that brighten from black; the amount of blue distinguishes films."""
     levels = [round(255 * k / (count - 1)) for k in range(count)]
     return [Image.new("RGB", (64, 64), (level, level, blue)) for level in levels]
 
@@ -22,7 +22,7 @@ FILMS = {"one": film(16, 0), "other": film(16, 200)}
 
 
 def test_a_filmstrip_runs_from_the_first_frame_to_the_last() -> None:
-    """One row a film, nine frames, the ends among them."""
+    """One row for each film, with nine frames, including both ends."""
     sheet = np.array(filmstrip(FILMS, columns=9, size=32))
     assert sheet.shape == (2 * (LABEL + 32) + MARGIN, MARGIN + 9 * (32 + MARGIN), 3)
     row = sheet[LABEL + 16, MARGIN + 16 :: 32 + MARGIN]
@@ -33,7 +33,7 @@ def test_a_filmstrip_runs_from_the_first_frame_to_the_last() -> None:
 
 
 def test_an_animation_goes_there_and_back(tmp_path: Path) -> None:
-    """No frame twice in a row, at the ends neither, and it repeats for ever."""
+    """No frame is shown twice in a row, also not at the ends; it repeats for ever."""
     pictures = side_by_side(FILMS, size=32)
     assert len(pictures) == 2 * 16 - 2
     levels = [int(np.array(picture)[LABEL + 16, MARGIN + 16, 0]) for picture in pictures]
@@ -47,7 +47,7 @@ def test_an_animation_goes_there_and_back(tmp_path: Path) -> None:
 
 
 def test_a_mosaic_has_no_seams() -> None:
-    """Frames edge to edge, one film a row."""
+    """Frames without gaps, one film in each row."""
     sheet = np.array(mosaic(list(FILMS.values()), columns=4, size=32))
     assert sheet.shape == (64, 128, 3)
     assert sheet[16, [16, 48, 80, 112], 0].tolist() == [0, 85, 170, 255]

@@ -1,4 +1,4 @@
-"""Links and pictures in the Markdown files lead somewhere; the list of papers is complete."""
+"""The targets of links and pictures in Markdown files exist; the list of papers is complete."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGES = files(".md")
 
 
 def prose(text: str) -> str:
-    """The text without code: what looks like a link or a heading there is none."""
+    """The text without code, in which links and headings do not count."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"`[^`\n]*`", lambda found: "" if "](" in found[0] else found[0], text)
 
@@ -49,7 +49,7 @@ def anchors(text: str) -> set[str]:
 
 
 def broken(page: Path, text: str) -> list[str]:
-    """The links of a page with this text that lead nowhere; addresses on the web are not asked."""
+    """The links in a page's text without a target; addresses on the web are not checked."""
     wrong = []
     for link in links(text):
         if re.match(r"[a-z]+:", link):

@@ -1,4 +1,4 @@
-"""Clouds for the laws: small, seeded, with ties and without, and ways to compare them."""
+"""Clouds for tests of laws: small, seeded, with ties and without, and ways to compare them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def normal(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Standard normal numbers from a seed of their own."""
+    """Standard normal numbers from their own seed."""
     generator = torch.Generator("cpu").manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
@@ -109,12 +109,12 @@ def measure_gap(x: Tensor, y: Tensor) -> float:
 
 
 def global_random_state() -> tuple[bytes, str, object]:
-    """The states of torch, numpy and Python that nobody should move."""
+    """The global random states of torch, numpy and Python, which must not change."""
     numpy_state = repr(np.random.get_state())  # noqa: NPY002
     return torch.get_rng_state().numpy().tobytes(), numpy_state, random.getstate()
 
 
 def refused(attempt: Callable[[], Any], *parts: str) -> None:
-    """The attempt is a ValueError whose message holds these parts in this order."""
+    """The call raises a ValueError whose message contains these parts in this order."""
     with pytest.raises(ValueError, match=r"(?s)" + ".*".join(re.escape(part) for part in parts)):
         attempt()

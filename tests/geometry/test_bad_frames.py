@@ -44,7 +44,7 @@ def test_retiming_to_no_or_too_many_frames_is_refused(ending: str, frames: int) 
 
 @pytest.mark.parametrize("frames", [1, 2])
 def test_a_ping_pong_without_a_far_end_is_refused(frames: int) -> None:
-    """There and back takes three frames, in a schedule and in a re-timed one."""
+    """A ping-pong needs three frames, in a schedule and in a re-timed one."""
     parts = "frames: a ping-pong needs at least 3", str(frames)
     refused(lambda: times(frames, ending=PING_PONG), *parts)
     coarse = times(3, ending=PING_PONG)
@@ -97,7 +97,7 @@ def test_times_outside_0_1_are_no_schedule(values: tuple[float, ...]) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4])
 def test_distances_of_other_times_are_refused(count: int) -> None:
-    """n times have n−1 distances; another number was measured on another schedule."""
+    """n times have n−1 distances; other numbers are refused."""
     refused(
         lambda: retime(times(3), (1.0,) * count, 5),
         "times and steps: ",
@@ -120,7 +120,7 @@ def test_distances_that_are_no_lengths_are_refused(bad: float) -> None:
 
 
 def test_a_loop_cannot_be_retimed_without_its_closing_distance() -> None:
-    """Half a cycle's speed says nothing of the seam."""
+    """A loop without the distance from its last frame to its first is refused."""
     refused(lambda: retime(times(3, ending=LOOP), (1.0, 1.0), 5), "steps: a loop needs")
 
 
@@ -155,12 +155,12 @@ def test_images_that_cannot_be_measured_are_refused(
 @pytest.mark.parametrize("bad", [NAN, INF])
 @pytest.mark.parametrize("frame", [0, 3, 4])
 def test_pixels_that_are_not_finite_are_refused(bad: float, frame: int) -> None:
-    """NaN and infinity are found before they are measured, and the frame that holds them named."""
+    """NaN and infinity are found before measuring, and the frame is named."""
     pixels = images(5, 64, 64, 3)
     pixels[frame, 1, 2, 0] = bad
 
     class Frozen(torch.nn.Module):
-        """Stands for a network that sees finite images only: all of them alike."""
+        """A substitute for the network, for which all images are equal."""
 
         lins = (torch.nn.Identity(),)
         scaling_layer = torch.nn.Identity()

@@ -21,7 +21,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def test_an_empty_conditioning_is_refused() -> None:
-    """No entries are no prompt."""
+    """An empty conditioning is refused."""
     refused(lambda: clouds_from_conditioning([]), "conditioning: ", "an empty list", "Connect")
 
 
@@ -40,7 +40,7 @@ def test_an_entry_that_is_no_conditioning_is_refused(entry: list[Any]) -> None:
 
 @pytest.mark.parametrize("shape", [(77, 768), (1, 0, 768), (0, 77, 768), (1, 77, 0), (1, 1, 2, 3)])
 def test_rows_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
-    """Rows are [batch, rows, width], none of them zero."""
+    """Rows are [batch, rows, width], without a dimension of 0."""
     refused(
         lambda: clouds_from_conditioning([[torch.ones(shape), {}]]),
         "conditioning, entry 0: expected rows of shape",
@@ -170,7 +170,7 @@ def two_keyframes() -> Path:
 
 @pytest.mark.parametrize("t", [-0.1, 1.0001, -1e-12, 2, NAN, INF, -INF])
 def test_a_time_outside_the_path_is_refused(t: float) -> None:
-    """There is nothing before 0 and nothing after 1."""
+    """Times before 0 and after 1 are refused."""
     path = two_keyframes()
     for attempt in (
         lambda: path.at(t),
@@ -181,14 +181,14 @@ def test_a_time_outside_the_path_is_refused(t: float) -> None:
 
 
 def test_a_path_of_one_keyframe_is_refused() -> None:
-    """One prompt has nowhere to go."""
+    """A path of one prompt is refused."""
     path = Path((Keyframe(cloud(0, 4)),))
     for attempt in (lambda: path.at(0.5), lambda: sample(path, [0.0])):
         refused(attempt, "path: expected at least two keyframes", "Chain another")
 
 
 def test_a_loop_of_one_keyframe_is_refused() -> None:
-    """One prompt has nowhere to go round to either."""
+    """A loop of one prompt is refused too."""
     path = Path((Keyframe(cloud(0, 4)),))
     refused(lambda: sample(path.closed(), [0.0, 0.5]), "path: expected at least two keyframes")
 
@@ -218,7 +218,7 @@ def test_a_closing_leg_of_no_length_is_refused(weight: float) -> None:
 
 
 def test_sampling_a_batch_of_prompts_is_refused() -> None:
-    """Frames are a batch already: a path holds one prompt per keyframe."""
+    """A path holds one prompt per keyframe; a batch of prompts is refused."""
     path = path_of_coupling(couple(cloud(0, 4, batch=2), cloud(1, 4, batch=2)))
     refused(lambda: sample(path, [0.5]), "path: expected one prompt per keyframe", "batch of 2")
 
@@ -246,7 +246,7 @@ def test_weights_that_are_no_shares_are_refused(
 
 @pytest.mark.parametrize("text", ["a, b", "1;2", "0.5, , 0.5", "0.5,", "1 2", "0,5, x"])
 def test_text_that_is_no_list_of_numbers_is_refused(text: str) -> None:
-    """What is not a number between commas is shown with an example."""
+    """Text that is not numbers is refused, with an example."""
     refused(lambda: parse_weights(text), "weights: ", "'0.5, 0.3, 0.2'", f"'{text}'")
 
 
@@ -269,6 +269,6 @@ def test_a_barycentre_of_two_models_names_the_keyframe() -> None:
 
 @pytest.mark.parametrize("rows", [(3, 4), (250, 256), (36, 60, 100, 140, 44)])
 def test_a_barycentre_on_too_many_rows_is_refused(rows: tuple[int, ...]) -> None:
-    """Row counts that a path refuses are no better in a barycentre."""
+    """A barycentre refuses the same row counts as a path."""
     members = [cloud(k, count, 2) for k, count in enumerate(rows)]
     refused(lambda: barycenter(members), "path: ", "rows", "Pad all prompts to one length")

@@ -1,4 +1,4 @@
-"""The barycentre is no worse than any start, contains the geodesic, and returns what it must."""
+"""The barycentre: no worse than its starts, equal to the geodesic for two prompts, exact ends."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_no_prompt_is_a_better_barycentre(three: Three, weights: list[float]) ->
 
 @given(three_clouds(), st.lists(st.floats(0.05, 1), min_size=3, max_size=3))
 def test_the_objective_is_that_of_the_returned_rows(three: Three, weights: list[float]) -> None:
-    """What is reported is Σ λ_k W₂² at the rows that are returned."""
+    """The reported objective is Σ λ_k W₂² at the returned rows."""
     found = barycenter(three, weights)
     room = sum(slack(x, y) for x in three for y in three)
     expected = objective(found.cloud.points, three, weights)
@@ -215,7 +215,7 @@ def test_populations_are_not_mixed() -> None:
 
 
 def test_progress_rises_with_every_step_and_may_cancel() -> None:
-    """`progress` hears rising counts that end full, more often than there are starts."""
+    """`progress` gets rising counts that end at the total, more of them than there are starts."""
     heard: list[tuple[int, int]] = []
     barycenter(several(0, 3), progress=lambda done, most: heard.append((done, most)))
     assert len(heard) > 3
@@ -255,5 +255,5 @@ def test_weights_are_read_from_text(text: str, weights: list[float] | None) -> N
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=6))
 def test_written_weights_are_read_back(weights: list[float]) -> None:
-    """What Python writes of a number is read back as that number."""
+    """A number that Python has written is read back as the same number."""
     assert parse_weights(", ".join(map(repr, weights))) == weights

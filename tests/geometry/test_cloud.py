@@ -75,7 +75,7 @@ VALUES = st.one_of(
 def test_any_dictionary_survives_the_round_trip(
     shapes: list[tuple[int, int, int]], extras: dict[str, Any], seed: int
 ) -> None:
-    """Whatever stands in an entry's dictionary comes back as the same object."""
+    """Every value of an entry's dictionary comes back as the same object."""
     conditioning = [[normal(seed + k, *shape), extras] for k, shape in enumerate(shapes)]
     back = conditioning_from_clouds(clouds_from_conditioning(conditioning))
     assert_same_conditioning(conditioning, back)
@@ -132,7 +132,7 @@ def test_repeating_refuses_rows_that_do_not_divide() -> None:
 
 
 def test_the_summary_names_rows_width_norms_and_keys() -> None:
-    """A person reads how many rows there are, how wide, how long, and what else is held."""
+    """The summary says the number of rows, their width and norms, and the other keys."""
     points = torch.zeros(2, 3, 4)
     points[..., 0] = torch.tensor([1.0, 2.0, 6.0])
     text = summary([PointCloud(points, {"strength": 1.0, "area": None}), cloud(0, rows=2)])

@@ -93,7 +93,7 @@ def test_pooled_vectors_are_averaged_linearly(seeds: list[int], weights_seed: in
 
 
 def test_only_the_pooled_vector_is_an_averaged_tensor() -> None:
-    """A tensor under any other key has no meaning between its values."""
+    """Tensors under any other key are not blended."""
     extras = [{"mask": torch.zeros(1, 4)}, {"mask": torch.ones(1, 4)}]
     with pytest.raises(ValueError, match="'mask' must be equal"):
         mix_extras(extras, (0.5, 0.5), NAMES)
@@ -118,7 +118,7 @@ def test_a_quantity_that_differs_is_averaged_linearly(
 )
 @pytest.mark.parametrize(("a", "b"), [(2, 3), (0.25, 0.5)])
 def test_a_number_that_is_no_quantity_is_refused(key: str, a: float, b: float) -> None:
-    """Numbers that count or choose something, or that nobody knows, do not become 2.7."""
+    """Numbers that count or choose something, and unknown keys, are not blended."""
     match = (
         rf"^source and target: '{key}' must be equal in all prompts, because it cannot be blended, "
         rf"but source has {a}, target has {b}. Give all prompts the same value, or set it after"
@@ -210,7 +210,7 @@ def test_every_key_of_every_prompt_is_in_the_mix_once_and_in_order() -> None:
 )
 @pytest.mark.parametrize("key", ["key", "guidance", POOLED])
 def test_the_check_raises_exactly_where_the_mix_does(key: str, values: tuple[Any, Any]) -> None:
-    """`check_extras` says beforehand what `mix_extras` would say."""
+    """`check_extras` raises the same errors as `mix_extras`, without mixing."""
     extras = [{key: value} for value in values]
     outcomes = []
     for attempt in (

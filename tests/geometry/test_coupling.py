@@ -359,7 +359,7 @@ def test_a_free_first_row_meets_every_row() -> None:
 
 @BY_METHOD
 def test_the_global_random_state_is_left_alone(method: str) -> None:
-    """Coupling draws from a generator of its own: torch's and numpy's state do not move."""
+    """Coupling uses its own generator: the random states of torch and numpy do not change."""
     before = global_random_state()
     couple(cloud(0, 8), cloud(1, 8), method, seed=3)
     couple(cloud(0, 4), cloud(1, 6), method, seed=3)

@@ -102,7 +102,7 @@ def test_a_gaussians_geodesic_solves_its_equation(strength: float) -> None:
     ours = solve(
         start, end, density.score, strength=strength, levels=6, learning_rate=FAST, spherical=False
     ).curve
-    # Only the path is compared: where on it a knot sits is no part of a geodesic.
+    # Only the paths are compared: positions of knots along a path do not matter.
     path = exact.sol(np.linspace(0, 1, 5001))[:2].T
     away = np.linalg.norm(ours.knots.numpy()[:, None] - path[None], axis=2).min(axis=1)
     straight = line(start, end, False).at(np.linspace(0, 1, 65).tolist()).numpy()
@@ -178,7 +178,7 @@ def test_absurd_strengths_stay_finite(strength: float, rate: float) -> None:
 
 
 def test_a_strong_bulge_does_not_fold() -> None:
-    """Far round a valley: knots stay at equal distances, and each step goes on from the last."""
+    """Far around a valley: knots stay at equal distances, and each step starts from the last."""
     centres = torch.tensor([[-2.2, -0.6], [-1.5, 0.7], [0.0, 1.35], [1.5, 0.7], [2.2, -0.6]])
     spread = 0.36 * torch.eye(2, dtype=torch.float64).expand(5, 2, 2)
     ridge = Mixture(torch.full((5,), 0.2, dtype=torch.float64), centres.double(), spread)
@@ -195,7 +195,7 @@ def test_a_strong_bulge_does_not_fold() -> None:
 
 
 def test_a_path_that_turns_back_has_a_large_finite_residual() -> None:
-    """There and back: at the turn there is no direction."""
+    """A curve that turns back has no direction at its turn, which gives large numbers, no NaN."""
     density = shell(16)
     a, b = density.means[0], density.means[1]
     arc = line(a, b).at([0.0, 0.25, 0.5, 0.75, 1.0])
@@ -216,7 +216,7 @@ def test_a_rate_of_nothing_moves_nothing() -> None:
 
 @pytest.mark.parametrize("spherical", [True, False])
 def test_evenly_spaced_knots_stay_on_their_way(spherical: bool) -> None:
-    """A crowded arc is spread out; norms keep their even run from end to end."""
+    """Crowded knots on an arc are spread out; norms still change linearly from end to end."""
     density = shell(8)
     arc = line(density.means[0], 1.3 * density.means[1], spherical)
     crowded = Curve(arc.at([0.0, 0.05, 0.1, 0.7, 1.0]), spherical)
@@ -253,7 +253,7 @@ def test_one_level_and_no_iterations() -> None:
 
 
 def test_it_counts_as_the_paper_does() -> None:
-    """1 + 3 + 7 + 15 points, each as often as there are iterations."""
+    """The model is called on 1, 3, 7 and 15 points, once for each iteration."""
     asked = []
 
     def count(points: Tensor, _: object) -> Tensor:

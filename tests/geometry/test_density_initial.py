@@ -18,7 +18,7 @@ VELOCITY = torch.tensor([-0.5, 1.4], dtype=torch.float64)
 
 @pytest.mark.parametrize("strength", [0.2, 1.0])
 def test_angular_momentum_is_conserved(strength: float) -> None:
-    """Clairaut's relation: on a density round about 0, p^(−a) · (γ × v̂) stays what it was."""
+    """Clairaut's relation: for a density symmetric around 0, p^(−a) · (γ × v̂) is constant."""
     density = gaussian(2, isotropic=True)
     curve = shoot(
         START, VELOCITY, density.score, strength=strength, duration=1.0, steps=2000, spherical=False
@@ -28,12 +28,12 @@ def test_angular_momentum_is_conserved(strength: float) -> None:
     cross = (x[:, 0] * v[:, 1] - x[:, 1] * v[:, 0]) / v.norm(dim=1)
     momentum = cross * (-strength * density.log_density(x)).exp()
     assert float((momentum / momentum[0] - 1).abs().max()) < 1e-6
-    assert float(cross.max() / cross.min()) > 1.05  # it is a curve, no circle
+    assert float(cross.max() / cross.min()) > 1.05  # it is a curve, but not a circle
 
 
 @pytest.mark.parametrize("density", [banana(), gaussian(2, 5)], ids=["mixture", "gaussian"])
 def test_speed_is_conserved(density: Mixture) -> None:
-    """The energy of the equation: its own solution keeps ‖γ'‖; measured on the knots."""
+    """The solution keeps its speed ‖γ'‖, measured on the knots."""
     curve = shoot(
         START, VELOCITY, density.score, strength=1.0, duration=1.0, steps=1000, spherical=False
     )
@@ -65,7 +65,7 @@ def test_it_is_of_fourth_order(spherical: bool) -> None:
 
 @pytest.mark.parametrize("spherical", [True, False])
 def test_it_retraces_the_boundary_value_path(spherical: bool) -> None:
-    """From the end, backwards with the end's velocity, it comes to the start."""
+    """From the end with the reversed velocity it returns to the start."""
     density = shell(64)
     a, b = density.means[0], density.means[1]
     b = b * (a.norm() / b.norm())

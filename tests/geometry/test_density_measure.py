@@ -1,4 +1,4 @@
-"""Density along a curve, its length, and what tells a geodesic from other curves."""
+"""Density along a curve, its length, and the measures that distinguish a geodesic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_relative_log_density_is_that_of_the_density() -> None:
 
 @pytest.mark.parametrize("strength", [0.0, 0.05, 1.0])
 def test_length_in_logs(strength: float) -> None:
-    """The same as ∫ ‖γ'‖ p^(−a) dt where that can be had, and finite where it overflows."""
+    """The same as ∫ ‖γ'‖ p^(−a) dt where this can be computed, and finite where it overflows."""
     density = shell(64)
     knots = line(density.means[0], density.means[1]).at(np.linspace(0, 1, 401).tolist())
     exact = (density.log_density(knots) - density.log_density(knots[:1])).numpy()

@@ -1,4 +1,4 @@
-"""Laws of noise mixes: exact ends, unit variance, a normal distribution, and what breaks them."""
+"""Laws of noise mixes: exact ends, unit variance, normal distribution, and counterexamples."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_draws_are_known_and_the_rest_is_measured() -> None:
 
 
 def test_one_noise_twice_stays_that_noise() -> None:
-    """Between a noise and itself there is no other: for COG, SLERP and LERP."""
+    """Between a noise and itself COG, SLERP and LERP all give that noise."""
     x = noises(9, 1).repeat(2, 1, 1, 1)
     weights = torch.tensor([gaussian.lerp(t) for t in TIMES], dtype=torch.float64)
     same = gaussian.cog(weights, gaussian.correlation(x, [3, 3]))
@@ -164,7 +164,7 @@ def test_one_noise_twice_stays_that_noise() -> None:
 
 
 def test_opposite_noises() -> None:
-    """SLERP is finite between x and −x, where no arc is the one; COG says that they cancel out."""
+    """Between x and −x, without a unique arc, SLERP is finite; COG reports that they cancel out."""
     x = noises(9, 1).repeat(2, 1, 1, 1)
     x[1] *= -1
     assert bool(torch.isfinite(interpolation("SLERP", x)).all())
@@ -222,7 +222,7 @@ class TestGrid:
     """A plane through the span of K noises."""
 
     def test_it_is_normal_everywhere(self) -> None:
-        """Every picture of the plane is a noise as the model expects it."""
+        """Every point of the plane is noise of unit variance."""
         x = noises(31, 5)
         weights = gaussian.cog(gaussian.grid(x, 3, 5, (1, 2), 1.5))
         for frame in gaussian.combine(x, weights):
@@ -249,7 +249,7 @@ class TestGrid:
         torch.testing.assert_close(plane @ q @ q.T, plane)
 
     def test_a_single_row_or_column_runs_through_the_middle(self) -> None:
-        """1 × n has no up and down."""
+        """A grid of one row has no vertical axis."""
         x = noises(34, 3, 50)
         line = gaussian.grid(x, 1, 3, (1, 2), 1.0)
         assert line.shape == (3, 3)
@@ -257,7 +257,7 @@ class TestGrid:
         assert line[:, 2].tolist() == pytest.approx([0, 0, 0], abs=1e-9)
 
     def test_bad_planes_are_refused(self) -> None:
-        """Axes that are not there, one axis twice, no extent, noises that span too little."""
+        """Axes that do not exist, one axis twice, no extent, linearly dependent noises."""
         x = noises(35, 3, 50)
         refused(lambda: gaussian.grid(x, 2, 2, (1, 3), 1.0), "axis_y: expected", "0 to 2", "got 3")
         refused(lambda: gaussian.grid(x, 2, 2, (-1, 1), 1.0), "axis_x: expected", "got -1")

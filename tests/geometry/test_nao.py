@@ -38,8 +38,8 @@ def test_the_density_is_scipys(dimensions: int) -> None:
 
 
 def test_a_path_has_its_ends_and_likely_norms() -> None:
-    """Ends bit for bit; what the straight line loses of the norm, the path has regained."""
-    d = 64  # small enough to come to rest, which 256 do not in 10,000 steps
+    """Exact ends; the path has the norm that the straight line loses in its middle."""
+    d = 64  # few enough to converge, which 256 do not in 10,000 steps
     x, y = normal(9, 2, d)
     told: list[int] = []
     path = nao.path(x, y, progress=lambda done, _: told.append(done))
@@ -84,7 +84,7 @@ def test_weights_pull_a_centroid() -> None:
 
 
 def test_equal_ends_make_a_finite_path() -> None:
-    """From a noise to itself there is nowhere to go, and nothing breaks."""
+    """A path from a noise to itself is finite."""
     x = normal(5, D)
     path = nao.path(x, x, max_steps=200)
     assert bool(torch.isfinite(path).all())
@@ -101,7 +101,7 @@ def test_it_runs_where_gradients_are_off() -> None:
 
 
 def test_the_same_seed_gives_the_same_path() -> None:
-    """And no global generator is asked."""
+    """And no global random state changes."""
     before = global_random_state()
     x, y = normal(7, 2, D)
     one, two, other = (nao.path(x, y, seed, max_steps=20) for seed in (1, 1, 2))

@@ -272,7 +272,7 @@ def test_frames_without_rows_in_common_are_batches_of_their_own() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_goes_in_and_comes_out(dtype: torch.dtype) -> None:
-    """Half in, half out, finite, and within one rounding of the same blend in float64."""
+    """Half precision in and out: finite, and within one rounding of the same blend in float64."""
     path, exact = (
         path_through(
             *(
@@ -314,7 +314,7 @@ def test_frames_that_agree_but_do_not_follow_each_other_stay_apart() -> None:
 
 
 def test_no_times_are_no_frames() -> None:
-    """Sampling at no time gives no conditioning."""
+    """Sampling at an empty list of times gives an empty list."""
     assert sample(chain([3, 3]), []) == []
 
 

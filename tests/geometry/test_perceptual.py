@@ -186,7 +186,7 @@ def test_pairs_in_any_order_have_the_packages_distance(backbone: Backbone) -> No
 
 
 def test_steps_are_the_distances_of_neighbours_bit_for_bit(small: Backbone) -> None:
-    """`measure` is nothing but the metric on consecutive frames."""
+    """`measure` gives the metric of consecutive frames."""
     images = frames(6)
     metric = PerceptualMetric(small.network, "metric")
     seen = metric.features(images)
@@ -225,7 +225,7 @@ def test_distances_of_unequally_many_images_are_refused(small: Backbone) -> None
 
 
 def test_progress_rises_to_the_number_of_frames(small: Backbone) -> None:
-    """`progress` hears the frames done after every batch, and all of them at the end."""
+    """`progress` gets the number of finished frames after every batch, and all at the end."""
     heard: list[tuple[int, int]] = []
     measure(
         [frames(3, 32), frames(4, 32)],
@@ -312,7 +312,7 @@ def test_making_a_network_warns_of_nothing(small: Backbone, recwarn: pytest.Warn
 
 
 def test_weights_of_another_network_are_refused(small: Backbone) -> None:
-    """A file of another architecture, a cut one or an empty one is an error that names it."""
+    """Weights of another architecture, incomplete or none are an error that names the layer."""
     cut = {key: value for key, value in small.weights.items() if key != "features.0.bias"}
     reshaped = {**small.weights, "features.0.weight": torch.ones(64, 3, 5, 5)}
     notes = {**small.weights, "features.0.weight": "a text"}
@@ -365,7 +365,7 @@ def test_equal_steps_are_perfectly_smooth(count: int, distance: float) -> None:
 
 @given(st.integers(1, 30), st.integers(0, 29))
 def test_a_single_jump_is_as_rough_as_can_be(count: int, at: int) -> None:
-    """All of the way in one of n steps is smoothness 1/n."""
+    """If one of n steps is the whole way, the smoothness is 1/n."""
     d = [0.0] * count
     d[at % count] = 2.0
     assert Steps(tuple(d), 0.0, "").smoothness == pytest.approx(1 / count)

@@ -124,7 +124,7 @@ def all_rules(draw: st.DrawFn) -> Rules:
         between=draw(st.integers(0, 5)),
         worth=draw(st.floats(0, 1)),
         centred=draw(st.booleans()),
-        spare=draw(st.floats(0, 1.5)),
+        spare=draw(st.just(0.0) | st.floats(0, 3)),
     )
 
 
@@ -154,7 +154,9 @@ def test_every_round_keeps_what_was_there_and_its_books(
             assert placement.frames - before.frames <= at_once
         before = placement
     assert before is not None
-    assert before.frames == rules.rendered
+    assert rules.shown <= before.frames <= rules.rendered
+    if rules.spare == 0:
+        assert before.frames == rules.shown
 
 
 @given(walks(), all_rules(), all_knots(), st.integers(1, 6))
@@ -348,11 +350,11 @@ def test_gaps_too_narrow_to_tell_times_apart_get_no_frame() -> None:
 def test_spare_frames_are_rendered_and_the_film_chooses_among_them(
     f: Picture, frames: int, ending: str
 ) -> None:
-    """A spare of 1 renders twice as many; the film has as many as ever, none of them twice."""
+    """A spare of 1 renders twice as many at most; the film shows as many as ever, none twice."""
     rules = ruled(frames, 20, ending, spare=1)
     placement, _ = film(f, rules)
     shown = playback(placement)[: rules.shown]
-    assert placement.frames == 2 * rules.shown
+    assert rules.shown <= placement.frames <= 2 * rules.shown
     assert len(set(shown)) == rules.shown
     assert set(placement.keyframes) <= set(shown)
 
@@ -366,6 +368,22 @@ def test_spare_frames_make_a_jump_more_even() -> None:
         lengths = np.sqrt(around(placement.rules, shown))
         unevenness.append(lengths.std() / lengths.mean())
     assert unevenness[1] < 0.8 * unevenness[0]
+
+
+def test_spare_frames_end_where_they_give_no_more_choice() -> None:
+    """No gap longer than half of the film's mean step is left, so there are enough of them."""
+    rules = ruled(24, 20, spare=9)
+    placement, _ = film(line, rules)
+    lengths = np.sqrt(placement.distances)
+    assert lengths.max() <= lengths.sum() / 23 / 2
+    assert placement.frames <= 4 * 24
+    assert film(still, rules)[0].frames == 24
+
+
+def test_a_cut_gets_no_spare_frames() -> None:
+    """All else is even soon, and frames at the jump would show nothing new."""
+    placement, _ = film(jump, ruled(24, 20, share=0, bridge=0, spare=9))
+    assert placement.frames == 24
 
 
 def test_a_loop_has_a_gap_from_its_last_frame_to_its_first() -> None:

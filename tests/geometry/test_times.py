@@ -112,7 +112,7 @@ def test_a_loop_never_shows_its_first_keyframe_twice(frames: int) -> None:
 @BY_EASING
 @given(frames=FRAMES)
 def test_no_eased_loop_reaches_1(easing: str, frames: int) -> None:
-    """No frame of a loop stands at t = 1, however it is eased."""
+    """No frame of a loop is at t = 1, with any easing."""
     assert max(times(frames, easing, LOOP, STEEP).values) < 1
 
 
@@ -198,7 +198,7 @@ def test_a_curve_is_scipys_pchip(curve: str, at: list[float]) -> None:
 
 @given(curves())
 def test_a_curve_never_overshoots(curve: str) -> None:
-    """Between two points the curve stays between their heights."""
+    """Between two points the curve stays between their values."""
     u, t = np.array(json.loads(curve)).T
     at = np.linspace(0, 1, 301)
     got = easing_function(CURVE, curve)(at)
@@ -209,7 +209,7 @@ def test_a_curve_never_overshoots(curve: str) -> None:
 
 
 def test_the_default_curve_is_linear() -> None:
-    """Untouched, the curve editor changes nothing."""
+    """The default curve is the straight line."""
     curved = times(33, CURVE, curve=DEFAULT_CURVE).values
     assert curved == pytest.approx(times(33).values, abs=1e-15)
 
@@ -243,7 +243,7 @@ def test_retiming_evens_out_a_known_curve(
     new = retime(coarse, distances_of(coarse, s), frames)
     steps = np.array(distances_of(new, s))
     turn = {PING_PONG: frames // 2 if frames % 2 == 0 else 0}.get(ending, 0)
-    steps = np.delete(steps, turn - 1) if turn else steps  # an even ping-pong rests at the far end
+    steps = np.delete(steps, turn - 1) if turn else steps  # even: the turn is shown twice
     np.testing.assert_allclose(steps, steps.mean(), rtol=2e-2)
 
 
@@ -294,7 +294,7 @@ def test_no_distance_at_all_resamples_the_schedule(ending: str, easing: str) -> 
 
 @given(POSITIVE, st.integers(3, 40))
 def test_a_retimed_ping_pong_is_still_a_palindrome(half: tuple[float, ...], frames: int) -> None:
-    """There and back are re-timed alike and the far end is still reached."""
+    """Both ways of a ping-pong are re-timed equally, and the turning point is still reached."""
     there = (*half, 1.0)
     coarse = times(2 * len(there) + 1, ending=PING_PONG)
     values = retime(coarse, (*there, *there[::-1]), frames).values
@@ -303,7 +303,7 @@ def test_a_retimed_ping_pong_is_still_a_palindrome(half: tuple[float, ...], fram
 
 
 def test_the_step_at_the_turn_of_an_even_ping_pong_does_not_count() -> None:
-    """An even ping-pong rests at its far end: that step of distance 0 is no part of the way."""
+    """An even ping-pong shows its turning point twice: this step of distance 0 does not count."""
     new = retime(times(4, ending=PING_PONG), (5.0, 0.0, 5.0), 5)
     assert new.values == pytest.approx((0.0, 0.5, 1.0, 0.5, 0.0))
 

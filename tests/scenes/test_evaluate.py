@@ -1,4 +1,4 @@
-"""How pictures are judged, and how good the judge is."""
+"""The judgement of pictures, and the accuracy of the judge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALONE = Scene("green", (Thing("heart", "pink", "small"),), "top")
 
 
 def certain(scene: Scene) -> dict[str, Tensor]:
-    """What a classifier that sees exactly this scene says."""
+    """The output of a classifier that recognises exactly this scene."""
     answers = labels(scene)
     said = {}
     for name, of in HEADS.items():
@@ -85,7 +85,7 @@ def test_what_is_missing_earns_no_marks(luck: bool) -> None:
 
 
 def test_the_classifier_knows_true_pictures() -> None:
-    """Held-out scenes as drawn: at most one mark in fifty is wrong."""
+    """True pictures of held-out scenes: at most one mark in fifty is wrong."""
     chosen = [evaluation_scene(1, k) for k in range(300)]
     pictures = torch.stack([draw(scene, rng) for scene, rng in chosen])
     judged = judge(classifier.load(), pictures, [scene for scene, _ in chosen])
@@ -95,14 +95,14 @@ def test_the_classifier_knows_true_pictures() -> None:
 
 
 def test_no_scene_is_judged_twice() -> None:
-    """Four hundred different ones, held out all of them."""
+    """Four hundred different scenes, all of them held out."""
     scenes = [scene for scene, _ in different_scenes(400)]
     assert len(set(scenes)) == 400
     assert all(held_out(scene) for scene in scenes)
 
 
 def test_the_table_counts() -> None:
-    """Shares, counts and aims as they are."""
+    """The table has the right shares, counts and aims."""
     good = [(name, True) for name in MEASURED]
     bad = [(name, False) for name in MEASURED]
     result = Evaluation([good, good, good, bad], [good], [good], torch.zeros(4, 3, 64, 64))
@@ -114,6 +114,6 @@ def test_the_table_counts() -> None:
 
 
 def test_the_page_is_of_the_checkpoint_that_is_here() -> None:
-    """Whoever trains anew evaluates anew: `make evaluate`, `make pictures`."""
+    """quality.md is of this checkpoint; after training: `make evaluate`, `make pictures`."""
     page = (ROOT / "scenes" / "quality.md").read_text()
     assert f"checkpoint {checkpoint.expected_digest()[:12]}" in page

@@ -78,7 +78,7 @@ def test_held_out_scenes_are_never_trained_on() -> None:
 
 
 def test_the_sets_hold_every_shape_color_and_relation() -> None:
-    """Nothing the language knows is missing from either set."""
+    """Every attribute of the language occurs in both sets."""
     for of in (training_scene, evaluation_scene):
         scenes = [of(0, k)[0] for k in range(600)]
         things = [thing for scene in scenes for thing in scene.things]

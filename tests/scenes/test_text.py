@@ -1,4 +1,4 @@
-"""The text model that is written down: what its rows know."""
+"""The constructed text model: the content of its rows."""
 
 from __future__ import annotations
 

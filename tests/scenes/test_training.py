@@ -13,7 +13,7 @@ from scenes import training
 from scenes.training import Stage, pace, train
 
 MUON = hasattr(torch.optim, "Muon")
-# Muon came with PyTorch 2.9; a ComfyUI of somebody's own may have an older one.
+# Muon came with PyTorch 2.9; a person's own ComfyUI may have an older version.
 RATES = [0.0, pytest.param(2e-2, marks=pytest.mark.skipif(not MUON, reason="PyTorch before 2.9"))]
 
 
@@ -54,7 +54,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 
 @pytest.mark.parametrize("muon", RATES)
 def test_the_loss_falls(tmp_path: Path, muon: float) -> None:
-    """Both optimisers learn, and the mean weights are what comes back."""
+    """Both optimisers learn, and the averaged weights are returned."""
     fresh = stage(200, muon)
     loss: Callable[[torch.Generator], Tensor] = fresh.loss
     before = loss(training.generator(1)).item()
@@ -65,14 +65,14 @@ def test_the_loss_falls(tmp_path: Path, muon: float) -> None:
 
 
 def test_a_finished_run_is_not_repeated(tmp_path: Path) -> None:
-    """No step is taken again."""
+    """A finished stage takes no further step."""
     first = train(stage(), tmp_path)
     again = train(stage(stop_at=0), tmp_path)
     assert torch.equal(weights(first), weights(again))
 
 
 def test_a_run_of_other_settings_is_refused(tmp_path: Path) -> None:
-    """Another length or another recipe; the file to remove is named."""
+    """A run of another length or recipe is refused; the file to remove is named."""
     train(stage(10), tmp_path)
     with pytest.raises(ValueError, match=r"line\.pt is a run of other settings \(10 steps, a"):
         train(stage(20), tmp_path)

@@ -1,4 +1,4 @@
-"""Weights in few bytes."""
+"""Storage of weights in 8 bits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_eight_bits_are_within_half_a_step(tmp_path_factory, seed: int, size: fl
 
 
 def test_the_digest_is_of_the_numbers_alone() -> None:
-    """Order does not matter; a name, a shape, a type or one bit does."""
+    """The digest does not depend on the order, but on every name, shape, type and bit."""
     tensors = {"a": torch.arange(4.0), "b": torch.ones(2, 2)}
     same = weights.digest(dict(reversed(tensors.items())))
     assert weights.digest(tensors) == same
@@ -55,7 +55,7 @@ def test_the_repository_carries_at_most_thirty_megabytes() -> None:
 
 
 def test_changed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One wrong number, and nothing is written."""
+    """Nothing is written if one number is wrong."""
     tensors = checkpoint.assemble()
     name = f"{checkpoint.UNET}out.2.bias"
     tensors[name] = tensors[name] + 1

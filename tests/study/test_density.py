@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def test_a_small_run_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two pairs through the real ComfyUI: a page with every path, and films of all of them."""
-    arguments = ["--pairs", "2", "--steps", "6", "--frames", "5", "--iterations", "1", "--cpu"]
+    monkeypatch.setattr(density, "Plan", functools.partial(Plan, levels=1))
+    arguments = ["--pairs", "2", "--steps", "3", "--frames", "3", "--iterations", "1", "--cpu"]
     monkeypatch.setattr(sys, "argv", ["study", "density", *arguments, "--output", str(tmp_path)])
     program.main()
     page = (tmp_path / "density.md").read_text()

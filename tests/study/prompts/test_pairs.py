@@ -1,4 +1,4 @@
-"""Pairs of prompts: what is read, what is left out and why, which are chosen."""
+"""Pairs of prompts: reading, rows that are left out and why, the choice."""
 
 from __future__ import annotations
 

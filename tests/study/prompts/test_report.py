@@ -1,4 +1,4 @@
-"""Parquet, figures and report: of made-up results, and of those that are committed."""
+"""Parquet, figures and report of synthetic results, and of the committed ones."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_parquet_holds_all_of_it(run: Path, tmp_path: Path) -> None:
     assert again.table["steps"].map(tuple).tolist() == found.table["steps"].tolist()
     rest = found.table.drop(columns="steps")
     pd.testing.assert_frame_equal(again.table.drop(columns="steps"), rest)
-    # Anybody's tools read it.
+    # Other tools can read it.
     assert len(pd.read_parquet(tmp_path / "other.parquet")) == len(found.table)
 
 
@@ -136,7 +136,7 @@ def test_the_arithmetic_of_ten_thousand_pairs(run: Path) -> None:
 
 @pytest.mark.parametrize("folder", sorted(RESULTS.glob("*/")), ids=lambda path: path.name)
 def test_committed_reports_are_what_their_measurements_say(folder: Path) -> None:
-    """Nobody edited a number: page and figures' data come from the Parquet file beside them."""
+    """The committed page equals the report of the Parquet file in its folder."""
     found = load(folder)
     assert (folder / report.PAGE).read_text() == report.report(found, with_examples=True)
     assert found.waiting == 0

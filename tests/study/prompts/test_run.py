@@ -52,16 +52,18 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-# Checkpoint and LPIPS are loaded once for each plan, not once for each run.
-studio = functools.cache(Studio)
+@pytest.fixture(scope="module", autouse=True)
+def one_studio() -> Iterator[None]:
+    """Checkpoint and LPIPS are loaded once for each plan, not once for each run."""
+    loaded = functools.cache(Studio)
 
-
-@pytest.fixture(autouse=True)
-def one_studio(monkeypatch: pytest.MonkeyPatch) -> None:
     def alone(self: ThisProcess, plan: Plan, cpu: bool) -> None:
-        self.studio = studio(plan, cpu)
+        self.studio = loaded(plan, cpu)
 
-    monkeypatch.setattr(ThisProcess, "__init__", alone)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ThisProcess, "__init__", alone)
+        yield
+    loaded.cache_clear()
 
 
 class Cluster:
@@ -136,7 +138,7 @@ def command(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ten_pairs_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Pairs, run, and everything that is made of the results."""
+    """Pairs, a run, and all outputs from its results."""
     pairs, folder, output = tmp_path / "pairs.csv", tmp_path / "run", tmp_path / "output"
     command(["pairs", str(pairs), "--per-bin", "1"], monkeypatch)
     with pairs.open("a") as file:
@@ -183,7 +185,8 @@ def test_killed_and_taken_up(tmp_path: Path) -> None:
     """kill -9 in the middle: the same command continues it, nothing is repeated or lost."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     begin(whole, THREE)
-    arguments = ["run", str(killed), "--pairs", str(whole.with_suffix(".csv")), *FLAGS]
+    pairs = str(whole.with_suffix(".csv"))
+    arguments = ["run", str(killed), "--pairs", pairs, "--per-bin", "1", *FLAGS]
     done = subprocess.run(
         [sys.executable, "-c", KILLED, *arguments],
         cwd=ROOT,
@@ -223,7 +226,7 @@ program.main()
 
 
 def seconds(folder: Path) -> list[float]:
-    """What each pair took: no two measurements of one pair take the same."""
+    """The seconds of each pair: two measurements of a pair never take exactly the same time."""
     return [one.seconds for one in store.open_run(folder).results()]
 
 
@@ -291,7 +294,7 @@ def test_prompts_of_different_length_are_measured(tmp_path: Path) -> None:
 
 @pytest.mark.comfyui
 def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
-    """Another setting, pair file or checkpoint is an error that names it; fewer is going on."""
+    """Another setting, pair file or checkpoint is an error that names it; no options continue."""
     folder = tmp_path / "run"
     begin(folder, THREE[:1])
     with pytest.raises(ValueError, match=r"other settings \(given: guidance 4.0, not 1.0\)"):
@@ -312,7 +315,7 @@ def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
 
 
 def test_one_metric_a_run() -> None:
-    """Weights that were put into models/lpips meanwhile would measure something else."""
+    """A run is not continued after other weights were put into models/lpips."""
     path = MeasuredPath("random", 1, 1.0, (0.1,), "LPIPS alex")
     one = Result(0, (path,), None, 1.0, "CPU")
     assert same_metric(None, one) == "LPIPS alex"
@@ -325,7 +328,7 @@ def test_one_metric_a_run() -> None:
 def test_a_broken_machine_does_not_use_up_the_pairs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where everything fails, it stops; what failed can be tried again."""
+    """A run in which everything fails stops; failed pairs can be tried again."""
 
     def broken(_self: Studio, _task: Task) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access")

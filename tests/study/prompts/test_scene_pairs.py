@@ -61,7 +61,7 @@ def test_shared_attributes_of_one_thing(other: Scene, expected: float) -> None:
 
 
 def test_wording_is_a_fifth_of_the_score() -> None:
-    """One scene in one wording is 5; in words of which none is shared, 4."""
+    """The same scene in the same words scores 5; without any shared word 4."""
     assert similarity(LONE, LONE, "a b", "a b") == 5
     assert similarity(LONE, LONE, "a b", "c d") == 4
     assert similarity(LONE, LONE, "a b", "a c") == 4.5

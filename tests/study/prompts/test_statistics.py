@@ -59,7 +59,7 @@ def test_effect_is_bounded_and_antisymmetric() -> None:
 
 
 def test_equal_samples_show_nothing() -> None:
-    """Equal couplings give equal images but for rounding, and that is no difference."""
+    """Equal couplings give equal images up to rounding, which does not count as a difference."""
     a = sample(5)
     for b in (a, a + 1e-8 * sample(6)):
         found = compare(a, b, "ppl", RANDOM, None)

@@ -1,4 +1,4 @@
-"""What a run keeps: whole or not at all, once, and by one process."""
+"""The store of a run: results are complete or absent, unique, and written by one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From conditionings to batches: which go together, how many, and captions as they are written."""
+"""Batches of conditionings, their sizes, and captions with brackets."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_fastest_batch_is_one_that_was_tried(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(studio, "_seconds", little_memory)
     assert studio.fastest_batch() == 2
-    # One that gains nothing by batches.
+    # A machine on which batches are not faster.
     monkeypatch.setattr(studio, "_seconds", lambda _, count: float(count))
     assert studio.fastest_batch() == 1
     assert max(candidates(1000)) <= 64
