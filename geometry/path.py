@@ -159,8 +159,8 @@ def groups(path: Path, times: Sequence[float]) -> list[range]:
     """Ranges of consecutive frames that can share one conditioning, in order.
 
     Frames can share one when their dictionaries are equal (except `pooled_output`, which has one
-    row for each frame) and when the rows of their legs have a small common multiple. So where a
-    number in the dictionaries changes along the path, every frame gets a conditioning of its own.
+    row for each frame) and when the rows of their legs have a small common multiple. So where an
+    amount such as guidance changes along the path, every frame gets a conditioning of its own.
     The path must hold one prompt per keyframe (batch 1); raises ValueError otherwise.
     """
     if path.stops[0].batch != 1:

@@ -141,7 +141,7 @@ class GeodesicRetime(io.ComfyNode):
 
 
 def length_power(steps: Steps, step_length: str) -> float:
-    """The power of a distance that is its length; ValueError for an unknown `step_length`."""
+    """The power that turns a distance into a length; ValueError for an unknown `step_length`."""
     if step_length not in (SQUARE_ROOT, AS_MEASURED):
         raise ValueError(
             f"step_length: expected '{SQUARE_ROOT}' or '{AS_MEASURED}', got '{step_length}'."
