@@ -44,7 +44,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, muon: float
 ) -> None:
     """The same weights to the last bit, from the last save on."""
-    monkeypatch.setattr(training, "SAVE_EVERY", 7)
+    monkeypatch.setattr(training_loop, "SAVE_EVERY", 7)
     whole = train(stage(muon=muon), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         train(stage(muon=muon, stop_at=25), tmp_path / "stopped")
