@@ -28,7 +28,7 @@ from scenes.language import evaluation_scene, say
 from .sheets import Frames, animate, moving
 
 FILE = ROOT / "docs" / "morph.webp"
-SEED, PAIRS = 1, 9
+SEED, PAIRS = 1, 5
 SETTINGS = dataclasses.replace(SMALL_SETTINGS, frames=24, frames_per_batch=0)
 EQUAL, EVEN = "equal times", "Morph Sampler"
 

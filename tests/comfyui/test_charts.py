@@ -206,6 +206,19 @@ def test_numbers_are_finite_or_none() -> None:
     assert number(float("inf")) is number(float("nan")) is None
 
 
+def test_steps_tell_the_work_of_rendering_them_where_there_was_some(comfy: Comfy) -> None:
+    """Perceptual Path Length renders nothing; Morph Sampler sends its work at the end."""
+    from geodesic_morph.geometry.perceptual import Steps
+
+    assert comfy
+    chart, steps = module("panels").steps_chart, Steps((0.1, 0.3), 0.2, "LPIPS alex")
+    (measured,), (rendered,) = (
+        chart(steps, [coloured(3, 64, 64)], *work)["geodesic_steps"] for work in ([], [0.45])
+    )
+    assert "work" not in measured
+    assert rendered == measured | {"work": 0.45, "sheet": rendered["sheet"]}
+
+
 def test_compared_paths_keep_their_names(comfy: Comfy) -> None:
     """One entry per connected path with its label, its steps and its mean, beside the table."""
     from geodesic_morph.geometry.perceptual import Steps
