@@ -9,7 +9,7 @@ import argparse
 
 import torch
 
-from . import coupling, density, morph, noise, perceptual, schedule, study
+from . import coupling, density, morph, morph_sampler, noise, perceptual, schedule, study
 from .measure import Row, table
 
 
@@ -29,6 +29,7 @@ def main() -> None:
         *noise.rows(cpu=not arguments.gpu),
         *density.rows(cpu=not arguments.gpu),
         *study.rows(cpu=not arguments.gpu),
+        *morph_sampler.rows(cpu=not arguments.gpu),
     ]
     if not arguments.without_server:
         rows += morph.rows(cpu=not arguments.gpu)
