@@ -17,7 +17,7 @@ from torch import Tensor
 from .cloud import PointCloud, repeat_rows
 from .conditioning_keys import average, check_extras, mix_extras
 from .coupling import Coupling, common_rows, couple
-from .weights import normalised
+from .mixing_weights import normalised
 
 # Two objectives whose relative difference is below this count as equal; the earlier start is kept.
 SAME_OBJECTIVE = 1e-9

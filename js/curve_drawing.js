@@ -1,9 +1,9 @@
 /** The drawing of the curve editor, and its response to mouse and keyboard. */
 
-import * as points from "./lib/curve.js";
+import * as points from "./lib/curve_points.js";
 import { layout, line, nearestDot, numbered, specks } from "./lib/curve_view.js";
 import { element } from "./lib/dom.js";
-import { CURVE, easingFunction } from "./lib/times.js";
+import { CURVE, easingFunction } from "./lib/easing.js";
 import { say } from "./words.js";
 
 /** A point within this many pixels of the mouse counts as hit. */

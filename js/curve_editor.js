@@ -6,19 +6,11 @@
  */
 
 import { app } from "../../scripts/app.js";
-import * as points from "./lib/curve.js";
+import * as points from "./lib/curve_points.js";
 import { CurveDrawing } from "./curve_drawing.js";
 import { linkInto, placeOf, slotNamed, valueOf } from "./lib/graph.js";
-import {
-  CURVE,
-  LOOP,
-  MAX_FRAMES,
-  PING_PONG,
-  PRESETS,
-  STOP,
-  easingFunction,
-  uniform,
-} from "./lib/times.js";
+import { CURVE, PRESETS, easingFunction } from "./lib/easing.js";
+import { LOOP, MAX_FRAMES, PING_PONG, STOP, uniform } from "./lib/times.js";
 import { addPanel, chain, grow, undoStep, watch } from "./panel.js";
 import { say } from "./words.js";
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from . import autoencoder, checkpoint, classifier, denoiser, text, weights
 from .drawing import draw
 from .language import training_scene
-from .training import Stage, train
+from .training_loop import Stage, train
 
 if TYPE_CHECKING:
     from comfy.taesd.taesd import TAESD

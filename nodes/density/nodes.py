@@ -7,7 +7,8 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from ...geometry.times import LINEAR, MAX_FRAMES, STOP
+from ...geometry.easing import LINEAR
+from ...geometry.times import MAX_FRAMES, STOP
 from ...geometry.times import times as make_times
 from ..inputs import (
     DENSITY,

@@ -6,8 +6,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ...geometry.mixing_weights import normalised, parse_weights
 from ...geometry.times import MAX_FRAMES
-from ...geometry.weights import normalised, parse_weights
 from ..inputs import NOISE, NoisePathSocket, TimesSocket, seed_input, weight_input
 from ..latents import keyframe_noise
 from ..ui.status import show_text

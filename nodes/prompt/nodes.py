@@ -10,10 +10,11 @@ from comfy_api.latest import io, ui
 from ...geometry.barycenter import barycenter
 from ...geometry.cloud import clouds_from_conditioning, conditioning_from_clouds, summary
 from ...geometry.coupling import couple, relative_cost, total_cost
+from ...geometry.easing import DEFAULT_CURVE, EASINGS, LINEAR
+from ...geometry.mixing_weights import parse_weights
 from ...geometry.path import Keyframe, Path, blend
-from ...geometry.times import DEFAULT_CURVE, EASINGS, ENDINGS, LINEAR, MAX_FRAMES, STOP
+from ...geometry.times import ENDINGS, MAX_FRAMES, STOP
 from ...geometry.times import times as make_times
-from ...geometry.weights import parse_weights
 from ..inputs import (
     PROMPT,
     Cloud,

@@ -25,8 +25,8 @@ OFF, SOFT, STRONG = "off", "soft", "strong"
 # The latest step, as a part of all steps, that a new frame may begin with where a gap does not
 # close. Measured: study/results/even_morph.
 BRIDGES = {OFF: 0.0, SOFT: 0.6, STRONG: 0.95}
-# Few frames a round: each new one tells where the next is wanted most.
-AT_ONCE = 2
+# Frames a round, where so many gaps are worth one. More would be placed blindly.
+AT_ONCE = 4
 
 
 @dataclass(frozen=True, eq=False)

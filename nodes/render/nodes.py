@@ -28,7 +28,7 @@ from .distances import DISTANCES, LATENT, Picture, default_distance
 from .film import BRIDGES, SOFT, MorphRenderer, Progress, RenderedMorph
 from .sampling import FrameSampler, SamplerSettings
 
-SHARE = 0.2
+SHARE = 0.5
 LIVE = "geodesic.steps"
 
 

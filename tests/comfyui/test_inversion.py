@@ -155,7 +155,7 @@ def test_half_way_up_a_sampler_takes_over(comfy: Comfy) -> None:
 
 
 def test_the_norm_ratio_tells_good_from_bad(comfy: Comfy) -> None:
-    """Three pictures: refined steps give ratios near 1, a few plain ones far less; the node says so.
+    """Three pictures: refined steps give ratios near 1, few plain ones far less; the node says so.
 
     A draw of 256 numbers has a norm ratio of 1 ± 0.044 by itself, so the mean is judged here.
     """

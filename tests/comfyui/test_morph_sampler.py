@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -264,6 +265,22 @@ def test_states_of_other_noises_keep_their_strength(comfy: Comfy) -> None:
     mean = float(((left.states + right.states) / 2)[1].std())
     assert spread[1] > 0.9 * min(spread[0], spread[2])
     assert mean < 0.85 * min(spread[0], spread[2])
+
+
+@pytest.mark.parametrize(
+    ("model", "kept"),
+    [
+        (torch.float32, torch.float32),
+        (None, torch.float32),
+        (torch.float16, torch.float16),
+        (torch.bfloat16, torch.float16),
+        (torch.float8_e4m3fn, torch.float16),
+    ],
+)
+def test_states_are_halved_where_the_model_is(render: Any, model: Any, kept: Any) -> None:
+    """A model in 8 bits must not cost a state all but 8 bits."""
+    patcher = SimpleNamespace(model_dtype=lambda: model)
+    assert render.sampling._kind_of_states(patcher) == kept
 
 
 # Beside KSampler

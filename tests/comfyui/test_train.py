@@ -54,7 +54,7 @@ def test_training_ends_in_a_checkpoint_that_comfyui_loads(
         raise AssertionError("a finished stage was trained again")
 
     digest = checkpoint.DIGEST.read_text()
-    monkeypatch.setattr("scenes.training._save", again)
+    monkeypatch.setattr("scenes.training_loop._save", again)
     train.main(trained / "training", cpu=True)
     assert checkpoint.DIGEST.read_text() == digest
 

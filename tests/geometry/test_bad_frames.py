@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from geodesic_morph.geometry.easing import CURVE
 from geodesic_morph.geometry.perceptual import check_backbone, check_frames, lpips_network, measure
 from geodesic_morph.geometry.times import (
-    CURVE,
     ENDINGS,
     LOOP,
     PING_PONG,

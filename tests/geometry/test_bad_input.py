@@ -11,8 +11,8 @@ import torch
 from geodesic_morph.geometry.barycenter import barycenter
 from geodesic_morph.geometry.cloud import PointCloud, clouds_from_conditioning
 from geodesic_morph.geometry.coupling import METHODS, couple
+from geodesic_morph.geometry.mixing_weights import parse_weights
 from geodesic_morph.geometry.path import Keyframe, Path, blend, path_of_coupling, sample
-from geodesic_morph.geometry.weights import parse_weights
 from tests.geometry.strategies import cloud, normal, refused
 
 NAN, INF = float("nan"), float("inf")

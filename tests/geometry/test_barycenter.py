@@ -16,8 +16,8 @@ from geodesic_morph.geometry.barycenter import barycenter
 from geodesic_morph.geometry.cloud import PointCloud, populations, repeat_rows
 from geodesic_morph.geometry.conditioning_keys import POOLED
 from geodesic_morph.geometry.coupling import couple
+from geodesic_morph.geometry.mixing_weights import normalised, parse_weights
 from geodesic_morph.geometry.path import blend
-from geodesic_morph.geometry.weights import normalised, parse_weights
 from tests.geometry.strategies import (
     SEEDS,
     UNEQUAL_ROWS,

@@ -8,9 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geodesic_morph.geometry.easing import EASE_IN
 from geodesic_morph.geometry.placement import Gap, Placement, Rules
 from geodesic_morph.geometry.playback import playback, progress
-from geodesic_morph.geometry.times import EASE_IN, ENDINGS, LOOP, PING_PONG, STOP, Times, times
+from geodesic_morph.geometry.times import ENDINGS, LOOP, PING_PONG, STOP, Times, times
 
 
 def a_film(

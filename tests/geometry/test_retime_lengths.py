@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geodesic_morph.geometry.easing import EASE_IN, EASE_IN_OUT, EASE_OUT
 from geodesic_morph.geometry.times import (
-    EASE_IN,
-    EASE_IN_OUT,
-    EASE_OUT,
     ENDINGS,
     LOOP,
     PING_PONG,

@@ -11,21 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
-from geodesic_morph.geometry.times import (
+from geodesic_morph.geometry.easing import (
     CURVE,
     DEFAULT_CURVE,
     EASE_IN,
     EASE_IN_OUT,
     EASE_OUT,
     EASINGS,
-    ENDINGS,
     LINEAR,
+    easing_function,
+)
+from geodesic_morph.geometry.times import (
+    ENDINGS,
     LOOP,
     MAX_FRAMES,
     PING_PONG,
     STOP,
     Times,
-    easing_function,
     retime,
     times,
 )

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from geodesic_morph.geometry.times import CURVE, EASINGS, ENDINGS, PING_PONG, easing_function, times
+from geodesic_morph.geometry.easing import CURVE, EASINGS, easing_function
+from geodesic_morph.geometry.times import ENDINGS, PING_PONG, times
 
 FILE = Path(__file__).with_name("times.json")
 CURVES = (

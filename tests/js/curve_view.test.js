@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { layout, nearestDot, numbered } from "../../js/lib/curve_view.js";
 import { short, ticks } from "../../js/lib/scale.js";
-import { easingFunction } from "../../js/lib/times.js";
+import { easingFunction } from "../../js/lib/easing.js";
 
 const SIZE = { width: 320, height: 180 };
 const view = (frames, ending, easing = "ease in") =>

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { parse } from "../../js/lib/curve.js";
-import { easingFunction, monotoneCubic, times } from "../../js/lib/times.js";
+import { parse } from "../../js/lib/curve_points.js";
+import { easingFunction, monotoneCubic } from "../../js/lib/easing.js";
+import { times } from "../../js/lib/times.js";
 
 const golden = JSON.parse(readFileSync(new URL("../golden/times.json", import.meta.url)));
 const TOLERANCE = 1e-6;

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scenes import training
-from scenes.training import Stage, pace, train
+from scenes import training_loop
+from scenes.training_loop import Stage, pace, train
 
 MUON = hasattr(torch.optim, "Muon")
 # Muon came with PyTorch 2.9; a person's own ComfyUI may have an older version.
@@ -44,7 +44,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, muon: float
 ) -> None:
     """The same weights to the last bit, from the last save on."""
-    monkeypatch.setattr(training, "SAVE_EVERY", 7)
+    monkeypatch.setattr(training_loop, "SAVE_EVERY", 7)
     whole = train(stage(muon=muon), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         train(stage(muon=muon, stop_at=25), tmp_path / "stopped")
@@ -57,11 +57,11 @@ def test_the_loss_falls(tmp_path: Path, muon: float) -> None:
     """Both optimisers learn, and the averaged weights are returned."""
     fresh = stage(200, muon)
     loss: Callable[[torch.Generator], Tensor] = fresh.loss
-    before = loss(training.generator(1)).item()
+    before = loss(training_loop.generator(1)).item()
     network = train(fresh, tmp_path)
     assert network is fresh.average
     fresh.network.load_state_dict(network.state_dict())
-    assert loss(training.generator(1)).item() < before / 3
+    assert loss(training_loop.generator(1)).item() < before / 3
 
 
 def test_a_finished_run_is_not_repeated(tmp_path: Path) -> None:

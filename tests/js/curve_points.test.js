@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import * as curve from "../../js/lib/curve.js";
-import { easingFunction } from "../../js/lib/times.js";
+import * as curve from "../../js/lib/curve_points.js";
+import { easingFunction } from "../../js/lib/easing.js";
 
 /** A small random generator with a seed, so that a failing run can be repeated. */
 function random(seed) {

@@ -1,7 +1,7 @@
 /**
  * A curve as a list of points [u, t], and the edits of an editor.
  *
- * Every function returns a curve that geometry/times.py accepts: at least two points, u rising from
+ * Every function returns a curve that geometry/easing.py accepts: at least two points, u rising from
  * 0 to 1 without repeats, t in [0, 1]. Nothing is changed in place.
  */
 
