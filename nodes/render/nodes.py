@@ -25,7 +25,7 @@ from ..metrics.weights import fingerprint
 from ..ui import figures, panels
 from ..ui.status import show_output, show_text
 from .distances import DISTANCES, LATENT, Picture, default_distance
-from .film import BRIDGES, SOFT, MorphRenderer, Progress, RenderedMorph
+from .film import BRIDGES, STRONG, MorphRenderer, Progress, RenderedMorph
 from .sampling import FrameSampler, SamplerSettings
 
 SHARE = 0.5
@@ -110,7 +110,7 @@ class GeodesicMorphSampler(io.ComfyNode):
                 io.Combo.Input(
                     "bridge",
                     options=list(BRIDGES),
-                    default=SOFT,
+                    default=STRONG,
                     tooltip="What happens where the picture jumps: 'off' leaves the cut, 'soft' "
                     "closes it with frames that begin later, 'strong' also blends late steps, "
                     "which is smoothest and least sharp.",

@@ -69,6 +69,7 @@ AT_REST = """() => new Promise(resolve => {
 # An empty workflow in the only tab, seen from where a new page looks.
 EMPTY = """async () => {
     const {command, workflow} = window.app.extensionManager;
+    for (const close of document.querySelectorAll(".p-toast-close-button")) close.click();
     await command.execute("Comfy.NewBlankWorkflow");
     for (const other of [...workflow.openWorkflows])
         if (other.path !== workflow.activeWorkflow.path) await workflow.closeWorkflow(other);

@@ -161,7 +161,7 @@ def test_frames_may_come_from_another_node(interface: Interface) -> None:
             counted.connect(2, times, times.inputs.findIndex(i => i.name === "frames"));
         }"""
     )
-    expect(page.locator(".geodesic-status")).to_contain_text("another node decides")
+    expect(page.locator(".geodesic-status")).to_contain_text("another node sets a value")
 
 
 @pytest.fixture

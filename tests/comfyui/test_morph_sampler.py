@@ -313,11 +313,11 @@ def test_without_guidance(comfy: Comfy) -> None:
 
 def test_patches_work_as_in_ksampler(comfy: Comfy) -> None:
     """A model with patches of its attention and of its blocks: keyframes are KSampler's with it."""
+    from comfy_extras.nodes_model_advanced import RescaleCFG
     from comfy_extras.nodes_pag import PerturbedAttentionGuidance
-    from comfy_extras.nodes_tomesd import TomePatchModel
 
     model = PerturbedAttentionGuidance.execute(comfy.model, 2.0)[0]
-    model = TomePatchModel.execute(model, 0.5)[0]
+    model = RescaleCFG().patch(model, 0.7)[0]
     found = morph(comfy, model=model, frames=3, frames_per_batch=1)[1]["samples"]
     expected = native(comfy, comfy.encode(PROMPT_B), model=model)
     assert torch.equal(found[-1:], expected)
