@@ -74,6 +74,18 @@ def test_the_pairs_of_a_chart_are_those_of_the_coupling(
     json.dumps(done.ui, allow_nan=False)
 
 
+def test_a_pair_that_repeats_is_told_once(comfy: Comfy) -> None:
+    """Of 4 and 6 rows, repeated to 12, several pairs are the same: one line with their number."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = ([[torch.randn(1, rows, 768, generator=generator), {}]] for rows in (4, 6))
+    (chart,), (coupling,), _ = couple(comfy, a, b)
+    rows = coupling.source_rows[0].tolist(), coupling.target_rows[0].tolist()
+    expected = Counter(zip(*rows, strict=True))
+    assert max(expected.values()) > 1
+    assert len(chart["pairs"]) == len(expected)
+    assert {(i, j): times for i, j, _, times in chart["pairs"]} == expected
+
+
 def test_equal_rows_are_at_no_distance(comfy: Comfy) -> None:
     """A prompt with itself: every row stays, at exactly 0; costs that are infinite are None."""
     (chart,), _, _ = couple(comfy, comfy.encode(PROMPT_A), comfy.encode(PROMPT_A))

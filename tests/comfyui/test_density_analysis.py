@@ -82,7 +82,8 @@ def test_a_geodesic_is_told_from_other_paths(comfy: Comfy) -> None:
     """A density path passes the paper's criterion; a zigzag of the same frames does not."""
     model = known(comfy, "eps", spread())
     a, b = both(comfy, model)
-    _, latents, *_ = found(comfy, model, a, b, levels=4, iterations=60, frames=17)
+    settings = {"levels": 4, "iterations": 60, "frames": 17, "frames_per_batch": 0}
+    _, latents, *_ = found(comfy, model, a, b, **settings)
     _, table, _ = analysed(comfy, model, latents)
     assert "Nearly a geodesic" in table
     own = norms(table)
@@ -98,6 +99,28 @@ def test_a_geodesic_is_told_from_other_paths(comfy: Comfy) -> None:
     assert "Not a geodesic" in table
     own = norms(table)
     assert own["optimised"] < 0.5 * own["given"]
+
+
+@pytest.mark.parametrize(
+    ("norms", "near"),
+    [
+        ((1.0, 0.9, 2.0, 3.0), True),
+        ((1.0, 0.1, 1.5, 3.0), False),  # nearer to the perturbed path
+        ((1.0, 0.1, 3.0, 1.5), False),  # nearer to the smoothed path
+        ((3.0, 0.5, 2.0, 9.0), False),
+    ],
+)
+def test_a_geodesic_is_nearer_to_the_optimised_path(
+    comfy: Comfy, norms: tuple[float, ...], near: bool
+) -> None:
+    """The paper's criterion, on the mean norms of the given path and of its three variants."""
+    assert comfy
+    from geodesic_morph.nodes.density.analysis import Analysis
+
+    names = ("given", "optimised", "perturbed", "smoothed")
+    unused: Any = None
+    found = Analysis(unused, 0.0, dict(zip(names, norms, strict=True)), {}, unused, unused)
+    assert found.is_near_geodesic == near
 
 
 def test_the_optimised_path_is_shorter(comfy: Comfy) -> None:
@@ -209,6 +232,17 @@ def test_each_frame_has_its_own_prompt(comfy: Comfy, pair: tuple[Any, Any]) -> N
         analysed(comfy, comfy.model, [together], positive=[[joined[0][0].repeat(2, 1, 1), {}]])
 
 
+def test_a_part_of_a_batch_keeps_its_own_pooled_vectors(comfy: Comfy) -> None:
+    """Frames 2 and 0 of a batch: their rows and pooled vectors, and all else as it is."""
+    assert comfy
+    from geodesic_morph.nodes.prompt.batches import rows_of
+
+    rows, pooled = torch.arange(3.0).reshape(3, 1, 1), torch.arange(3.0).reshape(3, 1)
+    ((some, extras),) = rows_of([[rows, {"pooled_output": pooled, "strength": 0.5}]], [2, 0])
+    assert some.flatten().tolist() == extras["pooled_output"].flatten().tolist() == [2, 0]
+    assert extras["strength"] == 0.5
+
+
 def test_bad_input_is_named(comfy: Comfy, pair: tuple[Any, Any]) -> None:
     a, b = pair
     small = a | {"samples": torch.ones(1, 4, 4, 4)}
@@ -218,7 +252,7 @@ def test_bad_input_is_named(comfy: Comfy, pair: tuple[Any, Any]) -> None:
     with pytest.raises(ValueError, match="latents: expected frames at one noise level"):
         analysed(comfy, comfy.model, [a, other])
     _, latents, *_ = found(comfy, comfy.model, a, b, iterations=0)
-    changed = latents[0] | {"samples": latents[0]["samples"].clone()}
+    changed = latents[0] | {"samples": latents[0]["samples"] + 1}
     with pytest.raises(ValueError, match="came from a density path and were changed since"):
         analysed(comfy, comfy.model, [changed])
     from comfy.nested_tensor import NestedTensor

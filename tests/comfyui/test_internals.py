@@ -126,6 +126,34 @@ def test_copied_weights_give_gradients(comfy: Comfy, internals: Any) -> None:
     assert bool(gradient.any())
 
 
+def test_frames_leave_room_for_the_rest_of_the_model(
+    comfy: Comfy, internals: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that is not loaded yet takes its size from the memory that is free."""
+    import comfy.model_management as management
+
+    model = comfy.model.clone()
+    monkeypatch.setattr(model, "model_size", lambda: 900)
+    monkeypatch.setattr(model, "memory_required", lambda shape: 10 * shape[0])
+    monkeypatch.setattr(management, "get_free_memory", lambda _device: 1021)
+    for loaded, fit in ((900, 32), (0, 4)):  # 30 bytes a frame, 1021 or 121 bytes
+        monkeypatch.setattr(model, "loaded_size", lambda size=loaded: size)
+        assert internals.fitting_frames(model, (4, 8, 8), 32) == fit
+
+
+def test_a_state_is_that_of_one_step(internals: Any) -> None:
+    """Also where σ falls by a few per cent a step; between two steps nothing is kept."""
+    kept: list[tuple[int, float]] = []
+    keeper = internals._StateKeeper(
+        lambda x, _sigma: x,
+        torch.tensor([1.0, 0.97, 0.94, 0.0]),
+        lambda step, x: kept.append((step, float(x))),
+    )
+    for sigma in (1.0, 0.985, 0.97, 0.94):
+        keeper(torch.tensor(sigma), torch.tensor([sigma]))
+    assert kept == [(k, pytest.approx(sigma)) for k, sigma in enumerate((1.0, 0.97, 0.94))]
+
+
 def test_no_other_file_uses_what_is_not_public() -> None:
     """comfy.samplers, comfy.sample, comfy.model_sampling and latent_preview: in internals alone."""
     private = ("comfy.samplers", "comfy.sample", "comfy.model_sampling", "comfy.sampler_helpers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -239,6 +240,21 @@ def test_every_sampler_keeps_its_states_or_is_refused(comfy: Comfy, render: Any)
                 sampler_of(comfy, name)
 
 
+def test_no_accepted_sampler_draws_noise_of_its_own(comfy: Comfy, render: Any) -> None:
+    """With the same first noise, another seed gives the same frame."""
+    from geodesic_morph.nodes.internals import sampler_names
+
+    model = known(comfy, "eps")
+    for name in filter(render.sampling.is_restartable, sampler_names()):
+        sampler = sampler_of(comfy, name, model=model)
+        noise = sampler._noise([0.3])
+        sampler._noise = lambda _times, noise=noise: noise
+        (frame,) = sampler.render([0.3])
+        sampler.settings = replace(sampler.settings, seed=2)
+        (other,) = sampler.render([0.3])
+        assert torch.equal(frame.samples, other.samples), name
+
+
 @pytest.mark.parametrize("name", ["dpmpp_2m", "lms", "deis", "uni_pc"])
 def test_samplers_with_memory_restart_near(comfy: Comfy, name: str) -> None:
     """They begin again as at their first step: near what they were, not the same."""
@@ -379,6 +395,49 @@ def test_a_path_that_stands_still(comfy: Comfy, distance: str) -> None:
     found = morph(comfy, path_of(comfy, same, same), frames=5, distance=distance)
     assert found[3].largest == pytest.approx(0, abs=1e-4)
     assert all(map(math.isfinite, found[2].values))
+
+
+def test_keyframes_of_both_chains_at_one_time_are_one(comfy: Comfy, render: Any) -> None:
+    """Thirds from weights 1, 1, 1 and 0.3, 0.3, 0.3 differ in the last bit."""
+    from geodesic_morph.geometry.legs import knots
+
+    prompts, noises = knots([1, 1, 1]), knots([0.3, 0.3, 0.3])
+    assert prompts.tolist() != noises.tolist()
+    sampler = sampler_of(comfy)
+    sampler.paths = [SimpleNamespace(knots=chain, locate=float) for chain in (prompts, noises)]
+    renderer = render.film.MorphRenderer(sampler, lambda _: _, "latent", lambda *_: None)
+    assert renderer._knots(SimpleNamespace(ending="stop")) == pytest.approx([0, 1 / 3, 2 / 3, 1])
+
+
+def test_the_distance_of_latents_is_the_same_from_both_sides(render: Any) -> None:
+    """‖a − b‖² / (‖a‖ ‖b‖), also for latents of different norms."""
+    distances = render.distances
+    a, b = (distances.Picture(torch.full((1, 4), x), torch.zeros(0)) for x in (1.0, 3.0))
+    assert distances.LatentDistance()([(a, b), (b, a)]) == pytest.approx([16 / 12, 16 / 12])
+
+
+def test_lpips_never_looks_at_more_pictures_than_fit(
+    render: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features of a picture are worked out once in a batch, however many pairs it is in."""
+    distances, sizes = render.distances, []
+
+    class Metric:
+        name, device = "", "cpu"
+
+        def features(self, images: Tensor) -> Tensor:
+            sizes.append(len(images))
+            return images
+
+        def distances(self, a: Tensor, b: Tensor) -> list[float]:
+            return (a - b).abs().flatten(1).sum(1).tolist()
+
+    monkeypatch.setattr(distances, "load_metric", lambda *_: Metric())
+    monkeypatch.setattr(distances, "fitting_batch", lambda *_: 3)
+    film = [distances.Picture(torch.zeros(0), torch.full((1,), float(k * k))) for k in range(6)]
+    found = distances.LpipsDistance("alex", 64, 64)([*pairwise(film), (film[0], film[5])])
+    assert found == [1, 3, 5, 7, 9, 25]
+    assert max(sizes) <= 3
 
 
 # Memory and errors

@@ -119,6 +119,14 @@ def test_weights_are_lengths_of_legs(comfy: Comfy) -> None:
     assert torch.equal(made[1], native(comfy, 6, empty(1))[0])
 
 
+def test_the_first_weight_is_the_length_of_the_way_back(comfy: Comfy) -> None:
+    """In a loop: of four frames the second is the last keyframe, after a quarter of the time."""
+    path = comfy.noise.GeodesicNoiseKeyframe.execute(5, 3.0)[0]
+    path = comfy.noise.GeodesicNoiseKeyframe.execute(6, 1.0, None, path)[0]
+    made = along(comfy, path, 4, ending="loop").generate_noise(empty(4))
+    assert torch.equal(made[1], native(comfy, 6, empty(1))[0])
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_batches_make_the_same_noise(comfy: Comfy, method: str) -> None:
     """All frames at once or in parts of Rebatch Latents: equal bit for bit."""

@@ -88,6 +88,24 @@ def test_the_prompt_tells_more_of_the_image(comfy: Comfy) -> None:
     assert after < 0.9 * before
 
 
+def test_it_learns_at_all_noise_levels(comfy: Comfy) -> None:
+    """The times of 16 steps are drawn from the whole range, two a step."""
+    latent, caption = image(comfy)
+    model, drawn = comfy.model.clone(), []
+
+    def listen(apply: Any, a: dict[str, Any]) -> Tensor:
+        drawn.extend(a["timestep"].tolist())
+        return apply(a["input"], a["timestep"], **a["c"])
+
+    model.set_model_unet_function_wrapper(listen)
+    fitted(comfy, model, comfy.encode(caption), latent, 16)
+    sampling = model.get_model_object("model_sampling")
+    low, high = (float(sampling.percent_to_sigma(1 - share)) for share in (0.2, 0.8))
+    assert len(drawn) == 32
+    assert sum(sigma < low for sigma in drawn) > 2
+    assert sum(sigma > high for sigma in drawn) > 2
+
+
 def test_no_weight_of_the_model_changes(comfy: Comfy) -> None:
     """Its images do not change either, and its layers do not keep copies of their weights."""
     latent, caption = image(comfy)
@@ -190,6 +208,8 @@ def test_bad_input_is_named(comfy: Comfy) -> None:
     noise = comfy.noise.GeodesicInvert.execute(comfy.model, prompt, latent, 2, 0.6)[0]
     with pytest.raises(ValueError, match="latent: expected a picture, got noise"):
         fitted(comfy, comfy.model, prompt, noise, 1)
+    with pytest.raises(ValueError, match="latent: expected a picture, got noise"):
+        fitted(comfy, comfy.model, prompt, latent | {"geodesic_noised": (0.6, 1.0, "")}, 1)
     with pytest.raises(ValueError, match="latent: expected an encoded image"):
         fitted(comfy, comfy.model, prompt, comfy.latent(), 1)
     rows: Tensor = prompt[0][0].repeat(2, 1, 1)

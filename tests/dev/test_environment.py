@@ -102,7 +102,16 @@ def test_a_failed_install_leaves_no_stamp_and_is_repaired(
     set_up(found)
     assert len(steps) == count + 2
     assert (folder / "venv" / "kept").exists()
+    # If that fails half way, all is made anew.
+    (found.comfyui / "requirements.txt").write_text("einops\n")
+    steps.append("broken")
+    with pytest.raises(SetupError):
+        set_up(found)
+    assert not (folder / "venv" / ".complete").exists()
+    set_up(found)
+    assert not (folder / "venv" / "kept").exists()
     # A package gone missing: made anew.
+    (folder / "venv" / "kept").touch()
     monkeypatch.setattr(environment, "WITNESSES", ("json", "no_such_module_here"))
     set_up(found)
     assert not (folder / "venv" / "kept").exists()
@@ -149,6 +158,8 @@ def test_only_what_is_missing_is_installed_and_the_rest_keeps_its_version(
     folder: Path, given: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A missing package is installed there, with torch, NumPy and similar packages pinned."""
+    import numpy
+    import scipy
     import torch
 
     monkeypatch.setattr(environment, "RUN_TIME", ("lpips", "tqdm-of-nowhere"))
@@ -160,7 +171,9 @@ def test_only_what_is_missing_is_installed_and_the_rest_keeps_its_version(
     environment._ensure_packages(found, environment.RUN_TIME)
     (call,) = steps
     assert call.endswith(f"--constraint {folder / 'kept-versions.txt'} tqdm-of-nowhere==1.0")
-    assert f"torch=={torch.__version__.split('+')[0]}" in (folder / "kept-versions.txt").read_text()
+    kept = (folder / "kept-versions.txt").read_text()
+    for package in (torch, numpy, scipy):
+        assert f"{package.__name__}=={package.__version__.split('+')[0]}" in kept
 
 
 def test_a_python_that_cannot_run_comfyui_is_refused(

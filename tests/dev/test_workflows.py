@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from dev.workflows.catalogue import WORKFLOWS
+from dev.workflows.graph import Graph
 from dev.workflows.settings import SD15, Settings
 
 
@@ -25,3 +26,50 @@ def test_workflows_use_core_nodes_and_ours_with_fixed_seeds(name: str) -> None:
             assert node.inputs["sampler_name"] == "euler"
         if node.type == "CheckpointLoaderSimple":
             assert node.inputs["ckpt_name"] == SD15
+
+
+SOURCE = {"input": {}, "input_order": {}, "output": ["MODEL"], "output_name": ["model"]}
+SAMPLER = {
+    "input": {
+        "required": {
+            "seed": ["INT", {"default": 0, "control_after_generate": True}],
+            "model": ["MODEL", {}],
+            "name": [["euler", "heun"], {"default": "heun"}],
+        }
+    },
+    "input_order": {"required": ["seed", "model", "name"]},
+    "output": ["LATENT"],
+    "output_name": ["latent"],
+}
+
+END = {
+    "input": {"required": {"latent": ["LATENT", {}]}},
+    "input_order": {"required": ["latent"]},
+    "output": [],
+    "output_name": [],
+}
+
+
+def test_values_follow_each_other_and_a_seed_is_fixed() -> None:
+    """Values stand at the places where the interface reads them; missing ones are defaults."""
+    graph = Graph()
+    graph.begin_group("All", "#333")
+    source = graph.add("Source")
+    graph.add("Sampler", seed=7, model=source[0])
+    written = graph.to_workflow({"Source": SOURCE, "Sampler": SAMPLER}, "1.0")
+    assert written["nodes"][1]["widgets_values"] == [7, "fixed", "heun"]
+    assert [slot["name"] for slot in written["nodes"][1]["inputs"]] == ["model"]
+    assert written["links"] == [[1, 1, 0, 2, 0, "MODEL"]]
+
+
+def test_widgets_come_after_sockets_in_a_subgraph() -> None:
+    """There every input has a slot, and a link names the slot's number."""
+    graph = Graph()
+    graph.begin_group("All", "#333")
+    source = graph.add("Source")
+    sampler = graph.add("Sampler", seed=7, model=source[0])
+    end = Graph().add("End", latent=sampler[0])
+    schemas = {"Source": SOURCE, "Sampler": SAMPLER, "End": END}
+    nodes, links, _ = graph.inside(schemas, "1.0", end)
+    assert [slot["name"] for slot in nodes[1]["inputs"]] == ["model", "seed", "name"]
+    assert links[0] == [1, 1, 0, 2, 0, "MODEL"]

@@ -113,6 +113,16 @@ def test_a_quantity_that_differs_is_averaged_linearly(
     assert mixed[key] == pytest.approx((1 - u) * a + u * b, rel=1e-12, abs=1e-9)
 
 
+def test_the_amounts_of_comfyuis_own_nodes_are_quantities() -> None:
+    """Every number that these nodes write is blended; a missing one would be an error."""
+    sizes = {"width", "height", "crop_w", "crop_h", "target_width", "target_height"}
+    assert sizes | {"aesthetic_score"} <= QUANTITIES  # CLIPTextEncodeSDXL, -Refiner
+    assert {"strength", "mask_strength", "start_percent", "end_percent", "guidance"} <= QUANTITIES
+    assert {"fps", "motion_bucket_id", "augmentation_level", "frame_rate"} <= QUANTITIES  # videos
+    sounds = {"seconds_start", "seconds_total", "lyrics_strength"}
+    assert sounds | {"noise_augmentation"} <= QUANTITIES
+
+
 @pytest.mark.parametrize(
     "key", ["guiding_frame_index", "concat_mask_index", "seed", "azimuth", "clip_end_percent", "n"]
 )

@@ -304,6 +304,19 @@ def test_a_shift_of_both_clouds_changes_no_cost(shift: float, two: Two) -> None:
     assert couple(x, y).squared_cost == pytest.approx(expected, rel=1e-7, abs=1e-7)
 
 
+def test_a_shared_offset_costs_no_digits() -> None:
+    """Distances of rows that all lie far from 0 are as exact as those of rows near 0."""
+    x, y = (normal(k, rows, 6, dtype=torch.float64) for k, rows in enumerate((5, 7)))
+    near, far = squared_distances(x, y), squared_distances(x + 1e6, y + 1e6)
+    np.testing.assert_allclose(far, near, rtol=1e-6)
+
+
+def test_a_millionth_of_the_cost_is_no_tie() -> None:
+    """Swapping both rows is cheaper by 2e-6, more than any rounding error."""
+    found = couple(cloud_of([[0.0], [1.0]]), cloud_of([[1e-6], [0.0]]))
+    assert found.target_rows.tolist() == [[1, 0]]
+
+
 def test_squared_distances_are_exact_and_never_negative() -> None:
     """‖x_i − y_j‖² by one matrix product is what the plain sum gives, and 0 at the least."""
     x, y = normal(0, 40, 768, dtype=torch.float64), normal(1, 60, 768)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_bvp
 from torch import Tensor
 
-from geometry.density import measure
+from geometry.density import boundary, measure
 from geometry.density.boundary import residual, solve
 from geometry.density.curve import Curve, line
 from tests.geometry.mixtures import Mixture, banana, gaussian, shell
@@ -273,6 +273,21 @@ def test_it_counts_as_the_paper_does() -> None:
     )
     assert asked == [1] * 10 + [3] * 10 + [7] * 10 + [15] * 10
     assert seen == [(k, 40) for k in range(41)]
+
+
+def test_the_learning_rate_falls_over_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its value to 0 in equal steps, divided by the number of inner knots."""
+    rates_seen = []
+
+    def stay(curve: Curve, _score: Any, _strength: float, rates: Any, _progress: Any) -> Any:
+        rates_seen.extend(rate * (curve.legs - 1) for rate in rates)
+        return curve, ()
+
+    monkeypatch.setattr(boundary, "relax", stay)
+    density = gaussian(2)
+    settings = {"levels": 3, "iterations": 4, "learning_rate": 0.6, "spherical": False}
+    solve(LEFT, RIGHT, density.score, strength=1.0, **settings)
+    np.testing.assert_allclose(rates_seen, 0.6 * (1 - np.arange(12) / 12))
 
 
 def test_progress_can_stop_it() -> None:

@@ -175,6 +175,15 @@ def test_opposite_noises() -> None:
     )
 
 
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_cog_takes_the_proportions_of_weights_alone(factor: float) -> None:
+    """A common factor of all weights changes nothing, and small ones do not count as cancelled."""
+    weights = torch.tensor([[0.3, 0.7]], dtype=torch.float64)
+    correlations = torch.tensor([[1, 0.5], [0.5, 1]], dtype=torch.float64)
+    expected = gaussian.cog(weights, correlations)
+    torch.testing.assert_close(gaussian.cog(factor * weights, correlations), expected)
+
+
 @given(SEEDS, st.floats(0, 1))
 def test_slerp_is_on_the_arc(seed: int, t: float) -> None:
     """Unit vectors stay unit, and the arc is run through at constant speed."""
@@ -184,6 +193,15 @@ def test_slerp_is_on_the_arc(seed: int, t: float) -> None:
     (at,) = gaussian.combine(x, torch.tensor([gaussian.slerp(angle, t)], dtype=torch.float64))
     assert float(at.norm()) == pytest.approx(1, abs=1e-9)
     assert arc.angle(x[0], at) == pytest.approx(t * angle, abs=1e-7)
+
+
+@pytest.mark.parametrize("rest", [1e-2, 1e-4])
+def test_nearly_opposite_noises_have_an_arc(rest: float) -> None:
+    """Half way between unit vectors at an angle of π − rest is a unit vector."""
+    angle = math.pi - rest
+    x = torch.tensor([[1.0, 0.0], [math.cos(angle), math.sin(angle)]], dtype=torch.float64)
+    (at,) = gaussian.combine(x, torch.tensor([gaussian.slerp(angle, 0.5)], dtype=torch.float64))
+    assert float(at.norm()) == pytest.approx(1, abs=1e-6)
 
 
 @given(st.floats(1e-9, math.pi - 1e-9))

@@ -289,6 +289,14 @@ def test_half_precision_goes_in_and_comes_out(dtype: torch.dtype) -> None:
         torch.testing.assert_close(a.double(), b, rtol=torch.finfo(dtype).eps, atol=1e-6)
 
 
+def test_a_batch_has_the_widest_type_of_its_keyframes() -> None:
+    """So a float32 keyframe is written exactly beside one in half precision."""
+    a, b = cloud(0, 4, dtype=torch.float16), cloud(1, 4)
+    (got,) = sample(path_through(Keyframe(a), Keyframe(b)), [0.0, 1.0])
+    assert torch.equal(got.points[0], a.points[0].float())
+    assert torch.equal(got.points[1], b.points[0])
+
+
 def numbered(strengths: Sequence[float]) -> Path:
     return path_through(*(Keyframe(cloud(k, 3, strength=s)) for k, s in enumerate(strengths)))
 
@@ -376,6 +384,15 @@ def test_two_optimal_keyframes_return_by_their_pairs_whatever_their_seeds() -> N
     x, y = (PointCloud(sign * torch.eye(3)[None], {}) for sign in (1, -1))
     path = path_through(Keyframe(x, seed=1), Keyframe(y, seed=2)).closed()
     assert measure_gap(path.at(0.25).points[0], path.at(0.75).points[0]) < 1e-6
+
+
+def test_two_random_keyframes_return_by_pairs_of_another_seed() -> None:
+    """The way back is drawn from the first keyframe's seed if that is not the seed of the way."""
+    x, y = (Keyframe(cloud(k, 6), method=RANDOM, seed=k) for k in (1, 2))
+    path = path_through(x, y).closed()
+    assert path.closing is not None
+    expected = couple(y.cloud, x.cloud, RANDOM, 1)
+    assert torch.equal(path.closing.target_rows, expected.target_rows)
 
 
 # Legs

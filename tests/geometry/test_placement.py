@@ -295,6 +295,11 @@ def test_start_steps_grow_only_where_a_gap_did_not_close() -> None:
     assert placement.gaps == (Gap(0.71, 7), Gap(0.7, 0))
 
 
+def test_a_gap_that_does_not_close_costs_at_least_one_step() -> None:
+    """Where the growth is less than half a step, it is one."""
+    assert ruled(24, 20, share=0.5, bridge=0.9, growth=0.01).later(10) == 11
+
+
 def test_start_steps_grow_no_further_than_the_latest() -> None:
     """The bridge is the limit; from then on, frames that do nothing are counted, in a row."""
     rules = ruled(24, 20, share=0.2, bridge=0.6, between=0)

@@ -67,6 +67,8 @@ test("every frame has its own cell on the sheet", () => {
     assert.equal(new Set(found.map((one) => one.backgroundPosition)).size, frames);
     assert.equal(found[0].backgroundPosition, "0% 0%");
     assert.ok(found.every((one) => !/NaN/.test(one.backgroundPosition)));
+    const isFull = frames > 1 && frames === columns ** 2;
+    if (isFull) assert.equal(found.at(-1).backgroundPosition, "100% 100%");
   }
 });
 

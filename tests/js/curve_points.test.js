@@ -99,6 +99,8 @@ test("adding returns the point's index; a point on top of another is refused", (
   assert.deepEqual(points[2], [0.7, 0.2]);
   assert.equal(curve.add(points, [0.7, 0.9]).index, -1);
   assert.equal(curve.add(points, [0, 0.9]).index, -1);
+  // Too near to be told apart.
+  assert.equal(curve.add(points, [0.7 + curve.GAP / 2, 0.9]).index, -1);
 });
 
 test("text that is not a curve is recognised", () => {

@@ -98,6 +98,6 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
 def test_the_pace_rises_and_falls_to_nothing() -> None:
     """Warm-up, then half a cosine."""
     paces = [pace(k, stage(100)) for k in range(100)]
-    assert paces[0] < paces[2] < paces[4]
+    assert 0 < paces[0] < paces[2] < paces[4]
     assert paces[5:] == sorted(paces[5:], reverse=True)
     assert 0 < paces[-1] < 1e-3

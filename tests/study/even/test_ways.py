@@ -87,6 +87,15 @@ def test_placing_counts_all_it_asked_for(spare: float) -> None:
     assert max(squared(film.frames)) < 0.2 * 4
 
 
+def test_a_new_frame_begins_with_the_mix_of_its_neighbours() -> None:
+    """At a quarter of the way: three parts of the left one's states, one of the right one's."""
+    frames = Jumping()([0.0, 1.0], [0, 0], [None, None])
+    one = placement.Insertion(0.25, 0, 1, 5, 0.25)
+    mixed = ways._mixed(frames, one)
+    assert mixed is not None
+    torch.testing.assert_close(mixed, torch.full_like(mixed, 0.25))
+
+
 def test_latentblending_s_levels_are_the_known_ones() -> None:
     """30 steps: branches of 15, 30 and 60 frames, from steps 15, 18, 21, 24 and 27."""
     for count, stems in ((13, [4, 3, 3, 2, 1]), (28, [7, 6, 6, 5, 4]), (58, [13, 12, 12, 11, 10])):
