@@ -195,9 +195,9 @@ def test_paths_are_compared_at_one_place(studio: Interface) -> None:
 
 
 def run(interface: Interface) -> None:
-    """Press Run and wait for the end."""
+    """Press Run and wait for the end. ComfyUI's messages may lie over the button."""
     with interface.page.expect_response("**/api/prompt") as answered:
-        interface.page.get_by_role("button", name="Run", exact=True).click()
+        interface.page.get_by_role("button", name="Run", exact=True).dispatch_event("click")
     entry = interface.server.wait(answered.value.json()["prompt_id"])
     assert entry["status"]["status_str"] == "success", entry["status"]
 
