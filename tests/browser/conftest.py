@@ -235,21 +235,32 @@ def opened(browser: Browser, server: Server, variant: Variant) -> Interface:
     return interface
 
 
-@pytest.fixture(scope="session")
-def pages() -> dict[Variant, Interface]:
-    """The page of each variant, once opened: opening one takes longer than most tests."""
-    return {}
+# The page of the variant that is being tested: opening one takes longer than most tests. Tests come
+# in the order of the variants, so one page is open at a time; an open page keeps a core busy.
+PAGES: dict[Variant, Interface] = {}
+
+
+def close_pages() -> None:
+    while PAGES:
+        PAGES.popitem()[1].page.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """After the last browser test no page stays open."""
+    if nextitem is None or "browser" not in getattr(nextitem, "fixturenames", []):
+        close_pages()
 
 
 @contextmanager
 def working(variant: Variant, request: pytest.FixtureRequest) -> Iterator[Interface]:
     """The variant's page with an empty workflow; at the end, no console error is ours."""
-    pages: dict[Variant, Interface] = request.getfixturevalue("pages")
     server = request.getfixturevalue("newest_server" if variant.newest else "server")
     server.post("settings", SETTINGS | {NODES_2: variant.nodes_2})
-    if variant not in pages:
-        pages[variant] = opened(request.getfixturevalue("browser"), server, variant)
-    interface = pages[variant]
+    if variant not in PAGES:
+        close_pages()
+        PAGES[variant] = opened(request.getfixturevalue("browser"), server, variant)
+    interface = PAGES[variant]
     page, failed = interface.page, request.session.testsfailed
     page.mouse.move(5, 400)
     assert page.evaluate(EMPTY)
@@ -262,7 +273,7 @@ def working(variant: Variant, request: pytest.FixtureRequest) -> Iterator[Interf
         raise
     finally:
         if interface.used_up or request.session.testsfailed != failed:
-            pages.pop(variant).page.close()
+            PAGES.pop(variant).page.close()
 
 
 @pytest.fixture
