@@ -164,15 +164,17 @@ def comparison(server: Server, graph: Graph, outputs: Mapping[str, Any], method:
     def text(title: str) -> str:
         return outputs[graph.find(title)]["text"][0]
 
-    (line,) = (line for line in text("Table").splitlines() if line.startswith(f"| {method} |"))
-    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    lines = text("Table").splitlines()
+    (line,) = (line for line in lines if line.startswith(f"| {method} |"))
+    head, row = ([cell.strip() for cell in one.strip("|").split("|")] for one in (lines[0], line))
+    measured = dict(zip(head, row, strict=True))
     files = outputs[graph.find(f"Frames: {method}")]["images"]
     return Comparison(
         method=method,
         cost=float(text(f"Cost: {method}")),
         relative_cost=float(text(f"Relative cost: {method}")),
-        ppl=cells[1],
-        metric=cells[-1],
+        ppl=measured["PPL (mean)"],
+        metric=measured["metric"],
         frames=[Image.open(io.BytesIO(server.fetch(file))).convert("RGB") for file in files],
     )
 
