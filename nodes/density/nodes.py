@@ -131,14 +131,9 @@ class GeodesicDensityPath(io.ComfyNode):
         batches = result.path.frames(times.values, frames_per_batch)
         densities = result.log_density, result.log_density_of_arc
         chart = search_chart(*densities, result.history, score)
-        return io.NodeOutput(
-            [positive for positive, _ in batches],
-            [latents for _, latents in batches],
-            times,
-            chart,
-            result.path,
-            ui=ui.PreviewImage(chart, cls=cls),
-        )
+        positive, latents = map(list, zip(*batches, strict=True))
+        preview = ui.PreviewImage(chart, cls=cls)
+        return io.NodeOutput(positive, latents, times, chart, result.path, ui=preview)
 
 
 class GeodesicDensityFrames(io.ComfyNode):
@@ -243,13 +238,7 @@ class GeodesicDensityExtrapolate(io.ComfyNode):
         frames_per_batch: int = FRAMES_PER_BATCH,
     ) -> io.NodeOutput:
         extrapolated = extrapolate(
-            model,
-            state,
-            negative,
-            direction=direction,
-            distance=distance,
-            steps=steps,
-            seed=seed,
+            model, state, negative, direction=direction, distance=distance, steps=steps, seed=seed
         )
         batches = extrapolated.frames(frames, frames_per_batch)
         return io.NodeOutput([c for c, _ in batches], [latents for _, latents in batches])
