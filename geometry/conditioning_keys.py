@@ -2,7 +2,8 @@
 
 The rule for every key:
 
-- a value that is equal in all prompts is kept;
+- a value that is equal in all prompts is kept; so is a ControlNet with the same settings, of which
+  every Apply ControlNet node makes a copy of its own;
 - `pooled_output`, one vector per prompt, is averaged linearly;
 - a number that differs is averaged linearly if its key is in `QUANTITIES`;
 - anything else that differs is an error that names the key: areas, masks, `attention_mask`,
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 POOLED = "pooled_output"
+CONTROL = "control"
 
 # Numbers that are amounts, so that a value between two others has a meaning too. This list comes
 # from all keys that ComfyUI 0.3.75 puts into a conditioning. Models convert each of these to a
@@ -65,6 +67,10 @@ QUANTITIES = {
 # schedule of hooks the rows were encoded, and other parts have other rows.
 
 
+# Attributes of a ControlNet that hold another one, and the hooks that are on while it acts.
+NESTED = ("previous_controlnet", "extra_hooks")
+
+
 def same_value(a: Any, b: Any) -> bool:
     """Whether two values are equal, also for tensors and for containers of tensors."""
     if a is b:
@@ -80,6 +86,31 @@ def same_value(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return np.array_equal(a, b)
     return type(a) is type(b) and bool(a == b)
+
+
+def same_entry(key: str, a: Any, b: Any) -> bool:
+    """Whether two prompts have the same value of this key."""
+    return same_value(a, b) or (key == CONTROL and _same_settings(a, b))
+
+
+def _same_settings(a: Any, b: Any) -> bool:
+    """Whether two ControlNets are copies of one with the same image, strength and so on.
+
+    A ControlNet's attributes are all that it is. Only those that it holds further objects of the
+    same kind in (an earlier ControlNet, a group of hooks) are looked into.
+    """
+    if a is None or type(a) is not type(b) or not hasattr(a, "__dict__"):
+        return False
+    mine, others = vars(a), vars(b)
+    return (
+        bool(mine)
+        and mine.keys() == others.keys()
+        and all(
+            same_value(value, others[name])
+            or (name in NESTED and _same_settings(value, others[name]))
+            for name, value in mine.items()
+        )
+    )
 
 
 def is_number(value: Any) -> bool:
@@ -112,7 +143,7 @@ def _mix(
     names: Sequence[str],
 ) -> Any:
     values: list[Any] = [dictionary.get(key) for dictionary in extras]
-    if all(same_value(values[0], value) for value in values[1:]):
+    if all(same_entry(key, values[0], value) for value in values[1:]):
         return values[0]
     for k, weight in enumerate(weights):
         if weight == 1:
@@ -147,6 +178,8 @@ def _cannot_blend(key: str, values: Sequence[Any], names: Sequence[str]) -> str:
         remedy = "Encode all prompts with the same text encoders."
     elif key == "attention_mask":
         remedy = "Prompts of this model must have equally many tokens; pad them to one length."
+    elif key == CONTROL:
+        remedy = "Apply the same ControlNet with the same image and strength to all prompts."
     else:
         remedy = "Give all prompts the same value, or set it after the morph."
     return (

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
-from .conditioning_keys import POOLED, average, mix_extras, same_value
+from .conditioning_keys import POOLED, average, mix_extras, same_entry
 from .coupling import OPTIMAL, RANDOM, Coupling, common_rows, couple, have_common_rows
 from .legs import check_time, check_weight, knots, locate
 
@@ -231,7 +231,7 @@ def _extras(path: Path, k: int, u: float) -> dict[str, Any]:
 
 def _equal_but_pooled(a: dict[str, Any], b: dict[str, Any]) -> bool:
     keys = (a.keys() | b.keys()) - {POOLED}
-    return all(same_value(a.get(key), b.get(key)) for key in keys)
+    return all(same_entry(key, a.get(key), b.get(key)) for key in keys)
 
 
 def _with_joined_pooled(dictionaries: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 With one noise the picture is a continuous but steep function of t: for most of the way nothing
 happens, then everything does. So a morph is rendered in rounds. The first round renders the
-keyframes and a few frames between them from the first step on. Every later round puts new frames
-into the gaps where the picture changes most:
+keyframes, and few or no frames between them, from the first step on. Every later round puts new
+frames into the gaps where the picture changes most:
 
 - *Sharing*: a new frame takes the mix of its neighbours' states before step k as its own state and
   is sampled from step k on. Its steps before k cost nothing.
@@ -66,7 +66,7 @@ class Rules:
     growth: float = 1 / 3
     fail: float = 0.5
     patience: int = 3
-    between: int = 3
+    between: int = 1
     worth: float = 0.5
     centred: bool = True
     spare: float = 0.75

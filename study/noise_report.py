@@ -29,13 +29,14 @@ def frechet(x: Features, y: Features) -> float:
 
     With centred features X, Y the last trace is the sum of the singular values of XYᵀ, divided by
     √(NM). This needs no root of a singular matrix, for which libraries return NaN when a feature is
-    always 0.
+    always 0. With X = Q R the singular values are those of the small matrix R_X R_Yᵀ.
     """
     a, b = np.array(x, dtype=np.float64), np.array(y, dtype=np.float64)
     gap = np.square(a.mean(0) - b.mean(0)).sum()
     a, b = (z - z.mean(0) for z in (a, b))
     a, b = (z / np.sqrt(len(z)) for z in (a, b))
-    shared = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    small = np.linalg.qr(a, "r") @ np.linalg.qr(b, "r").T
+    shared = np.linalg.svd(small, compute_uv=False).sum()
     return float(gap + np.square(a).sum() + np.square(b).sum() - 2 * shared)
 
 

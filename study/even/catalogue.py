@@ -10,26 +10,28 @@ from . import ways
 from .engine import STEPS, Engine
 from .frames import Distance, Film, Render, latent_distance
 
-EQUAL, HALF, WHOLE = "equal times", "placed, half the work", "placed, equal work"
+EQUAL, PLACED, MORE = "equal times", "placed", "placed, more to choose from"
 LATENT, IN_TIME = "placed by latents", "placed at the middle of t"
 RETIMED, ROOTS = "re-timed: 12, then 24", "re-timed by √LPIPS"
 BISECTED, BLENDING = "bisected", "latentblending's scheme"
 ONE, MANY = "placed, one frame a round", "placed, up to eight a round"
-SHOWN = (EQUAL, HALF, WHOLE)  # whose strips are kept
+SHOWN = (EQUAL, PLACED, MORE)  # whose strips are kept
 
 # Groups of ways, in the order in which they are measured: each on all pairs before the next.
-GOALS, PEERS, CURVE, VARIED, SHARES = GROUPS = ("goals", "peers", "curve", "varied", "shares")
+GOALS, PEERS, CURVE, VARIED, SHARES, FIRST = "goals", "peers", "curve", "varied", "shares", "first"
+GROUPS = (GOALS, PEERS, CURVE, VARIED, SHARES, FIRST)
 AT_ONCE = 4  # frames a round, as many as are worth it
 LATEST = (10, 12, 14, 16, 17, 18, 19)  # steps of 20 that the curve lets frames start at
 SHARED = (0.0, 0.25, 0.5, 0.65, 0.8)
-FEWER = 4  # the curve and the shares are measured on every so many pairs
+BETWEEN = (0, 1, 3)  # frames of the first round between the two keyframes
+FEWER = 4  # the curve, the shares and the first rounds are measured on every so many pairs
 # Of the way that may cost as much as plain renders: changes of the placement's own rules.
-MORE_WORK: dict[str, Any] = {"spare": 2.0, "bridge": 0.8}
+MORE_WORK: dict[str, Any] = {"spare": 2.0}
 
 
 def on(pair: int, group: str) -> bool:
     """Whether a group is measured on this pair."""
-    return group not in (CURVE, SHARES) or pair % FEWER == 0
+    return group not in (CURVE, SHARES, FIRST) or pair % FEWER == 0
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,14 @@ class Catalogue:
             VARIED: self.varied,
             CURVE: self.curve,
             SHARES: self.shares,
+            FIRST: self.first_rounds,
         }[group]()
 
     def goals(self) -> dict[str, Way]:
         return {
             EQUAL: Way(lambda r: ways.equal_times(r, self.frames)),
-            HALF: self.placed(),
-            WHOLE: self.placed(**MORE_WORK),
+            PLACED: self.placed(),
+            MORE: self.placed(**MORE_WORK),
             LATENT: self.placed(distance=latent_distance),
         }
 
@@ -74,7 +77,7 @@ class Catalogue:
         }
 
     def varied(self) -> dict[str, Way]:
-        """One thing changed in what half the work does."""
+        """One thing changed in what Morph Sampler does."""
         return {
             IN_TIME: self.placed(centred=False),
             ONE: self.placed(at_once=1),
@@ -82,12 +85,16 @@ class Catalogue:
         }
 
     def curve(self) -> dict[str, Way]:
-        """Half the work, by the latest step that a new frame may start at."""
+        """By the latest step that a new frame may start at."""
         return {f"latest step {k}": self.placed(bridge=k / STEPS, setting=k) for k in LATEST}
 
     def shares(self) -> dict[str, Way]:
-        """Half the work, by the share of the steps that all new frames take over."""
+        """By the share of the steps that all new frames take over."""
         return {f"share {part:g}": self.placed(share=part, setting=part) for part in SHARED}
+
+    def first_rounds(self) -> dict[str, Way]:
+        """By the number of frames that are rendered from the first step on."""
+        return {f"{n} between at first": self.placed(between=n, setting=n) for n in BETWEEN}
 
     def placed(
         self,

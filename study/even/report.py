@@ -15,19 +15,20 @@ from .catalogue import (
     BLENDING,
     CURVE,
     EQUAL,
+    FIRST,
     GOALS,
-    HALF,
     IN_TIME,
     LATENT,
     MANY,
+    MORE,
     ONE,
     PEERS,
+    PLACED,
     RETIMED,
     ROOTS,
     SHARES,
     SHOWN,
     VARIED,
-    WHOLE,
 )
 from .run import Plan
 
@@ -38,6 +39,7 @@ TITLES = {
     CURVE: "the curve",
     VARIED: "variations",
     SHARES: "shares",
+    FIRST: "first rounds",
 }
 RESAMPLES, SEED = 2000, 0
 MEASURES = ("largest", "sum", "cv", "strays", "confidence", "sharpness", "renders", "rounds")
@@ -86,7 +88,8 @@ Measured so far: pairs
   probability of what it sees. *Sharpness*: mean |Laplacian| of those frames against that of the
   ends. Equal times show few frames on the way, so compare these three with *{BISECTED}*, whose
   frames are plain renders on the way.
-- *{WHOLE}* renders twice as many frames as are shown, and shows the most even choice of them.
+- *{MORE}* renders up to three times as many frames as are shown, where *{PLACED}* renders up to
+  1.75 times as many. Both show the most even choice of them.
 - *{BLENDING}* is written from a description of its code; the path is the same as of all others.
 
 ## What one choice changes
@@ -106,6 +109,13 @@ Measured so far: pairs
 ## What sharing costs
 
 {_table(table, ways_of(table, SHARES))}
+
+## How many frames are rendered before any are placed
+
+{_table(table, ways_of(table, FIRST))}
+
+Frames of the first round, beside both keyframes. They are plain renders, so they hold the film to
+pictures that the prompts between have; each is a place that the film must pass by.
 
 ## Strips
 
@@ -127,13 +137,13 @@ def write(table: pd.DataFrame, plan: Plan, folder: Path) -> None:
 def goals(table: pd.DataFrame) -> str:
     """The goals, each with what was measured."""
     asked = [
-        (f"{HALF}: largest step against equal times", (HALF, "largest", EQUAL), 0.25),
-        (f"{HALF}: renders against equal times", (HALF, "renders", EQUAL), 0.5),
-        (f"{WHOLE}: largest step against equal times", (WHOLE, "largest", EQUAL), 0.15),
-        (f"{WHOLE}: renders against equal times", (WHOLE, "renders", EQUAL), 1.0),
-        (f"{HALF}: CV of √LPIPS against equal times", (HALF, "cv", EQUAL), 0.4),
-        (f"{WHOLE}: CV of √LPIPS against equal times", (WHOLE, "cv", EQUAL), 0.4),
-        (f"{LATENT}: largest step against LPIPS", (LATENT, "largest", HALF), 1.25),
+        (f"{PLACED}: largest step against equal times", (PLACED, "largest", EQUAL), 0.25),
+        (f"{PLACED}: renders against equal times", (PLACED, "renders", EQUAL), 0.5),
+        (f"{MORE}: largest step against equal times", (MORE, "largest", EQUAL), 0.15),
+        (f"{MORE}: renders against equal times", (MORE, "renders", EQUAL), 1.0),
+        (f"{PLACED}: CV of √LPIPS against equal times", (PLACED, "cv", EQUAL), 0.4),
+        (f"{MORE}: CV of √LPIPS against equal times", (MORE, "cv", EQUAL), 0.4),
+        (f"{LATENT}: largest step against LPIPS", (LATENT, "largest", PLACED), 1.25),
     ]
     lines = ["| goal | at most | measured | 95 % interval | |", "|---|---|---|---|---|"]
     for name, (way, measure, other), most in asked:
@@ -156,7 +166,7 @@ def compared(table: pd.DataFrame) -> str:
 
 
 def varied(table: pd.DataFrame) -> str:
-    return _table(table, [HALF, LATENT, *ways_of(table, VARIED)])
+    return _table(table, [PLACED, LATENT, *ways_of(table, VARIED)])
 
 
 def _table(table: pd.DataFrame, ways: Sequence[str]) -> str:
@@ -185,12 +195,12 @@ def _table(table: pd.DataFrame, ways: Sequence[str]) -> str:
 
 def batching(table: pd.DataFrame) -> str:
     """What choosing several gaps a round costs, the time that is not the model's, and the like."""
-    outside = values(table, HALF, "outside").mean() / values(table, HALF, "renders").mean()
+    outside = values(table, PLACED, "outside").mean() / values(table, PLACED, "renders").mean()
     lines = [
         f"Outside the model {outside:.3f} s are spent for each render's worth of evaluations, "
         "LPIPS included, on one thread."
     ]
-    for way, other in ((HALF, ONE), (MANY, ONE), (IN_TIME, HALF), (ROOTS, RETIMED)):
+    for way, other in ((PLACED, ONE), (MANY, ONE), (IN_TIME, PLACED), (ROOTS, RETIMED)):
         if {way, other} <= set(table["way"]):
             step, cv, work = (ratio(table, way, m, other)[0] for m in ("largest", "cv", "renders"))
             lines.append(
@@ -212,8 +222,8 @@ def by_latest(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def strip_pairs(table: pd.DataFrame) -> dict[str, int]:
-    """The pairs whose largest step at half the work is the largest, the median, the smallest."""
-    order = values(table, HALF, "largest").sort_values(ascending=False, kind="stable").index
+    """The pairs whose largest step is the largest, the median, the smallest, placed by default."""
+    order = values(table, PLACED, "largest").sort_values(ascending=False, kind="stable").index
     return {"worst": order[0], "median": order[len(order) // 2], "best": order[-1]}
 
 
@@ -221,11 +231,13 @@ def strip_note(table: pd.DataFrame) -> str:
     lines = []
     for name, pair in strip_pairs(table).items():
         row = table[table["pair"] == pair].iloc[0]
-        step = values(table, HALF, "largest")[pair]
+        step = values(table, PLACED, "largest")[pair]
         a, b = row["caption_a"], row["caption_b"]
         lines.append(f"- {name} pair ({pair}): “{a}” to “{b}”, largest step {step:.3f}")
     rows = ", ".join(SHOWN)
-    return "\n".join([*lines, "", f"Rows of each: {rows}. Chosen by the largest step of “{HALF}”."])
+    return "\n".join(
+        [*lines, "", f"Rows of each: {rows}. Chosen by the largest step of “{PLACED}”."]
+    )
 
 
 def strips(table: pd.DataFrame) -> Image.Image:

@@ -132,6 +132,7 @@ def test_dictionaries_that_cannot_be_blended_are_refused(
     """A key that differs and has no value in between is named before anything is computed."""
     source, target = (cloud(k, 4, **{key: value}) for k, value in enumerate((a, b)))
     special = {"pooled_output": "Encode all prompts", "attention_mask": "equally many tokens"}
+    special |= {"control": "Apply the same ControlNet"}
     remedy = special.get(key, "Give all prompts the same value")
     for two in ((source, target), (target, source)):
         refused(lambda two=two: couple(*two, method), "source and target: ", f"'{key}'", remedy)

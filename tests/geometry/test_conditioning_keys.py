@@ -54,6 +54,32 @@ def copied(value: Any) -> Any:
     return value
 
 
+class Control:
+    """As ComfyUI's ControlNets: a shared network, and settings of its own."""
+
+    NETWORK = object()
+
+    def __init__(self, image: torch.Tensor, strength: float, before: Control | None = None) -> None:
+        self.network = self.NETWORK
+        self.image, self.strength, self.previous_controlnet = image, strength, before
+
+
+def test_copies_of_one_controlnet_are_one() -> None:
+    """Applied to each prompt by a node of its own, with the same image and strength."""
+    image = torch.ones(1, 3, 4, 4)
+    for before in (None, 0.5):
+
+        def control(strength: float, before: float | None = before) -> dict[str, Any]:
+            first = None if before is None else Control(image, before)
+            return {"control": Control(image.clone(), strength, first)}
+
+        a, b = control(1.0), control(1.0)
+        assert mix_extras([a, b], [0.4, 0.6], NAMES)["control"] is a["control"]
+        for other in (control(0.9), {"control": Control(0 * image, 1.0)}, {}, control(1.0, 0.6)):
+            with pytest.raises(ValueError, match=r"'control' must be equal .*the same ControlNet"):
+                check_extras([a, other], NAMES)
+
+
 @pytest.mark.parametrize("value", DISTINCT, ids=str)
 def test_a_copy_is_the_same_value(value: Any) -> None:
     """Equality is by value, of tensors and of containers that hold tensors too."""

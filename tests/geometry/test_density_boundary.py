@@ -142,12 +142,12 @@ def test_it_is_shorter_on_a_sphere() -> None:
 
 
 @given(st.integers(0, 50), st.sampled_from([0.01, 0.1]), st.booleans())
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 def test_it_is_the_same_the_other_way(seed: int, strength: float, spherical: bool) -> None:
     density = shell(16, seed)
     a, b = density.means[0], density.means[1]
     there, back = (
-        solve(x, y, density.score, strength=strength, levels=3, spherical=spherical).curve
+        solve(x, y, density.score, strength=strength, levels=2, spherical=spherical).curve
         for x, y in ((a, b), (b, a))
     )
     torch.testing.assert_close(there.knots, back.reversed().knots, rtol=1e-6, atol=1e-6)
@@ -155,12 +155,12 @@ def test_it_is_the_same_the_other_way(seed: int, strength: float, spherical: boo
 
 @pytest.mark.parametrize("spherical", [True, False])
 def test_without_strength_it_is_the_great_arc(spherical: bool) -> None:
-    density = shell()
+    density = shell(16)
     a, b = density.means[0], density.means[1]
     arc = line(a, b, spherical)
     away = []
     for strength in (0.01, 0.001, 0.0001, 0.0):
-        found = solve(a, b, density.score, strength=strength, spherical=spherical).curve
+        found = solve(a, b, density.score, strength=strength, levels=3, spherical=spherical).curve
         away.append(float((found.knots - arc.at(found.times)).norm(dim=1).max()))
     assert away[3] < 1e-9
     assert away[2] < 0.12 * away[1] < 0.12**2 * away[0] * 1.2
@@ -172,7 +172,7 @@ def test_without_strength_it_is_the_great_arc(spherical: bool) -> None:
 def test_absurd_strengths_stay_finite(strength: float, rate: float) -> None:
     density = shell()
     a, b = density.means[0], density.means[1]
-    found = solve(a, b, density.score, strength=strength, learning_rate=rate, levels=3).curve
+    found = solve(a, b, density.score, strength=strength, learning_rate=rate, levels=2).curve
     assert bool(torch.isfinite(found.knots).all())
     assert torch.equal(found.knots[[0, -1]], torch.stack([a, b]))
 
@@ -210,7 +210,7 @@ def test_a_rate_of_nothing_moves_nothing() -> None:
     density = shell(16)
     a, b = density.means[0], density.means[1]
     for strength in (0.0, 0.1):
-        found = solve(a, b, density.score, strength=strength, learning_rate=0.0).curve
+        found = solve(a, b, density.score, strength=strength, learning_rate=0.0, levels=2).curve
         torch.testing.assert_close(found.knots, line(a, b).at(found.times))
 
 

@@ -21,13 +21,13 @@ def test_angular_momentum_is_conserved(strength: float) -> None:
     """Clairaut's relation: for a density symmetric around 0, p^(−a) · (γ × v̂) is constant."""
     density = gaussian(2, isotropic=True)
     curve = shoot(
-        START, VELOCITY, density.score, strength=strength, duration=1.0, steps=2000, spherical=False
+        START, VELOCITY, density.score, strength=strength, duration=1.0, steps=1000, spherical=False
     )
     x = curve.inner
     v = (curve.knots[2:] - curve.knots[:-2]) / 2
     cross = (x[:, 0] * v[:, 1] - x[:, 1] * v[:, 0]) / v.norm(dim=1)
     momentum = cross * (-strength * density.log_density(x)).exp()
-    assert float((momentum / momentum[0] - 1).abs().max()) < 1e-6
+    assert float((momentum / momentum[0] - 1).abs().max()) < 4e-6
     assert float(cross.max() / cross.min()) > 1.05  # it is a curve, but not a circle
 
 
@@ -35,10 +35,10 @@ def test_angular_momentum_is_conserved(strength: float) -> None:
 def test_speed_is_conserved(density: Mixture) -> None:
     """The solution keeps its speed ‖γ'‖, measured on the knots."""
     curve = shoot(
-        START, VELOCITY, density.score, strength=1.0, duration=1.0, steps=1000, spherical=False
+        START, VELOCITY, density.score, strength=1.0, duration=1.0, steps=500, spherical=False
     )
-    steps = (curve.knots[1:] - curve.knots[:-1]).norm(dim=1) * 1000
-    torch.testing.assert_close(steps, VELOCITY.norm().expand(1000), rtol=1e-5, atol=0)
+    steps = (curve.knots[1:] - curve.knots[:-1]).norm(dim=1) * 500
+    torch.testing.assert_close(steps, VELOCITY.norm().expand(500), rtol=4e-5, atol=0)
 
 
 @pytest.mark.parametrize("spherical", [True, False])

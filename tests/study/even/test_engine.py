@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +13,43 @@ import torch
 
 from study import __main__ as program
 from study.even import catalogue, report
-from study.even.catalogue import EQUAL, GOALS, HALF
-from study.even.engine import STEPS, Engine
+from study.even import engine as engines
+from study.even.catalogue import EQUAL, GOALS, PLACED
+from study.even.engine import Engine
 from study.even.frames import plain
 
+pytestmark = pytest.mark.comfyui
 
-def test_a_frame_that_takes_over_its_own_states_is_itself() -> None:
+
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """Loaded once, with few steps."""
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (engines, catalogue):
+            patched.setattr(module, "STEPS", STEPS)
+        yield Engine()
+
+
+def test_a_frame_that_takes_over_its_own_states_is_itself(engine: Engine) -> None:
     """From any step on, with its own prompt and its own state: the same latent, the same states."""
     with torch.inference_mode():
-        render = Engine().renderer("a small red star on a white background", "a blue ring on black")
+        render = engine.renderer("a small red star on a white background", "a blue ring on black")
         frames = plain(render, [0.0, 0.4])
-        again = render([0.4, 0.0], [7, STEPS - 1], [frames[1].states, frames[0].states])
+        again = render([0.4, 0.0], [2, STEPS - 1], [frames[1].states, frames[0].states])
         for one, other in zip(again, reversed(frames), strict=True):
             torch.testing.assert_close(one.latent, other.latent, rtol=0, atol=2e-2)
             torch.testing.assert_close(one.states, other.states, rtol=0, atol=2e-2)
-        assert [frame.start_step for frame in again] == [7, STEPS - 1]
+        assert [frame.start_step for frame in again] == [2, STEPS - 1]
 
 
-def test_the_command_measures_and_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_measures_and_reports(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two pairs of the first group alone: everything that can be said of them is written."""
+    monkeypatch.setattr("study.even.run.Engine", lambda _threads: engine)
     monkeypatch.setattr(catalogue, "GROUPS", (GOALS,))
     monkeypatch.setattr("study.even.run.GROUPS", (GOALS,))
     options = ["--pairs", "2", "--frames", "12", "--folder", str(tmp_path / "run")]
@@ -43,9 +62,9 @@ def test_the_command_measures_and_reports(tmp_path: Path, monkeypatch: pytest.Mo
         for measure in ("renders", "largest")
     )
     assert (renders[EQUAL] == 12).all()
-    assert (renders[HALF] < 12).all()
-    assert (largest[HALF] <= largest[EQUAL]).all()
-    half = table[table["way"] == HALF]
+    assert (renders[PLACED] < 12).all()
+    assert (largest[PLACED] <= largest[EQUAL]).all()
+    half = table[table["way"] == PLACED]
     for times, steps in zip(half["times"], half["start_steps"], strict=True):
         assert (np.diff(times) > 0).all()
         assert (times[0], times[-1], steps[0], steps[-1]) == (0, 1, 0, 0)

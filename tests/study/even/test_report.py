@@ -17,27 +17,28 @@ from study.even.catalogue import (
     BLENDING,
     CURVE,
     EQUAL,
+    FIRST,
     GOALS,
-    HALF,
     IN_TIME,
     LATENT,
     MANY,
+    MORE,
     ONE,
     PEERS,
+    PLACED,
     RETIMED,
     ROOTS,
     SHARES,
     SHOWN,
     VARIED,
-    WHOLE,
 )
 from study.even.run import Plan
 from study.prompts.scene_pairs import generate, same_scene
 
-LARGEST = {EQUAL: 0.4, HALF: 0.08, WHOLE: 0.08}
-RENDERS = {HALF: 10.0, WHOLE: 20.0}
+LARGEST = {EQUAL: 0.4, PLACED: 0.08, MORE: 0.08}
+RENDERS = {PLACED: 10.0, MORE: 20.0}
 WAYS = {
-    GOALS: (EQUAL, HALF, WHOLE, LATENT),
+    GOALS: (EQUAL, PLACED, MORE, LATENT),
     PEERS: (RETIMED, ROOTS, BISECTED, BLENDING),
     VARIED: (IN_TIME, ONE, MANY),
     CURVE: ("latest step 10", "latest step 19"),
@@ -72,10 +73,10 @@ def table(count: int = 4) -> pd.DataFrame:
 
 def test_a_ratio_is_of_means_and_inside_its_interval() -> None:
     """(0.08 + 0.015) / (0.4 + 0.015); against itself it is exactly 1."""
-    found, low, high = report.ratio(table(), HALF, "largest")
+    found, low, high = report.ratio(table(), PLACED, "largest")
     assert found == pytest.approx(0.095 / 0.415)
     assert low <= found <= high
-    assert report.ratio(table(), HALF, "largest", HALF) == (1.0, 1.0, 1.0)
+    assert report.ratio(table(), PLACED, "largest", PLACED) == (1.0, 1.0, 1.0)
 
 
 def test_goals_are_met_or_not() -> None:
@@ -125,7 +126,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(run, "Engine", lambda _threads: None)
     plan = Plan(pairs=3)
     every = [0, 1, 2]
-    groups = {GOALS: every, PEERS: every, CURVE: [0], VARIED: every, SHARES: [0]}
+    groups = {GOALS: every, PEERS: every, CURVE: [0], VARIED: every, SHARES: [0], FIRST: [0]}
     whole = [(group, k) for group, numbers in groups.items() for k in numbers]
     assert run.run(plan, tmp_path, seconds=-1) == len(whole)
     run.file_of(tmp_path, (PEERS, 1)).touch()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
-from dev.comfyui.environment import BASE, PACK, ROOT
+from dev.comfyui.environment import BASE, ROOT
 from dev.workflows.settings import SMALL
 from scenes import checkpoint
 from study import __main__ as program
@@ -36,100 +33,10 @@ from study.prompts.run import (
 )
 from study.prompts.store import MeasuredPath, Result
 from study.prompts.studio import Studio, Task
-from study.prompts.workers import RayWorkers, ThisProcess
 
-# Threads too: other tests may have left this process another number, and rounding follows it.
-QUICK: dict[str, Any] = {"frames": 3, "steps": 2, "guidance": 1.0, "batch": 4, "threads": 1}
-FLAGS = ["--frames", "3", "--steps", "2", "--guidance", "1", "--batch", "4", "--threads", "1"]
-FLAGS += ["--cpu"]
+from .quick_runs import FLAGS, THREE, begin, measured
 
-
-@pytest.fixture(autouse=True)
-def threads() -> Iterator[None]:
-    """A run in this process sets torch's threads; the next test gets its own back."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_studio() -> Iterator[None]:
-    """Checkpoint and LPIPS are loaded once for each plan, not once for each run."""
-    loaded = functools.cache(Studio)
-
-    def alone(self: ThisProcess, plan: Plan, cpu: bool) -> None:
-        self.studio = loaded(plan, cpu)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ThisProcess, "__init__", alone)
-        yield
-    loaded.cache_clear()
-
-
-class Cluster:
-    """Ray of this machine, running already: what runs ask of it, and how often they left it."""
-
-    def __init__(self) -> None:
-        import ray
-
-        self.ray: Any = ray
-        self.left = 0
-        path = f"{ROOT}:{PACK.parent}"
-        self.options: dict[str, Any] = {
-            "include_dashboard": False,
-            "log_to_driver": False,
-            "runtime_env": {"env_vars": {"PYTHONPATH": path}},
-        }
-        ray.init(address="local", **self.options)
-
-    def init(self, **options: Any) -> None:
-        assert options.items() >= {"address": "local", **self.options}.items()
-
-    def shutdown(self) -> None:
-        self.left += 1
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Cluster]:
-    one = Cluster()
-    yield one
-    one.ray.shutdown()
-
-
-@pytest.fixture
-def cluster(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """One Ray for all tests that need it: starting it takes as long as they do."""
-    running.left = 0
-    with monkeypatch.context() as patched:
-        patched.setattr(running.ray, "init", running.init)
-        patched.setattr(running.ray, "shutdown", running.shutdown)
-        yield running
-
-
-THREE = [
-    Pair("a red star on white", "a blue star on white", 4.0),
-    Pair("a green ring", "a large yellow heart on black", 0.7),
-    Pair("a circle left of a square, red and blue", "a square right of a circle", 2.2),
-]
-
-
-def begin(folder: Path, pairs: Sequence[Pair] = (), **others: Any) -> RunState:
-    """A quick run, of these pairs or of ten of the scene language."""
-    if pairs:
-        file = folder.with_suffix(".csv")
-        write(pairs, file, "test")
-        others["files"] = [file]
-    options = {**QUICK, "per_bin": 1, **others.pop("options", {})}
-    return run(RunRequest(folder, options, cpu=True, **others))
-
-
-def measured(folder: Path) -> list[tuple[Any, ...]]:
-    """All numbers of a run, every digit."""
-    return [
-        (one.pair, path.coupling, path.seed, path.cost, path.distances)
-        for one in store.open_run(folder).results()
-        for path in one.paths
-    ]
+pytestmark = pytest.mark.usefixtures("threads", "one_studio")
 
 
 def command(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,31 +152,6 @@ def test_every_pair_has_random_couplings_of_its_own() -> None:
 
 
 @pytest.mark.comfyui
-def test_two_workers_are_one_worker(cluster: Cluster, tmp_path: Path) -> None:
-    """Ray's two actors measure the very same numbers as this process does."""
-    alone, both = tmp_path / "alone", tmp_path / "both"
-    begin(alone, THREE)
-    done = begin(both, THREE, workers=2)
-    assert (done.measured, done.failed) == (3, 0)
-    assert measured(both) == measured(alone)
-    assert cluster.left == 1
-
-
-@pytest.mark.comfyui
-def test_more_workers_than_there_is_room_for(cluster: Cluster, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"workers: 400 need 400 CPUs, Ray has \d+; lower"):
-        begin(tmp_path, workers=400)
-    assert cluster.left == 1
-
-
-@pytest.mark.comfyui
-def test_without_ray_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ValueError, match=r"2 need Ray, which is not installed.*--workers 1"):
-        begin(tmp_path, workers=2)
-
-
-@pytest.mark.comfyui
 def test_a_failing_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
     """17 and 18 chunks of 77 rows would need 306: refused, recorded, counted; can be retried."""
     long = [" ".join(["star"] * 75 * chunks) for chunks in (17, 18)]
@@ -344,27 +226,6 @@ def test_a_broken_machine_does_not_use_up_the_pairs(
     assert len(store.open_run(folder).waiting()) == 1
     monkeypatch.undo()
     assert begin(folder, THREE, retry_failed=True).measured == 3
-
-
-@pytest.mark.comfyui
-def test_a_worker_that_dies_costs_one_pair(cluster: Cluster) -> None:
-    """Ray starts it again; the pair is recorded with the reason, the others are measured."""
-
-    class Fragile:  # plain values: each start of a worker would import torch for ours
-        def run(self, task: SimpleNamespace) -> SimpleNamespace:
-            if task.number == 1:
-                os._exit(1)
-            return SimpleNamespace(pair=task.number, failure=None)
-
-    many = RayWorkers.__new__(RayWorkers)
-    many.ray = cluster.ray
-    actor: Any = many.ray.remote(max_restarts=-1, max_task_retries=1)(Fragile)
-    many.actors = [actor.remote() for _ in range(2)]
-    tasks: Any = [SimpleNamespace(number=k) for k in range(8)]
-    found = {one.pair: one for one in many.results(tasks)}
-    assert sorted(found) == list(range(8))
-    assert [k for k, one in found.items() if one.failure] == [1]
-    assert "worker lost" in str(found[1].failure)
 
 
 @pytest.mark.comfyui
