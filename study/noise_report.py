@@ -35,7 +35,7 @@ def frechet(x: Features, y: Features) -> float:
     gap = np.square(a.mean(0) - b.mean(0)).sum()
     a, b = (z - z.mean(0) for z in (a, b))
     a, b = (z / np.sqrt(len(z)) for z in (a, b))
-    small = np.linalg.qr(a, "r") @ np.linalg.qr(b, "r").T
+    small = np.linalg.qr(a)[1] @ np.linalg.qr(b)[1].T
     shared = np.linalg.svd(small, compute_uv=False).sum()
     return float(gap + np.square(a).sum() + np.square(b).sum() - 2 * shared)
 

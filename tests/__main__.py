@@ -1,7 +1,7 @@
 """`make test` and `make check`: the tests, with lint and types, and how long all of it took.
 
     python -m tests [options of pytest]         everything
-    python -m tests check [options of pytest]   what needs no ComfyUI
+    python -m tests check [options of pytest]   what needs no ComfyUI; fewer examples of each law
 
 Two workers share the tests; `-n 0` (the last one counts) runs them in one process.
 """
@@ -20,13 +20,14 @@ LINT = (
     ("dev.checks.lint_js",),
     ("dev.checks.layers",),
 )
+QUICK = ("-m", "not comfyui", "--hypothesis-profile=quick")
 TYPES = ("dev.checks.typecheck",)
 
 
 def main(arguments: Sequence[str]) -> int:
     start = time.monotonic()
     check = list(arguments[:1]) == ["check"]
-    chosen = [*("-m", "not comfyui"), *arguments[1:]] if check else arguments
+    chosen = [*QUICK, *arguments[1:]] if check else arguments
     # Pyright takes half a minute on one core: beside the tests, and shown after them.
     types = subprocess.Popen(
         python(*TYPES), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -19,8 +19,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from dev.comfyui.server import Server
 
-# The same examples on every machine, none of them timed.
+# The same examples on every machine, none of them timed; `make check` takes fewer.
 settings.register_profile("laws", derandomize=True, deadline=None, max_examples=50, database=None)
+settings.register_profile("quick", settings.get_profile("laws"), max_examples=12)
 settings.load_profile("laws")
 
 # Small tensors gain nothing from threads, and two workers would take them from each other. Set

@@ -19,7 +19,7 @@ SHOWN = (EQUAL, PLACED, MORE)  # whose strips are kept
 
 # Groups of ways, in the order in which they are measured: each on all pairs before the next.
 GOALS, PEERS, CURVE, VARIED, SHARES, FIRST = "goals", "peers", "curve", "varied", "shares", "first"
-GROUPS = (GOALS, PEERS, CURVE, VARIED, SHARES, FIRST)
+GROUPS = (GOALS, PEERS, CURVE, FIRST, SHARES, VARIED)
 AT_ONCE = 4  # frames a round, as many as are worth it
 LATEST = (10, 12, 14, 16, 17, 18, 19)  # steps of 20 that the curve lets frames start at
 SHARED = (0.0, 0.25, 0.5, 0.65, 0.8)

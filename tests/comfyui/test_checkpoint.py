@@ -96,15 +96,14 @@ def test_optimal_transport_is_smoother_than_random_pairing(comfy: Comfy) -> None
     for k in range(20, 40):
         a, b = (comfy.encode(say(*evaluation_scene(5, 2 * k + end))) for end in (0, 1))
         clouds = [comfy.prompt.GeodesicPointCloud.execute(c).result[0] for c in (a, b)]
-        rows = []
+        rows = [a[0][0], b[0][0]]  # both films begin and end with them
         for method in lengths:
             coupling = comfy.prompt.GeodesicCouple.execute(*clouds, method, k, True).result[0]
-            times = [i / 6 for i in range(7)]
-            blended = [comfy.prompt.GeodesicBlend.execute(coupling, t).result[0] for t in times]
-            rows += [conditioning[0][0] for conditioning in blended]
-        films = paint(comfy, rows, seed=k, steps=4, guidance=1.0).chunk(2)
-        for found, film in zip(lengths.values(), films, strict=True):
-            found.append(measured(network, film).mean)
+            for i in range(1, 6):
+                rows.append(comfy.prompt.GeodesicBlend.execute(coupling, i / 6).result[0][0][0])
+        start, end, *between = paint(comfy, rows, seed=k, steps=4, guidance=1.0)
+        for found, frames in zip(lengths.values(), (between[:5], between[5:]), strict=True):
+            found.append(measured(network, torch.stack([start, *frames, end])).mean)
     test = wilcoxon(lengths["optimal transport"], lengths["random"], alternative="less")
     print("mean steps:", {name: sum(found) / 20 for name, found in lengths.items()}, test)
     assert tuple(test)[1] < 0.01

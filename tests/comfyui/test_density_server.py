@@ -24,7 +24,7 @@ QUICK = dataclasses.replace(
     levels=2,
     iterations=4,
     fitting_steps=6,
-    inversion_steps=20,
+    inversion_steps=12,
     steps=6,
     frames_per_batch=0,
 )

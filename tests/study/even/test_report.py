@@ -126,7 +126,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(run, "Engine", lambda _threads: None)
     plan = Plan(pairs=3)
     every = [0, 1, 2]
-    groups = {GOALS: every, PEERS: every, CURVE: [0], VARIED: every, SHARES: [0], FIRST: [0]}
+    groups = {GOALS: every, PEERS: every, CURVE: [0], FIRST: [0], SHARES: [0], VARIED: every}
     whole = [(group, k) for group, numbers in groups.items() for k in numbers]
     assert run.run(plan, tmp_path, seconds=-1) == len(whole)
     run.file_of(tmp_path, (PEERS, 1)).touch()

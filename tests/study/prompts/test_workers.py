@@ -63,9 +63,9 @@ def cluster(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clust
 def test_two_workers_are_one_worker(cluster: Cluster, tmp_path: Path) -> None:
     """Ray's two actors measure the very same numbers as this process does."""
     alone, both = tmp_path / "alone", tmp_path / "both"
-    begin(alone, THREE)
-    done = begin(both, THREE, workers=2)
-    assert (done.measured, done.failed) == (3, 0)
+    begin(alone, THREE[:2])
+    done = begin(both, THREE[:2], workers=2)
+    assert (done.measured, done.failed) == (2, 0)
     assert measured(both) == measured(alone)
     assert cluster.left == 1
 
