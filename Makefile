@@ -45,7 +45,8 @@ study: ## one of the study's commands, such as make study ARGS="run my-run --gui
 # What the committed reports of the prompt experiment were made with.
 PROMPTS = --steps 8 --batch 8 --kept-per-bin 2
 
-results: ## rerun all papers' comparisons on the small model (three hours): study/results/
+results: ## rerun all papers' comparisons on the small model (five hours): study/results/
+	@$(RUN) -m study even
 	@$(RUN) -m study noise
 	@$(RUN) -m study density
 	@$(RUN) -m study run .comfyui/study/guidance-1 --guidance 1 --per-bin 50 $(PROMPTS)

@@ -63,16 +63,17 @@ def density(arguments: argparse.Namespace) -> None:
 def even(arguments: argparse.Namespace) -> None:
     """Compare ways to place frames, or go on with it; write table, page, curve and strips."""
     from .even import report
-    from .even.run import Plan, measured, run
+    from .even.run import Plan, measured, parts, run
 
     plan = Plan(arguments.pairs, arguments.frames)
     left = run(plan, arguments.folder, arguments.seconds, arguments.threads)
     if left:
-        print(f"{left} of {plan.pairs} pairs are waiting; the same command goes on.")
-    if left == plan.pairs:
+        print(f"{left} of {len(parts(plan))} parts are waiting; the same command goes on.")
+    if left == len(parts(plan)):
         return
     table = measured(plan, arguments.folder)
     report.write(table, plan, arguments.output / "even_morph")
+    print(report.goals(table), end="\n\n")
     print(arguments.output / "even_morph" / report.PAGE)
 
 

@@ -51,6 +51,7 @@ def film(s: Settings, way: str) -> Graph:
     path = keyframes(graph, common.prompts)
     if way == EVEN:
         images = morph_sampler(graph, s, common, path)[0]
+        graph.titled("Morph Sampler").inputs.update(distance="alex")  # by which both are measured
     else:
         images = render(graph, s, common, path, times(graph, s.frames))[0]
         same = {"sampler_name": "euler", "scheduler": "normal"}
