@@ -139,7 +139,7 @@ def image_to_image_geodesic(s: Settings) -> Graph:
         times=path[2],
         steps=measured[3],
         frames=2 * s.frames,
-        step_length="as measured",
+        step_length="square root",
     )
     frames = graph.add(
         "GeodesicDensityFrames",

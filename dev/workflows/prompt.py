@@ -96,7 +96,7 @@ def keyframes_constant_speed(s: Settings) -> Graph:
         times=coarse,
         steps=measured[3],
         frames=3 * s.frames,
-        step_length="as measured",
+        step_length="square root",
     )
     graph.begin_group("5. Dense pass", RENDER)
     dense = render(graph, s, common, path, even[0], ", dense")

@@ -121,7 +121,7 @@ class GeodesicRetime(io.ComfyNode):
                 io.Combo.Input(
                     "step_length",
                     options=[SQUARE_ROOT, AS_MEASURED],
-                    default=AS_MEASURED,
+                    default=SQUARE_ROOT,
                     # Prompts saved before this input existed must still run.
                     optional=True,
                     tooltip="What becomes equal from frame to frame: the square root of the "
@@ -134,7 +134,7 @@ class GeodesicRetime(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, times: Times, steps: Steps, frames: int, step_length: str = AS_MEASURED
+        cls, times: Times, steps: Steps, frames: int, step_length: str = SQUARE_ROOT
     ) -> io.NodeOutput:
         power = length_power(steps, step_length)
         return io.NodeOutput(retime(times, steps.distances, frames, steps.closing, power))

@@ -326,8 +326,7 @@ def measuring_of(comfy: Comfy) -> Any:
 @pytest.mark.parametrize(
     ("squared", "settings", "expected"),
     [
-        # As in a prompt saved before there was a choice: its clip stays what it was.
-        (True, {}, (0.0, 3 / 8, 7 / 12, 19 / 24, 1.0)),
+        (True, {}, (0.0, 0.25, 0.5, 0.75, 1.0)),  # as in a prompt saved before there was a choice
         (True, {"step_length": "square root"}, (0.0, 0.25, 0.5, 0.75, 1.0)),
         (True, {"step_length": "as measured"}, (0.0, 3 / 8, 7 / 12, 19 / 24, 1.0)),
         (False, {"step_length": "square root"}, (0.0, 3 / 8, 7 / 12, 19 / 24, 1.0)),
