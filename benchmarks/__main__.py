@@ -1,5 +1,7 @@
 """`make bench`: print all ratios; benchmarks/README.md holds a run and explains how to read it.
 
+Below the table: the goals of Morph Sampler, from the last `python -m study even`.
+
 `--without-server` leaves out the morph on a server, `--gpu` measures on the first CUDA device.
 """
 
@@ -7,7 +9,11 @@ from __future__ import annotations
 
 import argparse
 
+import pandas as pd
 import torch
+
+from study.__main__ import RESULTS
+from study.even import report
 
 from . import coupling, density, morph, morph_sampler, noise, perceptual, schedule, study
 from .measure import Row, table
@@ -34,6 +40,8 @@ def main() -> None:
     if not arguments.without_server:
         rows += morph.rows(cpu=not arguments.gpu)
     print(table(rows))
+    print("\nEvenness, from study/results/even_morph:\n")
+    print(report.goals(pd.read_parquet(RESULTS / "even_morph" / report.TABLE)))
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ guidance 4, small model. {plan.pairs} pairs of prompts were fixed before anythin
 (seed {plan.seed}, no pair of one scene in two wordings); settings were tuned on other ones.
 Measured so far: pairs
 {pairs}.
+Each table is of the pairs of its own part.
 
 ## Were the goals reached?
 
@@ -108,11 +109,11 @@ Measured so far: pairs
 
 ## What sharing costs
 
-{_table(table, ways_of(table, SHARES))}
+{part_table(table, SHARES)}
 
 ## How many frames are rendered before any are placed
 
-{_table(table, ways_of(table, FIRST))}
+{part_table(table, FIRST)}
 
 Frames of the first round, beside both keyframes. They are plain renders, so they hold the film to
 pictures that the prompts between have; each is a place that the film must pass by.
@@ -212,7 +213,21 @@ def batching(table: pd.DataFrame) -> str:
 
 def curve(table: pd.DataFrame) -> str:
     """The numbers of the picture."""
-    return _table(table, ways_of(table, CURVE))
+    return part_table(table, CURVE)
+
+
+def part_table(table: pd.DataFrame, group: str) -> str:
+    """The ways of a group, with those that they are compared with, all on the group's own pairs."""
+    ways = ways_of(table, group)
+    if not ways:
+        return "*Not measured yet.*"
+    beside = [way for way in (EQUAL, BISECTED, PLACED) if way in set(table["way"])]
+    return _table(of_pairs(table, group), [*beside, *ways])
+
+
+def of_pairs(table: pd.DataFrame, group: str) -> pd.DataFrame:
+    """All rows of the pairs on which a group was measured."""
+    return table[table["pair"].isin(set(table[table["group"] == group]["pair"]))]
 
 
 def by_latest(table: pd.DataFrame) -> pd.DataFrame:
@@ -261,6 +276,7 @@ def curves(table: pd.DataFrame) -> Image.Image:
     from matplotlib.figure import Figure
 
     means = by_latest(table)
+    same = of_pairs(table, CURVE)
     figure = Figure(figsize=(11, 3), dpi=110, layout="constrained")
     names = {
         "largest": "largest LPIPS step",
@@ -271,7 +287,7 @@ def curves(table: pd.DataFrame) -> Image.Image:
     for axes, (measure, name) in zip(figure.subplots(1, len(names)), names.items(), strict=True):
         axes.plot(means.index, means[measure], "o-", color="#0072B2", label="placed")
         for way, colour in ((EQUAL, "#9aa0a6"), (BISECTED, "#E69F00")):
-            axes.axhline(values(table, way, measure).mean(), color=colour, ls="--", label=way)
+            axes.axhline(values(same, way, measure).mean(), color=colour, ls="--", label=way)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("latest step of 20")
         axes.grid(color="#dddddd", linewidth=0.6)
