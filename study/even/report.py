@@ -227,7 +227,8 @@ def part_table(table: pd.DataFrame, group: str) -> str:
 
 def of_pairs(table: pd.DataFrame, group: str) -> pd.DataFrame:
     """All rows of the pairs on which a group was measured."""
-    return table[table["pair"].isin(set(table[table["group"] == group]["pair"]))]
+    pairs = pd.Series(table.loc[table["group"] == group, "pair"])
+    return pd.DataFrame(table[table["pair"].isin(pairs)])
 
 
 def by_latest(table: pd.DataFrame) -> pd.DataFrame:

@@ -44,7 +44,8 @@ def tiny(family: str) -> Family:
     config.set_inference_dtype(torch.float32, None)
     model = config.get_model({}).eval()
     generator = torch.Generator().manual_seed(0)
-    for weight in model.diffusion_model.parameters():
+    # Buffers too: that of SD3.5's positions is whatever was in memory until weights are loaded.
+    for weight in (*model.diffusion_model.parameters(), *model.diffusion_model.buffers()):
         weight.data.copy_(filled(weight, generator))
     cpu = torch.device("cpu")
     return Family(ModelPatcher(model, load_device=cpu, offload_device=cpu), *sizes)
