@@ -342,6 +342,13 @@ def noise_factor(model: Any, sigma: Tensor) -> float:
     return float(sampling.noise_scaling(sigma.reshape(1), unit_noise, torch.zeros(1), False))
 
 
+def latent_factor(model: Any, sigma: Tensor) -> float:
+    """The factor of the start image in a state at σ: the model's own scaling of an image of 1."""
+    sampling = model.get_model_object("model_sampling")
+    unit_image = torch.ones(1)
+    return float(sampling.noise_scaling(sigma.reshape(1), torch.zeros(1), unit_image, False))
+
+
 def fitting_frames(model: Any, shape: Sequence[int], wanted: int) -> int:
     """How many frames of a latent shape [C, ...] fit into free memory at once: 1 to `wanted`.
 

@@ -13,6 +13,7 @@ from ...geometry.times import ENDINGS, MAX_FRAMES, STOP
 from ..inputs import (
     MAX_SEED,
     RENDER,
+    DensitySocket,
     NoisePathSocket,
     StepsSocket,
     TimesSocket,
@@ -159,6 +160,12 @@ class GeodesicMorphSampler(io.ComfyNode):
                     optional=True,
                     tooltip="The most frames rendered at once; 0 is what fits into free memory.",
                 ),
+                DensitySocket.Input(
+                    "density",
+                    optional=True,
+                    tooltip="Noised images along the way, from Density Path. Set denoise to its "
+                    "noise level, and the scheduler to normal.",
+                ),
             ],
             outputs=[
                 io.Image.Output("images", "images", tooltip="The frames of the film."),
@@ -202,6 +209,7 @@ class GeodesicMorphSampler(io.ComfyNode):
         pace: Any = None,
         tolerance: float = 0.0,
         frames_per_batch: int = 0,
+        density: Any = None,
     ) -> io.NodeOutput:
         settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler, denoise)
         progress = Progress(model)
@@ -213,6 +221,7 @@ class GeodesicMorphSampler(io.ComfyNode):
             settings,
             ending=ending,
             noise_path=noise_path,
+            density=density,
             frames_per_batch=frames_per_batch,
             progress=progress,
         )

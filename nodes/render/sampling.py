@@ -18,6 +18,7 @@ from torch import Tensor
 from ...geometry.path import Path
 from ...geometry.placement import Insertion
 from ...geometry.times import LOOP, STOP, Times
+from ..density.path import DensityPath
 from ..internals import (
     fitting_frames,
     ksampler_sigmas,
@@ -32,6 +33,7 @@ from ..latents import FRAME_COUNT, FRAMES, check_one_image, plain_samples, repea
 from ..noise.mixed import COG, along
 from ..noise.path import NoisePath
 from ..prompt.batches import FrameBatch, batches_along
+from .starts import DensityStarts
 
 # Parts of the names of samplers that draw new noise in every step.
 STOCHASTIC = ("ancestral", "sde", "lcm", "ddpm", "seeds", "sa_solver")
@@ -80,6 +82,7 @@ class FrameSampler:
         *,
         ending: str = STOP,
         noise_path: NoisePath | None = None,
+        density: DensityPath | None = None,
         frames_per_batch: int = 0,
         progress: Callable[[int, Tensor], None] | None = None,
     ) -> None:
@@ -98,8 +101,34 @@ class FrameSampler:
                 f"denoise: expected more than 0, got {settings.denoise:g}. At 0 there is nothing "
                 "to render."
             )
+        self.starts = self._density_starts(density, ending)
         self.frames_per_batch = frames_per_batch
         self.was_halved = False
+
+    def _density_starts(self, density: DensityPath | None, ending: str) -> DensityStarts | None:
+        if density is None:
+            return None
+        if self.noise_path is not None:
+            raise ValueError(
+                "density: expected either a density path or a noise_path, got both. Unplug one."
+            )
+        if ending == LOOP:
+            raise ValueError(
+                "ending: expected 'stop' or 'ping-pong', got 'loop'. A density path has no second "
+                "way back from image B to image A."
+            )
+        if "noise_mask" in self.latent:
+            raise ValueError(
+                "latent: expected no mask with a density path, whose frames start from noised "
+                "images. Use Empty Latent Image."
+            )
+        if tuple(density.shape) != tuple(self.shape):
+            raise ValueError(
+                f"latent: expected the size of the density path's images, a latent of "
+                f"{list(density.shape)}, got {list(self.shape)}. Use Empty Latent Image with the "
+                "size of the photos."
+            )
+        return DensityStarts(self.model, density, self.sigmas)
 
     @property
     def steps(self) -> int:
@@ -147,6 +176,8 @@ class FrameSampler:
             missing = own - torch.lerp(others[0], others[1], insertion.mix)
             factors = [noise_factor(self.model, sigma) for sigma in self.sigmas[:-1]]
             mean += torch.stack([factor * missing for factor in factors])
+        if self.starts is not None:
+            mean += self.starts.missing(insertion, left.t, right.t)
         return mean.to(left.states.dtype)
 
     def _group(
@@ -197,6 +228,8 @@ class FrameSampler:
         start = None if before is None else before[:, step]
         s = self.settings
         latent = repeat_latent(self.latent, batch.count)
+        if self.starts is not None:
+            latent["samples"] = self.starts.latents(times)
         samples = sample_custom(
             self.model,
             resumable_sampler(s.sampler_name, start, keep),
@@ -213,8 +246,10 @@ class FrameSampler:
         return [Frame(t, samples[i].clone(), states[i].clone()) for i, t in enumerate(times)]
 
     def _noise(self, times: Sequence[float]) -> Tensor:
-        """The noise of each frame [F, C, ...]: that of the seed for all, or of the noise path."""
+        """The noise of each frame [F, C, ...]: the seed's for all, the noise path's, or none."""
         latent = repeat_latent(self.latent, len(times))
+        if self.starts is not None:
+            return torch.zeros_like(latent["samples"])
         if self.noise_path is None:
             return seed_noise(latent["samples"], self.settings.seed, latent["batch_index"])
         noise = along(self.noise_path, Times(tuple(times), self.noise_ending), COG)

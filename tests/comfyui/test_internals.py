@@ -107,6 +107,19 @@ def test_flow_models_are_known(comfy: Comfy, internals: Any, kind: str) -> None:
     assert internals.is_flow(known(comfy, kind)) == (kind == "flow")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_is_image_and_noise(comfy: Comfy, internals: Any, kind: str) -> None:
+    """model_sampling.noise_scaling is linear: latent_factor · image + noise_factor · noise."""
+    model = known(comfy, kind)
+    sigma = torch.tensor([0.3])
+    image, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    state = model.get_model_object("model_sampling").noise_scaling(sigma, noise, image, False)
+    of_image, of_noise = internals.latent_factor(model, sigma), internals.noise_factor(model, sigma)
+    torch.testing.assert_close(state, of_image * image + of_noise * noise)
+    assert of_noise == pytest.approx(0.3)
+    assert of_image == pytest.approx(0.7 if kind == "flow" else 1.0)
+
+
 def test_copied_weights_give_gradients(comfy: Comfy, internals: Any) -> None:
     """add_weight_wrapper: rows can be differentiated through weights loaded in inference mode."""
     with torch.inference_mode():

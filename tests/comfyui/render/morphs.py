@@ -69,7 +69,8 @@ def sampler_of(comfy: Comfy, name: str = "euler", **changes: Any) -> Any:
     from geodesic_morph.nodes.render.sampling import FrameSampler, SamplerSettings
 
     scheduler = changes.pop("scheduler", "karras")
-    settings = SamplerSettings(1, changes.pop("steps", STEPS), 4.0, name, scheduler)
+    denoise = changes.pop("denoise", 1.0)
+    settings = SamplerSettings(1, changes.pop("steps", STEPS), 4.0, name, scheduler, denoise)
     inputs = (
         changes.pop("model", comfy.model),
         changes.pop("path", None) or ends(comfy),
