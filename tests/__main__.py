@@ -3,17 +3,21 @@
     python -m tests [options of pytest]         everything
     python -m tests check [options of pytest]   what needs no ComfyUI; fewer examples of each law
 
-Two workers share the tests; `-n 0` (the last one counts) runs them in one process.
+Two workers share the tests; `-n 0` (the last one counts) runs them in one process. A third process
+runs those that are for both ComfyUIs on the newer one.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 
 WORKERS = 2
+# Pytest's answer where no test is chosen, as with `-k` for one that is not for both ComfyUIs.
+NOTHING_CHOSEN = 5
 LINT = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -29,20 +33,34 @@ def main(arguments: Sequence[str]) -> int:
     check = list(arguments[:1]) == ["check"]
     chosen = [*QUICK, *arguments[1:]] if check else arguments
     # Pyright takes half a minute on one core: beside the tests, and shown after them.
-    types = subprocess.Popen(
-        python(*TYPES), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    beside = {"pyright": begin(TYPES)}
     failed = [name for name, *more in LINT if subprocess.run(python(name, *more)).returncode]
-    if not failed and subprocess.run(python("pytest", "-q", f"-n{WORKERS}", *chosen)).returncode:
-        failed.append("pytest")
-    told, _ = types.communicate()
-    print(told, end="")
-    if types.returncode:
-        failed.append("pyright")
+    if not failed:
+        if not check and not os.environ.get("COMFYUI_PATH"):
+            newer = ("pytest", "-q", "-n0", "-m", "generations", *chosen)
+            beside["pytest on the newer ComfyUI"] = begin(newer, COMFYUI_NEXT="1")
+        if subprocess.run(python("pytest", "-q", f"-n{WORKERS}", *chosen)).returncode:
+            failed.append("pytest")
+    for what, process in beside.items():
+        told, _ = process.communicate()
+        print(f"{what}:\n{told}", end="")
+        if process.returncode not in (0, NOTHING_CHOSEN):
+            failed.append(what)
     name = "make check" if check else "make test"
     outcome = f"failed ({', '.join(failed)})" if failed else "passed"
     print(f"{name}: {outcome} in {in_words(time.monotonic() - start)}")
     return int(bool(failed))
+
+
+def begin(arguments: Sequence[str], **variables: str) -> subprocess.Popen[str]:
+    """A process beside this one, whose output is shown at its end."""
+    return subprocess.Popen(
+        python(*arguments),
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def python(module: str, *arguments: str) -> list[str]:

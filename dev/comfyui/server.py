@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -45,7 +46,8 @@ class Server:
     """A running ComfyUI; use as a context manager.
 
     port: None takes a free one. cpu: None uses a GPU where there is one. log: where its output
-    goes. front_end: a folder with another version of the web interface.
+    goes. front_end: a folder with another version of the web interface. next_generation: the newer
+    of the two ComfyUIs; None for the one that this process uses.
     """
 
     def __init__(
@@ -54,13 +56,15 @@ class Server:
         cpu: bool | None = None,
         log: Path = FOLDER / "server.log",
         front_end: Path | None = None,
+        next_generation: bool | None = None,
     ) -> None:
         if port is not None:
             check_port(port)
         self.port = port or free_port()
         self.cpu = (not torch.cuda.is_available() and not mps()) if cpu is None else cpu
         self.log = log
-        self.front_end = front_end
+        self.environment = locate(next_generation)
+        self.front_end = front_end or self.environment.front_end
         self.process: subprocess.Popen[bytes] | None = None
         self.session = requests.Session()
         self.session.trust_env = False  # requests to this machine need no proxy
@@ -83,16 +87,20 @@ class Server:
 
     def start(self) -> None:
         """Start ComfyUI and wait until it answers. Raises ServerError with the end of its log."""
-        environment = locate()
-        command = [str(environment.python), "main.py", "--port", str(self.port)]
+        command = [str(self.environment.python), "main.py", "--port", str(self.port)]
         command += ["--base-directory", str(BASE), "--disable-api-nodes", "--disable-auto-launch"]
         command += ["--extra-model-paths-config", str(BASE / "extra_model_paths.yaml")]
-        command += ["--database-url", f"sqlite:///{BASE / 'user' / 'comfyui.db'}"]
+        # Two servers with the same folders may run at a time.
+        command += ["--database-url", "sqlite:///:memory:"]
         command += ["--cpu"] if self.cpu else []
         command += ["--front-end-root", str(self.front_end)] if self.front_end else []
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=environment.comfyui, stdout=log, stderr=subprocess.STDOUT
+                command,
+                cwd=self.environment.comfyui,
+                env=with_libraries(self.environment.libraries),
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -192,6 +200,13 @@ class Server:
         response = self.session.get(f"{self.url}/view", params=file, timeout=60)
         response.raise_for_status()
         return response.content
+
+
+def with_libraries(folders: Sequence[Path]) -> dict[str, str]:
+    """This process's environment, where Python looks into these folders first."""
+    before = os.environ.get("PYTHONPATH")
+    path = [*map(str, folders), *([before] if before else [])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)} if path else dict(os.environ)
 
 
 def _failure(entry: dict[str, Any]) -> str | None:

@@ -15,7 +15,9 @@ NODE_WIDTH, GAP, GROUP_GAP, GROUP_TITLE = 340, 50, 60, 50
 TITLE_HEIGHT, ROW_HEIGHT = 30, 26
 # The height that our own panels (js/) add to a node when it is created.
 PANELS = {"GeodesicTimes": 226, "GeodesicKeyframe": 100, "GeodesicNoiseKeyframe": 80}
-WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+# A menu of newer ComfyUIs whose choices have inputs of their own. Its first choice has none.
+DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", DYNAMIC_COMBO)
 OWN_PREFIX = "Geodesic"
 # A node and its schema → (name, description) of its inputs that have a slot.
 Slots = Callable[["Node", dict[str, Any]], list[tuple[str, dict[str, Any]]]]
@@ -185,6 +187,11 @@ def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
     return (isinstance(kind, list) or kind in WIDGET_TYPES) and not options.get("forceInput")
 
 
+def _default(kind: Any, options: dict[str, Any]) -> Any:
+    """What the interface shows in a new widget."""
+    return options["options"][0]["key"] if kind == DYNAMIC_COMBO else options.get("default")
+
+
 def _slot(name: str, kind: Any, options: dict[str, Any]) -> dict[str, Any]:
     slot = {"name": name, "type": "COMBO" if isinstance(kind, list) else kind}
     return {**slot, "widget": {"name": name}} if _is_widget(kind, options) else slot
@@ -211,9 +218,10 @@ def _widget_values(node: Node, schema: dict[str, Any]) -> list[Any]:
     for name, kind, options in _inputs(schema):
         if not _is_widget(kind, options):
             continue
-        value = node.inputs.get(name, options.get("default"))
+        default = _default(kind, options)
+        value = node.inputs.get(name, default)
         if isinstance(value, Link):
-            value = options.get("default") if value.value is None else value.value
+            value = default if value.value is None else value.value
         values.append(value)
         if options.get("control_after_generate"):
             values.append("fixed")

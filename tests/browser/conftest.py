@@ -14,9 +14,12 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from dev.comfyui.browser import NODES_2, SETTINGS, chromium, show
-from dev.comfyui.environment import ROOT, newest_front_end
+from dev.comfyui.environment import ROOT
 from dev.comfyui.server import Server
 
+# Of the page: small, because every pixel is drawn by the CPU; and for tests that look at very much.
+VIEW = {"width": 1440, "height": 810}
+WIDE = {"width": 2880, "height": 1620}
 SCREENSHOTS = ROOT / "tests" / "screenshots"
 # The limit for waiting for something that never happens.
 PATIENCE = 120
@@ -25,7 +28,7 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 @dataclass(frozen=True)
 class Variant:
-    """A version of the web interface, and which of its two renderers draws the nodes."""
+    """Which ComfyUI with its own web interface, and which of the two renderers draws the nodes."""
 
     newest: bool
     nodes_2: bool
@@ -35,15 +38,16 @@ class Variant:
         return f"{version}-{'nodes2' if self.nodes_2 else 'classic'}"
 
 
-VARIANTS = [Variant(newest, nodes_2) for newest in (False, True) for nodes_2 in (False, True)]
+# Nodes 2.0 was an experiment in 1.32.
+VARIANTS = [Variant(False, False), Variant(True, False), Variant(True, True)]
 
 
 @pytest.fixture(scope="session")
 def newest_server(models: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The same ComfyUI with the newest web interface of the package index."""
+    """The newer ComfyUI with the newest web interface of the package index."""
     assert models is None
     log = tmp_path_factory.mktemp("newest") / "server.log"
-    with Server(cpu=True, log=log, front_end=newest_front_end()) as running:
+    with Server(cpu=True, log=log, next_generation=True) as running:
         yield running
 
 
@@ -194,7 +198,7 @@ class Interface:
 
 def open_interface(browser: Browser, server: Server, run: str = "Run") -> Interface:
     """A new page, once it is ready to work. run: what its Run button says."""
-    page = browser.new_page(viewport={"width": 2880, "height": 1620})
+    page = browser.new_page(viewport=VIEW)
     page.set_default_timeout(PATIENCE * 1000)
     interface = Interface(page, server)
     page.on("console", interface.on_console)
@@ -262,6 +266,7 @@ def working(variant: Variant, request: pytest.FixtureRequest) -> Iterator[Interf
         PAGES[variant] = opened(request.getfixturevalue("browser"), server, variant)
     interface = PAGES[variant]
     page, failed = interface.page, request.session.testsfailed
+    page.set_viewport_size(VIEW)
     page.mouse.move(5, 400)
     assert page.evaluate(EMPTY)
     interface.errors.clear()
@@ -286,7 +291,7 @@ def interface(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Inte
 
 @pytest.fixture(params=VARIANTS, ids=str)
 def studio(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Interface]:
-    """ComfyUI in both renderers of both interfaces."""
+    """Both ComfyUIs with the interface of each, the newer one in both renderers."""
     assert browser
     with working(request.param, request) as page:
         yield page

@@ -13,10 +13,10 @@ from dev.comfyui.environment import ROOT
 from dev.locales import LOCALES
 from dev.workflows.catalogue import WORKFLOWS
 
-from .conftest import VARIANTS, Interface, open_interface, ours
+from .conftest import VARIANTS, WIDE, Interface, open_interface, ours
 
 # The classic canvas of the older interface, Nodes 2.0 of the newest: all code paths there are.
-BOTH = pytest.mark.parametrize("studio", [VARIANTS[0], VARIANTS[3]], ids=str, indirect=True)
+BOTH = pytest.mark.parametrize("studio", [VARIANTS[0], VARIANTS[-1]], ids=str, indirect=True)
 LOADED = "(image) => image.complete && image.naturalWidth > 0"
 
 
@@ -25,6 +25,7 @@ def test_templates_have_pictures_and_open(studio: Interface) -> None:
     """All example workflows, each with its thumbnail; one click opens one, no node missing."""
     page = studio.page
     studio.used_up = True
+    page.set_viewport_size(WIDE)
     page.get_by_role("button", name="Templates").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text(re.compile("geodesic.?morph", re.I)).first.click()

@@ -69,6 +69,14 @@ def sent(interface: Interface) -> dict[str, Any]:
     }
 
 
+def contains(found: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Whether these are the expected nodes; in newer ComfyUIs its own nodes have further inputs."""
+    return found.keys() == expected.keys() and all(
+        kind == expected[id][0] and inputs | expected[id][1] == inputs
+        for id, (kind, inputs) in found.items()
+    )
+
+
 def test_the_node_is_the_even_morph(studio: Interface) -> None:
     """One node with its widgets, which would send that workflow and survives being saved."""
     put_down(studio)
@@ -80,12 +88,12 @@ def test_the_node_is_the_even_morph(studio: Interface) -> None:
     names = [promoted.name for promoted in PROMOTED]
     assert outer == {"title": NAME, "widgets": names, "outputs": list(RESULTS)}
     expected = {id: (n["class_type"], n["inputs"]) for id, n in GRAPH.to_api().items()}
-    assert sent(studio) == expected
+    assert contains(sent(studio), expected), sent(studio)
     print("screenshot:", studio.screenshot(f"blueprint-{studio.name}"))
 
     studio.set_widgets({NAME: CHOICES})
     chosen = sent(studio)
-    assert chosen != expected
+    assert not contains(chosen, expected)
     studio.page.evaluate(
         "async () => { const saved = JSON.stringify(window.app.graph.serialize());"
         "await window.app.loadGraphData(JSON.parse(saved)); }"
@@ -93,7 +101,7 @@ def test_the_node_is_the_even_morph(studio: Interface) -> None:
     assert sent(studio) == chosen
 
 
-@pytest.mark.parametrize("studio", [VARIANTS[0], VARIANTS[3]], ids=str, indirect=True)
+@pytest.mark.parametrize("studio", [VARIANTS[0], VARIANTS[-1]], ids=str, indirect=True)
 def test_the_node_alone_makes_a_video(studio: Interface) -> None:
     """Nothing is connected to it; Run saves a video, and the node plays it."""
     put_down(studio)

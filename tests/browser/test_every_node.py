@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
-from .conftest import AT_REST, PATIENCE, Interface
+from .conftest import AT_REST, PATIENCE, WIDE, Interface
 
 COLUMNS, WIDTH, SCALE = 7, 400, 0.98
 # Adds one node of each of our types, in columns, and tells their frames in pixels of the page.
@@ -97,6 +97,7 @@ def at_rest(page: Page) -> tuple[dict[str, Any], Image.Image]:
 
 def test_every_node_is_drawn(studio: Interface) -> None:
     """23 nodes, none blank; every panel stands inside its node."""
+    studio.page.set_viewport_size(WIDE)
     types: list[str] = studio.page.evaluate(ADD_ALL, [COLUMNS, WIDTH, SCALE])
     assert len(types) == 23
     frames, picture = at_rest(studio.page)

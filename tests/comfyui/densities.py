@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .conftest import PROMPT_A, PROMPT_B, Comfy
 
-STEPS, LEVEL = 30, 0.6
+STEPS, LEVEL = 16, 0.6
 TRUE, DIFFERENCE = "true score", "noise difference"
 
 

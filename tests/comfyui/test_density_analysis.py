@@ -14,7 +14,7 @@ from torch import Tensor
 from geometry.density.curve import line
 
 from .conftest import PROMPT_A, PROMPT_B, Comfy
-from .densities import LEVEL, both, clean, found, inverted, spread
+from .densities import LEVEL, STEPS, both, clean, found, inverted, spread
 from .known import KINDS, known
 
 
@@ -23,6 +23,12 @@ def without_gradients() -> Iterator[None]:
     """ComfyUI runs every node like this."""
     with torch.inference_mode():
         yield
+
+
+@pytest.fixture(autouse=True)
+def few_steps(comfy: Comfy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node inverts plain latents in as many steps as these tests do."""
+    monkeypatch.setattr(comfy.density.analysis, "INVERSION_STEPS", STEPS)
 
 
 def analysed(comfy: Comfy, model: Any, latents: list[Any], **changes: Any) -> Any:

@@ -14,8 +14,11 @@ import torch
 
 from dev.comfyui.environment import ROOT
 
+from ..generations import BOTH
 from .conftest import Comfy
 from .known import KINDS, known
+
+pytestmark = BOTH
 
 
 @pytest.fixture

@@ -98,24 +98,24 @@ def test_refinements_come_nearer(comfy: Comfy, kind: str) -> None:
 
 
 def test_a_picture_comes_back(comfy: Comfy) -> None:
-    """100 steps to noise and back, without guidance: 49 dB compared with the VAE alone.
+    """50 steps to noise and back, without guidance: 45 dB compared with the VAE alone.
 
     Not more, because a DDIM step up and one down take their slope at different points; with the
-    step count the error falls (25 steps: 41 dB; 200: 54 dB; 400: 59 dB). The picture itself is met
+    step count the error falls (100 steps: 49 dB; 200: 54 dB; 400: 59 dB). The picture itself is met
     as well as the VAE meets it (32 dB): the autoencoder of the small checkpoint is the bottleneck.
     """
     image, caption = picture()
     latent = {"samples": comfy.vae.encode(image)}
     decoded = comfy.vae.decode(latent["samples"])
     reached = {}
-    for steps in (25, 100):
+    for steps in (10, 50):
         noise, ratio = invert(comfy, comfy.model, latent, steps, prompt=caption)
         back = comfy.vae.decode(generate(comfy, comfy.model, noise, steps, caption))
         reached[steps] = psnr(back, decoded)
         print(f"{steps} steps: {reached[steps]:.1f} dB; the picture {psnr(back, image):.1f} dB")
         assert psnr(back, image) > psnr(decoded, image) - 1
-    assert reached[100] >= 47
-    assert 36 <= reached[25] < reached[100] - 6
+    assert reached[50] >= 43
+    assert 30 <= reached[10] < reached[50] - 5
     assert 0.7 < ratio < 1.3
 
 

@@ -14,6 +14,10 @@ from dev.comfyui.environment import ROOT
 from dev.comfyui.server import Server
 from dev.locales import ENGLISH, LOCALES, as_text, node_definitions
 
+from ..generations import BOTH
+
+pytestmark = BOTH
+
 LANGUAGES = sorted(path.name for path in LOCALES.iterdir())
 TRANSLATIONS = [language for language in LANGUAGES if language != "en"]
 FILES = ("nodeDefs.json", "main.json")

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from dev.comfyui.server import Server
 
+from ..generations import BOTH
 from .conftest import PROMPT_A, PROMPT_B, Comfy
+
+pytestmark = BOTH
 
 LONG = "a lighthouse, " * 40  # more than 75 tokens: two chunks, 154 rows
 
@@ -217,6 +220,8 @@ def test_a_second_pass_through_pixels_keeps_one_noise(comfy: Comfy) -> None:
     So the help page of Morph Schedule says. Without it every frame of a batch draws a noise of its
     own, and the film flickers.
     """
+    # In newer versions nodes_latent can't be imported first.
+    import comfy_extras.nodes_post_processing  # noqa: F401
     from comfy_extras.nodes_latent import LatentBatchSeedBehavior
 
     same = comfy.encode(PROMPT_A)

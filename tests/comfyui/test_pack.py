@@ -15,6 +15,10 @@ from dev.comfyui.environment import ROOT, locate
 from dev.comfyui.server import Server
 from dev.workflows.catalogue import WORKFLOWS, as_text
 
+from ..generations import BOTH, OLDER_ONLY
+
+pytestmark = BOTH
+
 SNAPSHOT = Path(__file__).parent / "schemas.json"
 # Inputs whose options ComfyUI lists, in every version others.
 COMFYUIS = ("sampler_name", "scheduler")
@@ -94,6 +98,7 @@ def test_every_node_has_a_help_page_that_names_its_inputs(server: Server) -> Non
             assert f"`{part}`" in page.text, f"{name}: {part}"
 
 
+@OLDER_ONLY
 @pytest.mark.parametrize("name", list(WORKFLOWS))
 def test_the_example_files_are_what_their_definition_writes(server: Server, name: str) -> None:
     """example_workflows/*.json and dev/workflows/ agree; `make workflows` writes them anew."""

@@ -62,6 +62,23 @@ def test_values_follow_each_other_and_a_seed_is_fixed() -> None:
     assert written["links"] == [[1, 1, 0, 2, 0, "MODEL"]]
 
 
+def test_a_menu_with_inputs_of_its_own_is_a_widget() -> None:
+    """Newer ComfyUIs have such menus; the file holds the key of the first choice."""
+    options = {"options": [{"key": "auto", "inputs": {"required": {}}}, {"key": "h264"}]}
+    saver = {
+        "input": {"required": {"codec": ["COMFY_DYNAMICCOMBO_V3", options]}},
+        "input_order": {"required": ["codec"]},
+        "output": [],
+        "output_name": [],
+    }
+    graph = Graph()
+    graph.begin_group("All", "#333")
+    graph.add("Saver")
+    (node,) = graph.to_workflow({"Saver": saver}, "1.0")["nodes"]
+    assert node["widgets_values"] == ["auto"]
+    assert node["inputs"] == []
+
+
 def test_widgets_come_after_sockets_in_a_subgraph() -> None:
     """There every input has a slot, and a link names the slot's number."""
     graph = Graph()

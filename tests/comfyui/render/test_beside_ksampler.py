@@ -9,9 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from ...generations import BOTH
 from ..conftest import PROMPT_A, PROMPT_B, Comfy
 from ..families import FAMILIES, filled, tiny
 from .morphs import STEPS, morph, native, path_of, sampler_of
+
+pytestmark = BOTH
 
 
 def test_masks_and_start_images_are_as_in_ksampler(comfy: Comfy) -> None:
