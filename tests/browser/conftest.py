@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 
 from dev.comfyui.browser import NODES_2, SETTINGS, chromium, show
 from dev.comfyui.environment import ROOT
 from dev.comfyui.server import Server
 
 # Of the page: small, because every pixel is drawn by the CPU; and for tests that look at very much.
-VIEW = {"width": 1440, "height": 810}
-WIDE = {"width": 2880, "height": 1620}
+VIEW: ViewportSize = {"width": 1440, "height": 810}
+WIDE: ViewportSize = {"width": 2880, "height": 1620}
 SCREENSHOTS = ROOT / "tests" / "screenshots"
 # The limit for waiting for something that never happens.
 PATIENCE = 120

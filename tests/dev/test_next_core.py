@@ -1,4 +1,4 @@
-"""The set-up of the newer ComfyUI: fetched once, only the tested file, done again after a failure."""
+"""The set-up of the newer ComfyUI: fetched once, only the tested file, repaired after a failure."""
 
 from __future__ import annotations
 
