@@ -1,7 +1,8 @@
 """The only module that uses functions of ComfyUI outside its public API.
 
 Each is listed here with the behaviour that we rely on. Read this file first when ComfyUI's version
-changes; `tests/comfyui/test_internals.py` checks every line on a real ComfyUI.
+changes; `tests/comfyui/test_internals.py` checks every line on real ones, old and new. The file is
+long because there is to be only one.
 
 comfy.samplers.CFGGuider           loads a model with its patches and hooks around a sampler's
                                    `sample`, and restores everything afterwards, also after errors
@@ -17,20 +18,24 @@ comfy.samplers.KSampler            its σ for sampler, scheduler, steps and deno
 comfy.samplers.sampler_object      a sampler by name: a KSAMPLER with `sampler_function`, which is
                                    called with (model, x, sigmas, **options), x in its own scale
 latent_preview.get_previewer       a small picture of a denoised latent
-comfy.model_sampling.CONST         the base class of flow models: x_σ = (1−σ) x_0 + σ ε
+model_sampling.noise_scaling       x_σ from image and noise, linear in both
+model_sampling.percent_to_sigma    σ at a share of the denoising
 latent_preview.prepare_callback    progress with a picture, and a check for cancelling
 ModelPatcher.add_weight_wrapper    makes a layer call a function with a copy of its weight
+ModelPatcher.is_dynamic, get_non_dynamic_delegate   newer ComfyUIs: the model without dynamic VRAM
+model_management.in_training       newer ComfyUIs: kernels that can be differentiated
 ModelPatcher.memory_required       bytes that a batch of a given shape takes
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import comfy.model_management as management
-import comfy.model_sampling
 import comfy.sample
 import comfy.samplers
 import latent_preview
@@ -45,6 +50,11 @@ MEMORY_MARGIN = 1.5
 # The number of images for which ComfyUI frees memory when it loads the model. Larger batches are
 # chosen later, by the memory that is left.
 IMAGES_AT_LOADING = 4
+
+# The weights that ComfyUI's layers pass through the functions of a weight wrapper.
+WRAPPED = ("weight", "bias")
+# What newer ComfyUIs' empty latents say of themselves: pixels and frames per latent value.
+EMPTY_RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")
 
 Sampler = comfy.samplers.Sampler
 preview_callback = latent_preview.prepare_callback
@@ -191,8 +201,23 @@ def run_sampler(
 
 
 def is_flow(model: Any) -> bool:
-    """Whether a model's x_σ is (1−σ) x_0 + σ ε."""
-    return isinstance(model.get_model_object("model_sampling"), comfy.model_sampling.CONST)
+    """Whether a model's x_σ is (1−σ) x_0 + σ ε; otherwise it is x_0 + σ ε.
+
+    Asked of the model's own scaling of image and noise, as the class does not tell. Raises
+    ValueError for models whose scaling is neither (another noise scale, no noise at all).
+    """
+    sigma = torch.tensor(float(model.get_model_object("model_sampling").percent_to_sigma(0.5)))
+    of_image, of_noise = latent_factor(model, sigma), noise_factor(model, sigma)
+    if math.isclose(of_noise, float(sigma), rel_tol=1e-4):
+        if math.isclose(of_image, 1, rel_tol=1e-4):
+            return False
+        if math.isclose(of_image, 1 - float(sigma), rel_tol=1e-4):
+            return True
+    raise ValueError(
+        "model: expected noised images x0 + s*e or (1-s)*x0 + s*e, at noise level s, got "
+        f"{of_image:.3g}*x0 + {of_noise:.3g}*e at s = {float(sigma):.3g}. This node can't use this "
+        "kind of model; KSampler and Morph Sampler can."
+    )
 
 
 def scheduler_sigmas(model: Any, scheduler: str, steps: int) -> Tensor:
@@ -203,8 +228,19 @@ def scheduler_sigmas(model: Any, scheduler: str, steps: int) -> Tensor:
 
 
 def with_model_channels(model: Any, latent: dict[str, Any]) -> Tensor:
-    """The samples of a LATENT; an empty one gets the channels and dimensions of the model."""
-    return comfy.sample.fix_empty_latent_channels(model, latent["samples"])
+    """The samples of a LATENT; an empty one gets the channels and dimensions of the model.
+
+    Newer ComfyUIs also give it the size that the same picture has for this model.
+    """
+    fix = comfy.sample.fix_empty_latent_channels
+    known = inspect.signature(fix).parameters
+    ratios = {name: latent[name] for name in EMPTY_RATIOS if name in latent and name in known}
+    return fix(model, latent["samples"], **ratios)
+
+
+def without_ratios(latent: dict[str, Any]) -> dict[str, Any]:
+    """A LATENT without what only holds for an empty one."""
+    return {name: value for name, value in latent.items() if name not in EMPTY_RATIOS}
 
 
 def seed_noise(like: Tensor, seed: int, images: Sequence[int] | None) -> Tensor:
@@ -236,17 +272,54 @@ def one_step(
 
 
 def with_copied_weights(model: Any) -> Any:
-    """A clone of the model whose layers work on copies of their weights, for differentiation.
+    """A clone of the model whose layers work on copies of their weights, for `differentiation`.
 
     ComfyUI loads weights in inference mode, and gradients cannot pass through such weights. A
     weight wrapper makes ComfyUI copy a weight for each use; the copies themselves get no gradient.
     """
-    patcher = model.clone()
+    # Models of newer ComfyUIs may hand out memory that is overwritten before the gradients come.
+    dynamic = getattr(model, "is_dynamic", None)
+    patcher = model.get_non_dynamic_delegate() if dynamic and dynamic() else model.clone()
     for name, module in model.model.named_modules():
         if hasattr(module, "weight_function"):
-            for kind in ("weight", "bias"):
-                patcher.add_weight_wrapper(f"{name}.{kind}", torch.Tensor.detach)
+            for kind in WRAPPED:
+                patcher.add_weight_wrapper(f"{name}.{kind}", _fresh)
     return patcher
+
+
+def _fresh(weight: Tensor) -> Tensor:
+    return weight.clone() if weight.is_inference() else weight.detach()
+
+
+@contextmanager
+def differentiation(loaded: LoadedModel) -> Iterator[None]:
+    """Outside inference mode, with a model of `with_copied_weights`: gradients for its inputs.
+
+    Weights that layers use without a wrapper (norms, positions) are copies for this time, and newer
+    ComfyUIs are told to use kernels that can be differentiated.
+    """
+    replaced = []
+    told = getattr(management, "in_training", None)
+    with torch.inference_mode(False):
+        try:
+            for module in loaded.model.modules():
+                wrapped = WRAPPED if hasattr(module, "weight_function") else ()
+                for values in (module._parameters, module._buffers):
+                    for name, value in values.items():
+                        if value is None or name in wrapped or not value.is_inference():
+                            continue
+                        replaced.append((values, name, value))
+                        copy = value.detach().clone()
+                        kept = isinstance(value, torch.nn.Parameter)
+                        values[name] = torch.nn.Parameter(copy, False) if kept else copy
+            if told is not None:
+                management.in_training = True
+            yield
+        finally:
+            if told is not None:
+                management.in_training = told
+            for values, name, value in replaced:
+                values[name] = value
 
 
 def ksampler_sigmas(

@@ -58,7 +58,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one need stand together; those without any stand in the middle.
+    """Tests of one need stand together.
 
     Two workers begin at the two ends, so that hardly anything is built twice.
     """
@@ -66,7 +66,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def place(item: pytest.Item) -> tuple[int, str]:
-    """Chromium, server, nothing, ComfyUI started by the test itself, ComfyUI in this process.
+    """Chromium, server, ComfyUI started by the test itself, nothing, ComfyUI in this process.
+
+    Where the workers meet tests are short, so that none waits long for the other.
 
     Those in Chromium by the page that they use, of which there is one for each variant.
     """
@@ -77,7 +79,7 @@ def place(item: pytest.Item) -> tuple[int, str]:
         return 1, ""
     if "comfy" in fixtures(item):
         return 4, ""
-    return (3 if item.get_closest_marker("comfyui") else 2), ""
+    return (2 if item.get_closest_marker("comfyui") else 3), ""
 
 
 def fixtures(item: pytest.Item) -> list[str]:

@@ -15,7 +15,13 @@ from torch import Tensor
 
 from ...geometry.density.score import per_point, predicted_noises
 from ...geometry.noise_level import NoiseLevel
-from ..internals import LoadedModel, is_flow, with_copied_weights, with_loaded_model
+from ..internals import (
+    LoadedModel,
+    differentiation,
+    is_flow,
+    with_copied_weights,
+    with_loaded_model,
+)
 from ..latents import single_picture
 from ..prompt.batches import check_one_prompt
 
@@ -52,7 +58,7 @@ def fit_prompt(
 
     def work(loaded: LoadedModel) -> list[Tensor]:
         # ComfyUI loads models in inference mode; tensors with gradients must be made outside it.
-        with torch.inference_mode(False):
+        with differentiation(loaded):
             entries = [[rows.clone(), _copy(extras)] for rows, extras in conditioning]
             learner = Learner(loaded, image.clone(), entries, learning_rate, seed)
             report = loaded.progress()

@@ -20,7 +20,7 @@ from ..inputs import (
     as_paths,
     path_input,
 )
-from ..internals import sampler_names, scheduler_names
+from ..internals import sampler_names, scheduler_names, without_ratios
 from ..latents import FRAME_COUNT, FRAMES, repeat_latent
 from ..metrics.weights import fingerprint
 from ..ui import figures, panels
@@ -270,7 +270,7 @@ def film_latent(latent: dict[str, Any], film: RenderedMorph) -> dict[str, Any]:
     """The latents of all frames, with what Morph Schedule says of its own."""
     count = len(film.samples)
     which = {FRAMES: list(range(count)), FRAME_COUNT: count}
-    return repeat_latent(latent, count) | {"samples": film.samples} | which
+    return repeat_latent(without_ratios(latent), count) | {"samples": film.samples} | which
 
 
 def _status(film: RenderedMorph, distance: str, halved: bool, batch: int) -> str:

@@ -28,6 +28,7 @@ from ..internals import (
     sampler_names,
     seed_noise,
     with_model_channels,
+    without_ratios,
 )
 from ..latents import FRAME_COUNT, FRAMES, check_one_image, plain_samples, repeat_latent
 from ..noise.mixed import COG, along
@@ -276,7 +277,7 @@ def one_image(model: Any, latent: dict[str, Any]) -> dict[str, Any]:
             f"latent: expected a picture, got a video of {samples.shape[2]} latent frames. Every "
             "frame of a morph is a single picture; set the length to 1."
         )
-    return latent | {"samples": samples}
+    return without_ratios(latent) | {"samples": samples}
 
 
 def check_sampler(name: str) -> None:

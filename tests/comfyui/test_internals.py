@@ -106,8 +106,39 @@ def test_sigmas_fall_to_zero(comfy: Comfy, internals: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_flow_models_are_known(comfy: Comfy, internals: Any, kind: str) -> None:
-    """CONST is the base class of flow models alone."""
+    """Told by model_sampling's own scaling of image and noise."""
     assert internals.is_flow(known(comfy, kind)) == (kind == "flow")
+
+
+@pytest.mark.parametrize(
+    ("of_image", "of_noise"), [(0.6, 8 * 0.4), (1.0, 0.0), (0.5, 0.4), (0.6, 0.6)]
+)
+def test_other_scalings_are_refused(internals: Any, of_image: float, of_noise: float) -> None:
+    """A larger noise (HiDream-O1), none at all (image to image), or anything else."""
+
+    class Scaling:
+        def get_model_object(self, name: str) -> Any:
+            assert name == "model_sampling"
+            return self
+
+        def percent_to_sigma(self, _: float) -> float:
+            return 0.4
+
+        def noise_scaling(self, _sigma: Any, noise: Any, image: Any, _most: bool) -> Any:
+            return of_image * image + of_noise * noise
+
+    with pytest.raises(ValueError, match=r"model: expected noised images x0 \+ s\*e or") as raised:
+        internals.is_flow(Scaling())
+    assert f"got {of_image:g}*x0 + {of_noise:g}*e" in str(raised.value)
+
+
+def test_an_empty_latent_gets_the_models_shape(comfy: Comfy, internals: Any) -> None:
+    """fix_empty_latent_channels, with the ratios that newer empty latents have."""
+    latent = comfy.latent(128) | {"downscale_ratio_spacial": 8}
+    assert internals.with_model_channels(comfy.model, latent).shape == (1, 4, 16, 16)
+    other = {"samples": torch.zeros(1, 16, 8, 8), "downscale_ratio_spacial": 8, "kept": 1}
+    assert internals.with_model_channels(comfy.model, other).shape == (1, 4, 8, 8)
+    assert internals.without_ratios(other).keys() == {"samples", "kept"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,7 +160,7 @@ def test_copied_weights_give_gradients(comfy: Comfy, internals: Any) -> None:
         rows = comfy.encode("a red circle")[0][0]
 
     def work(loaded: Any) -> Any:
-        with torch.inference_mode(False), torch.enable_grad():
+        with internals.differentiation(loaded), torch.enable_grad():
             wanted = rows.clone().requires_grad_(True)
             condition = loaded.conditions([[wanted, {}]], 1)
             x = torch.ones(1, 4, 8, 8)

@@ -10,10 +10,7 @@ from torch import Tensor
 
 from dev.comfyui.server import Server
 
-from ..generations import BOTH
 from .conftest import PROMPT_A, PROMPT_B, Comfy
-
-pytestmark = BOTH
 
 LONG = "a lighthouse, " * 40  # more than 75 tokens: two chunks, 154 rows
 

@@ -17,10 +17,6 @@ from dev.workflows.prompt import compare_couplings, keyframes_constant_speed, tw
 from dev.workflows.settings import Settings
 from tests.video import decode
 
-from ..generations import BOTH
-
-pytestmark = BOTH
-
 
 def video_frames(server: Server, graph: Graph, outputs: dict[str, Any]) -> list[np.ndarray]:
     file = outputs[graph.find("Save")]["images"][0]

@@ -11,12 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ..generations import BOTH
 from .conftest import Comfy
 from .known import KINDS
 from .test_inversion import picture
-
-pytestmark = BOTH
 
 
 @pytest.fixture(autouse=True)

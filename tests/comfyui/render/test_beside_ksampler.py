@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from dev.families.tiny import SD3, SDXL, Pixels, filled, tiny
+
 from ...generations import BOTH
 from ..conftest import PROMPT_A, PROMPT_B, Comfy
-from ..families import FAMILIES, filled, tiny
 from .morphs import STEPS, morph, native, path_of, sampler_of
 
 pytestmark = BOTH
@@ -159,14 +160,7 @@ def test_attention_patches_see_every_frame(comfy: Comfy) -> None:
     assert max(sizes) > 1
 
 
-class Pixels:
-    """Stands in for the decoder of a model that has none here."""
-
-    def decode(self, samples: Tensor) -> Tensor:
-        return samples[:, :3].movedim(1, -1).sigmoid()
-
-
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [SDXL, SD3])
 def test_pooled_vectors_and_flow_models(comfy: Comfy, family: str) -> None:
     """SDXL and SD3.5: keyframes are KSampler's; frames between have pooled vectors of their own."""
     one = tiny(family)
