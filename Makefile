@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m dev.comfyui.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test check lint bench workflows locales pictures train evaluate study results clean
+.PHONY: demo test check lint bench workflows locales pictures models train evaluate study results clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
@@ -32,6 +32,9 @@ locales: ## write the English names and tooltips anew from the nodes' schemas
 
 pictures: ## draw anew what README, example workflows and help pages show
 	@$(SETUP) --develop --browser --run -m dev.pictures
+
+models: ## run every node on tiny models of all families and write docs/models.md anew
+	@$(SETUP) --develop --next --run -m dev.families
 
 train: ## the small model's weights from nothing, in .comfyui/training; stop and go on at will
 	@$(RUN) -m dev.small_model train

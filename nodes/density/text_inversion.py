@@ -7,11 +7,13 @@ encoder's output, starting from the prompt's own: min over c of E ‖ε_θ(z_t, 
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import comfy.model_management as management
 import torch
 from torch import Tensor
+from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 from ...geometry.density.score import per_point, predicted_noises
 from ...geometry.noise_level import NoiseLevel
@@ -105,16 +107,14 @@ class Learner:
         ]
         self.optimizer = torch.optim.AdamW(self.rows, lr=learning_rate)
         self.generator = torch.Generator("cpu").manual_seed(seed)
+        self.overwrites = False
 
     def step(self) -> float:
         """Take one step of AdamW; returns the loss before it, the mean of (ε_θ − ε)².
 
         Raises ValueError where loss or gradients are not finite; the rows are then unchanged.
         """
-        with torch.enable_grad():
-            loss = self._loss()
-            # Not `backward`: only these rows are to be differentiated.
-            gradients = torch.autograd.grad(loss * LOSS_SCALE, self.rows)
+        loss, gradients = self._gradients()
         finite = [bool(torch.isfinite(gradient).all()) for gradient in gradients]
         if not (math.isfinite(float(loss.detach())) and all(finite)):
             raise ValueError(
@@ -125,6 +125,29 @@ class Learner:
             rows.grad = gradient
         self.optimizer.step()
         return float(loss.detach())
+
+    def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The loss of fresh draws, and its gradients for the rows, times LOSS_SCALE."""
+        drawn = self.generator.get_state()
+        keeper = allow_mutation_on_saved_tensors() if self.overwrites else nullcontext()
+        try:
+            with torch.enable_grad(), keeper:
+                loss = self._loss()
+                # Not `backward`: only these rows are to be differentiated.
+                return loss, torch.autograd.grad(loss * LOSS_SCALE, self.rows)
+        except RuntimeError as error:
+            if isinstance(error, management.OOM_EXCEPTION):
+                raise
+            if "inplace operation" in str(error) and not self.overwrites:
+                # Flux and LTXV overwrite what the gradients need. Keeping copies is slower, so
+                # only these models pay for it. The same draws again.
+                self.overwrites = True
+                self.generator.set_state(drawn)
+                return self._gradients()
+            raise ValueError(
+                "model: expected a model that can be differentiated, but torch said: "
+                f"{str(error).splitlines()[0]} Use another model, or an older or newer ComfyUI."
+            ) from error
 
     def result(self) -> list[Tensor]:
         """The rows. Raises ValueError where the last step made them infinite."""
