@@ -299,7 +299,8 @@ def differentiation(loaded: LoadedModel) -> Iterator[None]:
     ComfyUIs are told to use kernels that can be differentiated.
     """
     replaced = []
-    told = getattr(management, "in_training", None)
+    switch: Any = management  # has `in_training` in newer ComfyUIs
+    told = getattr(switch, "in_training", None)
     with torch.inference_mode(False):
         try:
             for module in loaded.model.modules():
@@ -313,11 +314,11 @@ def differentiation(loaded: LoadedModel) -> Iterator[None]:
                         kept = isinstance(value, torch.nn.Parameter)
                         values[name] = torch.nn.Parameter(copy, False) if kept else copy
             if told is not None:
-                management.in_training = True
+                switch.in_training = True
             yield
         finally:
             if told is not None:
-                management.in_training = told
+                switch.in_training = told
             for values, name, value in replaced:
                 values[name] = value
 

@@ -9,6 +9,7 @@ good.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -39,9 +40,7 @@ def times(pack: Any, frames: int = FRAMES) -> Any:
 
 def sampled(family: Family, positive: Any, latent: Any) -> Tensor:
     """KSampler's latents."""
-    import nodes
-
-    (done,) = nodes.common_ksampler(
+    (done,) = import_module("nodes").common_ksampler(
         *(family.model, 1, STEPS, 3.0, "euler", "normal"), positive, family.prompt(0), latent
     )
     return done["samples"]
