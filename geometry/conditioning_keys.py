@@ -6,6 +6,7 @@ The rule for every key:
   every Apply ControlNet node makes a copy of its own;
 - `pooled_output`, one vector per prompt, is averaged linearly;
 - a number that differs is averaged linearly if its key is in `QUANTITIES`;
+- words that differ, under a key in `WORDS`, are left out: no model reads them;
 - anything else that differs is an error that names the key: areas, masks, `attention_mask`,
   ControlNets, and numbers that count or choose something, such as an index or a seed.
 """
@@ -66,6 +67,9 @@ QUANTITIES = {
 # to 10 degrees is 0, not 180); `clip_start_percent` and `clip_end_percent` say for which part of a
 # schedule of hooks the rows were encoded, and other parts have other rows.
 
+
+# prompt-control's encoders keep the text that they encoded.
+WORDS = {"prompt"}
 
 # Attributes of a ControlNet that hold another one, and the hooks that are on while it acts.
 NESTED = ("previous_controlnet", "extra_hooks")
@@ -128,7 +132,13 @@ def mix_extras(
     Raises ValueError naming the key that cannot be blended.
     """
     keys = list(dict.fromkeys(key for dictionary in extras for key in dictionary))
-    return {key: _mix(key, extras, weights, names) for key in keys}
+    whole = [dictionary for dictionary, weight in zip(extras, weights, strict=True) if weight == 1]
+    kept = [
+        key
+        for key in keys
+        if key not in WORDS or _equal(key, extras) or any(key in own for own in whole)
+    ]
+    return {key: _mix(key, extras, weights, names) for key in kept}
 
 
 def check_extras(extras: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
@@ -143,7 +153,7 @@ def _mix(
     names: Sequence[str],
 ) -> Any:
     values: list[Any] = [dictionary.get(key) for dictionary in extras]
-    if all(same_entry(key, values[0], value) for value in values[1:]):
+    if _equal(key, extras):
         return values[0]
     for k, weight in enumerate(weights):
         if weight == 1:
@@ -153,6 +163,11 @@ def _mix(
     if key in QUANTITIES and all(is_number(value) for value in values):
         return sum(w * v for w, v in zip(weights, values, strict=True))
     raise ValueError(_cannot_blend(key, values, names))
+
+
+def _equal(key: str, extras: Sequence[Mapping[str, Any]]) -> bool:
+    values = [dictionary.get(key) for dictionary in extras]
+    return all(same_entry(key, values[0], value) for value in values[1:])
 
 
 def _poolable(values: Sequence[Any]) -> bool:

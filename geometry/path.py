@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
-from .conditioning_keys import POOLED, average, mix_extras, same_entry
+from .conditioning_keys import POOLED, WORDS, average, mix_extras, same_entry
 from .coupling import OPTIMAL, RANDOM, Coupling, common_rows, couple, have_common_rows
 from .legs import check_time, check_weight, knots, locate
 
@@ -159,8 +159,9 @@ def groups(path: Path, times: Sequence[float]) -> list[range]:
     """Ranges of consecutive frames that can share one conditioning, in order.
 
     Frames can share one when their dictionaries are equal (except `pooled_output`, which has one
-    row for each frame) and when the rows of their legs have a small common multiple. So where an
-    amount such as guidance changes along the path, every frame gets a conditioning of its own.
+    row for each frame, and words that no model reads) and when the rows of their legs have a small
+    common multiple. So where an amount such as guidance changes along the path, every frame gets a
+    conditioning of its own.
     The path must hold one prompt per keyframe (batch 1); raises ValueError otherwise.
     """
     if path.stops[0].batch != 1:
@@ -230,12 +231,17 @@ def _extras(path: Path, k: int, u: float) -> dict[str, Any]:
 
 
 def _equal_but_pooled(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    keys = (a.keys() | b.keys()) - {POOLED}
+    keys = (a.keys() | b.keys()) - {POOLED} - WORDS
     return all(same_entry(key, a.get(key), b.get(key)) for key in keys)
 
 
 def _with_joined_pooled(dictionaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    combined = dict(dictionaries[0])
+    first_frame, *others = dictionaries
+    combined = {
+        key: value
+        for key, value in first_frame.items()
+        if key not in WORDS or all(value == other.get(key) for other in others)
+    }
     if isinstance(combined.get(POOLED), Tensor):
         first = combined[POOLED]
         combined[POOLED] = torch.cat([extras[POOLED].to(first) for extras in dictionaries])

@@ -268,7 +268,7 @@ def check_frames(images: Sequence[Tensor]) -> int:
     width, height = sizes.pop()
     if min(width, height) < MIN_SIZE:
         raise ValueError(
-            f"images: expected at least {MIN_SIZE}×{MIN_SIZE} pixels, got {width}×{height}. "
+            f"images: expected at least {MIN_SIZE} x {MIN_SIZE} pixels, got {width} x {height}. "
             "Enlarge them first."
         )
     return frames

@@ -153,7 +153,7 @@ def inverted_noise(model: Any, name: str, latent: dict[str, Any]) -> Tensor:
     if NOISE_LEVEL not in latent or SIGMA not in latent:
         raise ValueError(
             f"{name}: expected an inverted image, got a latent that Invert Image has not made. "
-            "Connect VAE Encode → Invert Image, with noise_level 0.6."
+            "Connect VAE Encode, then Invert Image with noise_level 0.6."
         )
     check_channels(model, name, samples.shape[1])
     check_finite(name, samples, "the model")

@@ -101,7 +101,8 @@ class Graph:
             "links": links,
             "groups": groups,
             "config": {},
-            "extra": {"ds": {"scale": 0.6, "offset": [60, 120]}},
+            # No saved view: the interface then shows the whole workflow.
+            "extra": {},
             "version": 0.4,
         }
 

@@ -92,11 +92,11 @@ def _network(file: WeightsFile) -> tuple[ModelPatcher, str]:
 def _no_room(backbone: str, batch: int, width: int, height: int) -> str:
     if batch > 1:
         return (
-            f"frames_per_batch: {batch} frames of {width}×{height} do not fit into memory with "
+            f"frames_per_batch: {batch} frames of {width} x {height} do not fit into memory with "
             f"backbone '{backbone}'. Set it below {batch}; the result stays the same."
         )
     lighter = "" if backbone == "alex" else ", or choose the backbone 'alex', which needs less"
     return (
-        f"images: a frame of {width}×{height} does not fit into memory with backbone "
+        f"images: a frame of {width} x {height} does not fit into memory with backbone "
         f"'{backbone}'. Make the images smaller{lighter}."
     )

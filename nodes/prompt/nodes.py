@@ -278,7 +278,8 @@ class GeodesicSchedule(io.ComfyNode):
             category=PROMPT,
             description="One conditioning and one latent per frame, all with the same initial "
             "noise. Connect both to a KSampler. With a deterministic sampler (euler, dpmpp_2m, "
-            "ddim, uni_pc) frames differ only by their prompts.",
+            "ddim, uni_pc) frames differ only by their prompts; with one that draws noise in every "
+            "step (ancestral, SDE, LCM) they do if frames_per_batch is 1.",
             inputs=[
                 path_input("path", "From Prompt Keyframe or Couple Prompts."),
                 TimesSocket.Input("times", tooltip="From Morph Times or Retime."),

@@ -36,8 +36,8 @@ class DensityStarts:
             raise ValueError("model: expected the model of the density path, got another kind.")
         if not math.isclose(first, level.sigma, rel_tol=NEAR):
             raise ValueError(
-                f"denoise: expected the noise level of the density path, {level.share:g} (σ = "
-                f"{level.sigma:.3g}), got steps that begin at σ = {first:.3g}. Set denoise to "
+                f"denoise: expected the noise level of the density path, {level.share:g} (sigma "
+                f"{level.sigma:.3g}), got steps that begin at sigma {first:.3g}. Set denoise to "
                 f"{level.share:g} and scheduler to 'normal'."
             )
 

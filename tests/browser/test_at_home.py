@@ -43,6 +43,34 @@ def test_templates_have_pictures_and_open(studio: Interface) -> None:
     assert missing == 0
 
 
+NODES = """() => {
+    const {scale, offset} = window.app.canvas.ds;
+    const box = window.app.canvas.canvas.getBoundingClientRect();
+    const bar = document.querySelector(".side-tool-bar-container").getBoundingClientRect();
+    const inner = [bar.right, box.top, box.right, box.bottom];
+    const places = window.app.graph.nodes.map(({pos, size}) => [
+        (pos[0] + offset[0]) * scale + box.left,
+        (pos[1] - 30 + offset[1]) * scale + box.top,
+        (pos[0] + size[0] + offset[0]) * scale + box.left,
+        (pos[1] + size[1] + offset[1]) * scale + box.top,
+    ]);
+    return [inner, places];
+}"""
+
+
+@BOTH
+def test_a_file_opens_as_a_whole(studio: Interface) -> None:
+    """No node stands under the toolbar or outside the window."""
+    studio.open_file(ROOT / "example_workflows" / "keyframes_constant_speed.json")
+    studio.at_rest()
+    (left, top, right, bottom), places = studio.page.evaluate(NODES)
+    assert len(places) > 10
+    assert min(place[0] for place in places) >= left
+    assert min(place[1] for place in places) >= top
+    assert max(place[2] for place in places) <= right
+    assert max(place[3] for place in places) <= bottom
+
+
 @BOTH
 def test_the_help_panel_shows_the_page_and_its_picture(studio: Interface) -> None:
     """Select a node, press its info button: title, inputs and a picture that is really there."""

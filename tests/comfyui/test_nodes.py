@@ -230,6 +230,27 @@ def test_a_second_pass_through_pixels_keeps_one_noise(comfy: Comfy) -> None:
         assert len(torch.unique(noise, dim=0)) == number
 
 
+@pytest.mark.parametrize("sampler", ["euler_ancestral", "dpmpp_2m_sde", "lcm"])
+def test_samplers_that_draw_noise_do_so_alike_frame_by_frame(comfy: Comfy, sampler: str) -> None:
+    """With frames_per_batch 1 equal prompts give equal frames, bit for bit; in one batch not.
+
+    So LCM and Turbo models morph frame by frame.
+    """
+    same = comfy.encode(PROMPT_A)
+    path, when = couple(comfy, same, same), times(comfy, 3)
+    films = []
+    for size in (1, 0):
+        chunks = zip(*schedule(comfy, path, when, per_batch=size)[:2], strict=True)
+        settings = (comfy.model, 1, 3, 1.5, sampler, "normal")
+        negative = comfy.encode("")
+        done = [comfy.nodes.common_ksampler(*settings, p, negative, z)[0] for p, z in chunks]
+        films.append(torch.cat([latent["samples"] for latent in done]))
+    alone, together = films
+    assert torch.equal(alone[0], alone[1])
+    assert torch.equal(alone[0], alone[2])
+    assert not torch.allclose(together[0], together[1], atol=1e-2)
+
+
 def comfy_noise(latent: Any) -> Any:
     """The noise that KSampler draws for a LATENT."""
     from comfy.sample import prepare_noise

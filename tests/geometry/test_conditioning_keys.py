@@ -289,3 +289,13 @@ def test_half_precision_is_averaged_in_float32(dtype: torch.dtype) -> None:
     assert torch.equal(result, ((tensors[0].double() + tensors[1].double()) / 2).to(dtype))
     twice = average(tensors, (1.5, -0.5))
     assert torch.isfinite(twice).all()
+
+
+def test_words_that_no_model_reads_are_no_obstacle() -> None:
+    """prompt-control keeps the text under `prompt`: kept where equal, else left out between."""
+    texts: list[dict[str, Any]] = [{"prompt": "a fox", "strength": 1.0}, {"prompt": "a lamp"}]
+    assert mix_extras([texts[0], texts[0]], (0.5, 0.5), NAMES) == texts[0]
+    texts[1]["strength"] = 3.0
+    assert mix_extras(texts, (0.5, 0.5), NAMES) == {"strength": 2.0}
+    assert mix_extras(texts, (1, 0), NAMES) == texts[0]
+    assert mix_extras(texts, (0, 1), NAMES) == texts[1]

@@ -180,6 +180,16 @@ def test_frames_with_equal_dictionaries_join() -> None:
     assert group.extras[POOLED].shape == (5, 5)
 
 
+def test_words_that_no_model_reads_do_not_split_the_frames() -> None:
+    """As prompt-control's texts; a frame that is a batch by itself keeps its keyframe's."""
+    path = path_through(*(Keyframe(cloud(k, 3, prompt=text)) for k, text in enumerate("ab")))
+    (group,) = sample(path, [0.0, 0.5, 1.0])
+    assert len(group.points) == 3
+    assert "prompt" not in group.extras
+    (first,) = sample(path, [0.0])
+    assert first.extras["prompt"] == "a"
+
+
 def test_a_number_that_changes_splits_the_frames() -> None:
     """Frames share a conditioning as long as their numbers agree, and in order."""
     groups = sample(numbered([1.0, 1.0, 2.0]), [0.0, 0.25, 0.5, 0.75, 0.75, 1.0])
