@@ -136,12 +136,12 @@ def images(*shape: int) -> torch.Tensor:
     [
         ([], ("at least two frames", "got 0", "Connect all")),
         ([images(1, 64, 64, 3)], ("at least two frames", "got 1", "Connect all")),
-        ([images(2, 64, 48, 3), images(2, 64, 64, 3)], ("48×64 and 64×64", "Resize them first")),
+        ([images(2, 64, 48, 3), images(2, 64, 64, 3)], ("48 x 64 and 64×64", "Resize them first")),
         ([images(2, 64, 64, 4)], ("[2, 64, 64, 4]", "Remove an alpha channel")),
         ([images(2, 64, 64, 1)], ("[2, 64, 64, 1]",)),
         ([images(64, 64, 3)], ("[64, 64, 3]",)),
-        ([images(2, 31, 64, 3)], ("at least 32×32", "got 64×31", "Enlarge")),
-        ([images(2, 64, 8, 3)], ("at least 32×32", "got 8×64", "Enlarge")),
+        ([images(2, 31, 64, 3)], ("at least 32 x 32", "got 64 x 31", "Enlarge")),
+        ([images(2, 64, 8, 3)], ("at least 32 x 32", "got 8 x 64", "Enlarge")),
     ],
 )
 def test_images_that_cannot_be_measured_are_refused(
