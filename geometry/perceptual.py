@@ -257,7 +257,7 @@ def check_frames(images: Sequence[Tensor]) -> int:
             )
     sizes = {(batch.shape[2], batch.shape[1]) for batch in images}
     if len(sizes) > 1:
-        listed = " and ".join(f"{w}×{h}" for w, h in sorted(sizes))
+        listed = " and ".join(f"{w} x {h}" for w, h in sorted(sizes))
         raise ValueError(f"images: expected images of one size, got {listed}. Resize them first.")
     frames = sum(len(batch) for batch in images)
     if frames < 2:
