@@ -294,7 +294,7 @@ def test_batches_fit_into_free_memory(
     ("backbone", "limit", "message"),
     [
         ("alex", 3, r"^frames_per_batch: 3 frames of 64 x 64 do not fit .*'alex'. Set it below 3"),
-        ("alex", 1, r"^images: a frame of 64 x 64 does not fit .*'alex'. Make the images smaller.$"),
+        ("alex", 1, r"^images: a frame of 64 x 64 does not .*'alex'. Make the images smaller.$"),
         ("vgg", 1, r"^images: .*'vgg'. Make the images smaller, or choose the backbone 'alex'"),
     ],
 )

@@ -136,7 +136,7 @@ def images(*shape: int) -> torch.Tensor:
     [
         ([], ("at least two frames", "got 0", "Connect all")),
         ([images(1, 64, 64, 3)], ("at least two frames", "got 1", "Connect all")),
-        ([images(2, 64, 48, 3), images(2, 64, 64, 3)], ("48 x 64 and 64 x 64", "Resize them first")),
+        ([images(2, 64, 48, 3), images(2, 64, 64, 3)], ("48 x 64 and 64 x 64", "Resize them")),
         ([images(2, 64, 64, 4)], ("[2, 64, 64, 4]", "Remove an alpha channel")),
         ([images(2, 64, 64, 1)], ("[2, 64, 64, 1]",)),
         ([images(64, 64, 3)], ("[64, 64, 3]",)),
