@@ -13,14 +13,11 @@ from dev.comfyui.environment import ROOT
 from dev.locales import LOCALES
 from dev.workflows.catalogue import WORKFLOWS
 
-from .conftest import VARIANTS, WIDE, Interface, open_interface, ours
+from .conftest import WIDE, Interface, open_interface, ours
 
-# The classic canvas of the older interface, Nodes 2.0 of the newest: all code paths there are.
-BOTH = pytest.mark.parametrize("studio", [VARIANTS[0], VARIANTS[-1]], ids=str, indirect=True)
 LOADED = "(image) => image.complete && image.naturalWidth > 0"
 
 
-@BOTH
 def test_templates_have_pictures_and_open(studio: Interface) -> None:
     """All example workflows, each with its thumbnail; one click opens one, no node missing."""
     page = studio.page
@@ -58,7 +55,6 @@ NODES = """() => {
 }"""
 
 
-@BOTH
 def test_a_file_opens_as_a_whole(studio: Interface) -> None:
     """No node stands under the toolbar or outside the window."""
     studio.open_file(ROOT / "example_workflows" / "keyframes_constant_speed.json")
@@ -71,7 +67,6 @@ def test_a_file_opens_as_a_whole(studio: Interface) -> None:
     assert max(place[3] for place in places) <= bottom
 
 
-@BOTH
 def test_the_help_panel_shows_the_page_and_its_picture(studio: Interface) -> None:
     """Select a node, press its info button: title, inputs and a picture that is really there."""
     studio.open_file(ROOT / "example_workflows" / "two_prompt_morph.json")
@@ -105,7 +100,6 @@ def chinese(studio: Interface) -> Iterator[Interface]:
     assert ours(opened.errors, studio.native) == []
 
 
-@BOTH
 def test_names_and_panels_speak_chinese(chinese: Interface) -> None:
     """A node's title, its inputs' names, and what our editor says.
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 from playwright.sync_api import expect
 
 from dev.workflows.blueprint import FILE_PREFIX, NAME, PROMOTED, RESULTS
 from dev.workflows.prompt import even_morph
 from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 
-from .conftest import VARIANTS, Interface
+from .conftest import IN_ALL, Interface
 from .test_workflows import SIZE, check_player, check_video
 
 FRAMES = 4
@@ -77,6 +76,7 @@ def contains(found: dict[str, Any], expected: dict[str, Any]) -> bool:
     )
 
 
+@IN_ALL
 def test_the_node_is_the_even_morph(studio: Interface) -> None:
     """One node with its widgets, which would send that workflow and survives being saved."""
     put_down(studio)
@@ -101,7 +101,6 @@ def test_the_node_is_the_even_morph(studio: Interface) -> None:
     assert sent(studio) == chosen
 
 
-@pytest.mark.parametrize("studio", [VARIANTS[0], VARIANTS[-1]], ids=str, indirect=True)
 def test_the_node_alone_makes_a_video(studio: Interface) -> None:
     """Nothing is connected to it; Run saves a video, and the node plays it."""
     put_down(studio)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
-from .conftest import AT_REST, PATIENCE, WIDE, Interface
+from .conftest import AT_REST, IN_ALL, PATIENCE, WIDE, Interface
 
 COLUMNS, WIDTH, SCALE = 7, 400, 0.98
 # Adds one node of each of our types, in columns, and tells their frames in pixels of the page.
@@ -95,6 +95,7 @@ def at_rest(page: Page) -> tuple[dict[str, Any], Image.Image]:
     raise AssertionError(f"panels stand in {homes(page)}, not in {WITH_PANELS}, or all still moves")
 
 
+@IN_ALL
 def test_every_node_is_drawn(studio: Interface) -> None:
     """23 nodes, none blank; every panel stands inside its node."""
     studio.page.set_viewport_size(WIDE)
