@@ -220,10 +220,10 @@ def names_us(error: str) -> bool:
     return re.search(r"/geodesic_morph/|'geodesic\.", error) is not None
 
 
-# ComfyUI asks its registry about every pack named in a workflow, which its own content policy then
-# forbids, for templates of its own that an older ComfyUI does not have, and for every help page in
+# ComfyUI asks its registry about every pack named in a workflow, and hubs about models, which its own
+# content policy then forbids, for templates of its own that an older ComfyUI does not have, and for every help page in
 # the reader's language first.
-ASKS = re.compile(r"api\.comfy\.org|/templates/index|/docs/\w+/[\w-]+\.md")
+ASKS = re.compile(r"api\.comfy\.org|huggingface\.co|/templates/index|/docs/\w+/[\w-]+\.md")
 
 
 def ours(errors: list[str], native: set[str]) -> list[str]:
