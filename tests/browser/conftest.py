@@ -220,7 +220,7 @@ def names_us(error: str) -> bool:
     return re.search(r"/geodesic_morph/|'geodesic\.", error) is not None
 
 
-# ComfyUI asks its registry about every pack named in a workflow, and a hub about the models of its own
+# ComfyUI asks its registry about every pack named in a workflow, and a hub about models of its own
 # templates, which its own content policy then forbids; for templates that an older ComfyUI does not
 # have; and for every help page in the reader's language first.
 ASKS = re.compile(r"api\.comfy\.org|huggingface\.co|/templates/index|/docs/\w+/[\w-]+\.md")
