@@ -311,8 +311,8 @@ def differentiation(loaded: LoadedModel) -> Iterator[None]:
                             continue
                         replaced.append((values, name, value))
                         copy = value.detach().clone()
-                        kept = isinstance(value, torch.nn.Parameter)
-                        values[name] = torch.nn.Parameter(copy, False) if kept else copy
+                        learnt = isinstance(value, torch.nn.Parameter)
+                        values[name] = torch.nn.Parameter(copy, False) if learnt else copy
             if told is not None:
                 switch.in_training = True
             yield

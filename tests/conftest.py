@@ -42,9 +42,8 @@ if WORKER:
 if NEXT:
     from dev.comfyui.environment import locate
 
-    LIBRARIES = list(map(str, locate().libraries))
-    sys.path[:0] = LIBRARIES
-    os.environ["PYTHONPATH"] = os.pathsep.join([*LIBRARIES, os.environ.get("PYTHONPATH", "")])
+    sys.path[:0] = map(str, locate().libraries)
+    os.environ.update(locate().variables)
 
 # Fixtures that are the real ComfyUI, dearest first.
 REAL = ("browser", "server", "comfy")

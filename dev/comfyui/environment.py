@@ -69,6 +69,12 @@ class Environment:
     libraries: tuple[Path, ...] = ()  # folders of packages that win over the Python's own
     front_end: Path | None = None  # the web interface; None for the one that its Python has
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """This process's environment variables, where Python looks into `libraries` first."""
+        path = [*map(str, self.libraries), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(path)} if path else dict(os.environ)
+
 
 def locate(next_generation: bool | None = None) -> Environment:
     """The ComfyUI to use, whether it is set up yet or not.

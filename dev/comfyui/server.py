@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -98,7 +97,7 @@ class Server:
             self.process = subprocess.Popen(
                 command,
                 cwd=self.environment.comfyui,
-                env=with_libraries(self.environment.libraries),
+                env=self.environment.variables,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -200,13 +199,6 @@ class Server:
         response = self.session.get(f"{self.url}/view", params=file, timeout=60)
         response.raise_for_status()
         return response.content
-
-
-def with_libraries(folders: Sequence[Path]) -> dict[str, str]:
-    """This process's environment, where Python looks into these folders first."""
-    before = os.environ.get("PYTHONPATH")
-    path = [*map(str, folders), *([before] if before else [])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)} if path else dict(os.environ)
 
 
 def _failure(entry: dict[str, Any]) -> str | None:

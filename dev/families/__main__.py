@@ -11,7 +11,6 @@ import sys
 
 from dev.comfyui.environment import ROOT, locate
 from dev.comfyui.in_process import import_comfyui, pack_nodes
-from dev.comfyui.server import with_libraries
 
 from .matrix import WAYS, outcome
 from .page import PAGE, page
@@ -36,13 +35,11 @@ def here() -> None:
 def main() -> None:
     found = {}
     for newer in ("", "1"):
-        environment = with_libraries(locate(bool(newer)).libraries) | {"COMFYUI_NEXT": newer}
+        variables = locate(bool(newer)).variables | {"COMFYUI_NEXT": newer, "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "dev.families", "here"]
-        done = subprocess.run(
-            command, env=environment | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True
-        )
+        done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True)
         if done.returncode:
-            sys.exit(f"the run on ComfyUI {'0.30.0' if newer else '0.3.75'} failed; see above")
+            sys.exit(f"the run on the {'newer' if newer else 'older'} ComfyUI failed; see above")
         (line,) = (line for line in done.stdout.splitlines() if line.startswith(MARK))
         version, outcomes = json.loads(line.removeprefix(MARK))
         found[version] = outcomes

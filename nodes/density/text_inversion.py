@@ -32,6 +32,8 @@ BATCH = 2  # draws of noise and time a step, as in the paper
 FIRST, LAST = 0.001, 0.999
 # Training keeps activations that inference frees: room is made as for sampling this many images.
 MEMORY_BATCH = 8
+# What torch says of a model that can't be differentiated; its other errors are something else.
+NO_GRADIENTS = ("inplace operation", "does not require grad", "nference tensors", "derivative for")
 # Keeps gradients in half precision from vanishing or overflowing; AdamW ignores the scale.
 LOSS_SCALE = 1024.0
 
@@ -136,7 +138,7 @@ class Learner:
                 # Not `backward`: only these rows are to be differentiated.
                 return loss, torch.autograd.grad(loss * LOSS_SCALE, self.rows)
         except RuntimeError as error:
-            if isinstance(error, management.OOM_EXCEPTION):
+            if not any(sign in str(error) for sign in NO_GRADIENTS):
                 raise
             if "inplace operation" in str(error) and not self.overwrites:
                 # Flux and LTXV overwrite what the gradients need. Keeping copies is slower, so

@@ -13,7 +13,7 @@ FILES = [file for folder in ("nodes", "geometry") for file in sorted((ROOT / fol
 
 
 def messages(file: Path) -> list[str]:
-    """All texts in a file's `raise` statements, and in functions that only make such texts."""
+    """All texts in a file's `raise` statements."""
     tree = ast.parse(file.read_text())
     return [
         part.value
