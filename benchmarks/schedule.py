@@ -20,11 +20,11 @@ def rows(cpu: bool) -> list[Row]:
     prompt = pack.prompt.nodes
     clouds = [prompt.GeodesicPointCloud.execute(conditioning)[0] for conditioning in (a, b)]
     coupled = prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
-    times = prompt.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
+    times = pack.schedule.nodes.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
     average = nodes.ConditioningAverage()
 
     def ours() -> None:
-        prompt.GeodesicSchedule.execute(coupled, times, latent, 0)
+        pack.schedule.nodes.GeodesicSchedule.execute(coupled, times, latent, 0)
 
     def theirs() -> torch.Tensor:
         # Joined, as a sampler needs frames that are rendered together.

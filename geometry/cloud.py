@@ -121,6 +121,11 @@ def repeat_rows(points: Tensor, rows: int) -> Tensor:
     return points.repeat(*([1] * (points.ndim - 2)), times, 1)
 
 
+def pad_rows(points: Tensor, rows: int) -> Tensor:
+    """[..., N, D] with rows of zeros behind the last one: [..., rows, D]."""
+    return torch.nn.functional.pad(points, (0, 0, 0, rows - points.shape[-2]))
+
+
 def summary(clouds: Sequence[PointCloud]) -> str:
     """A conditioning described in words: its rows, width, norms, and other keys."""
     lines = []

@@ -6,7 +6,10 @@ The rule for every key:
   every Apply ControlNet node makes a copy of its own;
 - `pooled_output`, one vector per prompt, is averaged linearly;
 - a number that differs is averaged linearly if its key is in `QUANTITIES`;
-- words that differ, under a key in `WORDS`, are left out: no model reads them;
+- words that differ, under a key that ComfyUI does not read, are left out: they steer nothing;
+- where the prompts' rows are paired in their own order (`by_row`), so is what belongs to rows:
+  further rows under a key in `ROWS` are averaged, the shorter ones padded with zeros, and of the
+  masks in `MASKS` a row is shown if one of the prompts shows it;
 - anything else that differs is an error that names the key: areas, masks, `attention_mask`,
   ControlNets, and numbers that count or choose something, such as an index or a seed.
 """
@@ -19,6 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from .steering_keys import STEERING
 
 POOLED = "pooled_output"
 CONTROL = "control"
@@ -68,8 +73,15 @@ QUANTITIES = {
 # schedule of hooks the rows were encoded, and other parts have other rows.
 
 
-# prompt-control's encoders keep the text that they encoded.
-WORDS = {"prompt"}
+# Which of a prompt's rows the model reads, [B, N]: LTXV, Lumina, Chroma and others; HunyuanDiT.
+MASKS = {"attention_mask", "attention_mask_mt5xl"}
+# Rows of further text encoders, [B, ..., N, D]: HiDream, HunyuanImage, HunyuanDiT, ACE-Step 1.5.
+ROWS = {
+    "conditioning_llama3",
+    "conditioning_byt5small",
+    "conditioning_mt5xl",
+    "conditioning_lyrics",
+}
 
 # Attributes of a ControlNet that hold another one, and the hooks that are on while it acts.
 NESTED = ("previous_controlnet", "extra_hooks")
@@ -117,18 +129,28 @@ def _same_settings(a: Any, b: Any) -> bool:
     )
 
 
+def is_note(key: str, value: Any) -> bool:
+    """Whether this is words that no model reads: a text or texts, or nothing, of another node."""
+    if isinstance(value, (list, tuple)):
+        return key not in STEERING and all(is_note(key, part) for part in value)
+    return key not in STEERING and (value is None or isinstance(value, str))
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is an int or a float; a bool is not a number here."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def mix_extras(
-    extras: Sequence[Mapping[str, Any]], weights: Sequence[float], names: Sequence[str]
+    extras: Sequence[Mapping[str, Any]],
+    weights: Sequence[float],
+    names: Sequence[str],
+    by_row: bool = False,
 ) -> dict[str, Any]:
     """Mix the dictionaries of K prompts by the rule above.
 
     weights: K numbers that sum to 1; a weight of 1 returns that prompt's own values exactly.
-    names: the K inputs, as errors should name them.
+    names: the K inputs, as errors should name them. by_row: the prompts' rows are paired in order.
     Raises ValueError naming the key that cannot be blended.
     """
     keys = list(dict.fromkeys(key for dictionary in extras for key in dictionary))
@@ -136,14 +158,21 @@ def mix_extras(
     kept = [
         key
         for key in keys
-        if key not in WORDS or _equal(key, extras) or any(key in own for own in whole)
+        if _equal(key, extras)
+        or any(key in own for own in whole)
+        or not all(is_note(key, dictionary.get(key)) for dictionary in extras)
     ]
-    return {key: _mix(key, extras, weights, names) for key in kept}
+    mixed = {key: _mix(key, extras, weights, names, by_row) for key in kept}
+    # A prompt without a mask shows all its rows, so of them and a mask nothing is hidden.
+    unmasked = {key for key in MASKS & mixed.keys() if mixed[key] is None and not whole}
+    return {key: value for key, value in mixed.items() if key not in unmasked}
 
 
-def check_extras(extras: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+def check_extras(
+    extras: Sequence[Mapping[str, Any]], names: Sequence[str], by_row: bool = False
+) -> None:
     """Raise what `mix_extras` would raise, before anything is computed."""
-    mix_extras(extras, [1 / len(extras)] * len(extras), names)
+    mix_extras(extras, [1 / len(extras)] * len(extras), names, by_row)
 
 
 def _mix(
@@ -151,6 +180,7 @@ def _mix(
     extras: Sequence[Mapping[str, Any]],
     weights: Sequence[float],
     names: Sequence[str],
+    by_row: bool,
 ) -> Any:
     values: list[Any] = [dictionary.get(key) for dictionary in extras]
     if _equal(key, extras):
@@ -162,6 +192,10 @@ def _mix(
         return average(values, weights)
     if key in QUANTITIES and all(is_number(value) for value in values):
         return sum(w * v for w, v in zip(weights, values, strict=True))
+    if by_row and key in ROWS and _are_rows(values):
+        return average(_padded_alike(values), weights)
+    if by_row and key in MASKS and _are_masks(values):
+        return None if any(value is None for value in values) else _either(values)
     raise ValueError(_cannot_blend(key, values, names))
 
 
@@ -172,6 +206,43 @@ def _equal(key: str, extras: Sequence[Mapping[str, Any]]) -> bool:
 
 def _poolable(values: Sequence[Any]) -> bool:
     return all(isinstance(v, Tensor) and v.shape == values[0].shape for v in values)
+
+
+def _are_rows(values: Sequence[Any]) -> bool:
+    """Whether these are rows of one width, in equal numbers or not; None has no rows."""
+    rows = [value for value in values if value is not None]
+    return all(
+        isinstance(v, Tensor)
+        and v.is_floating_point()
+        and v.ndim >= 3
+        and (*v.shape[:-2], v.shape[-1]) == (*rows[0].shape[:-2], rows[0].shape[-1])
+        for v in rows
+    )
+
+
+def _padded_alike(values: Sequence[Tensor | None]) -> list[Tensor]:
+    """All values with as many rows as the longest, zeros behind the others' own."""
+    longest = max((v for v in values if v is not None), key=lambda v: v.shape[-2])
+    return [
+        torch.zeros_like(longest)
+        if v is None
+        else torch.nn.functional.pad(v, (0, 0, 0, longest.shape[-2] - v.shape[-2]))
+        for v in values
+    ]
+
+
+def _are_masks(values: Sequence[Any]) -> bool:
+    """Whether these are masks [B, N] of equally many prompts; None shows all rows."""
+    masks = [value for value in values if value is not None]
+    return all(isinstance(v, Tensor) and v.ndim == 2 and len(v) == len(masks[0]) for v in masks)
+
+
+def _either(masks: Sequence[Tensor]) -> Tensor:
+    """The rows that one of the masks shows; a mask shows none beyond its end."""
+    longest = max(mask.shape[1] for mask in masks)
+    first = masks[0]
+    padded = [torch.nn.functional.pad(m.to(first), (0, longest - m.shape[1])) for m in masks]
+    return torch.stack(padded).amax(0) if first.dtype != torch.bool else torch.stack(padded).any(0)
 
 
 def average(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
@@ -191,8 +262,11 @@ def _cannot_blend(key: str, values: Sequence[Any], names: Sequence[str]) -> str:
     described = ", ".join(f"{n} has {_describe(v)}" for n, v in zip(names, values, strict=True))
     if key == POOLED:
         remedy = "Encode all prompts with the same text encoders."
-    elif key == "attention_mask":
-        remedy = "Prompts of this model must have equally many tokens; pad them to one length."
+    elif key in MASKS | ROWS:
+        remedy = (
+            "Pad all prompts to one length in the text encoder (its minimum-length option), or "
+            "choose the method 'row order'."
+        )
     elif key == CONTROL:
         remedy = "Apply the same ControlNet with the same image and strength to all prompts."
     else:

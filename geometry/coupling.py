@@ -7,6 +7,10 @@ For clouds of m and n rows every coupling is a list of L = lcm(m, n) pairs: the 
 does not change when all rows are repeated L/m and L/n times, and on the repeated clouds a
 permutation is always optimal (Birkhoff; Peyré & Cuturi, Computational Optimal Transport,
 proposition 2.1). Zero-padding or cutting would change the image; repeating does not.
+
+Models that see more than the cloud (Qwen-Image, LTXV, HiDream ...) have prompts of any length,
+such as 23 and 31 rows. Only the row-order coupling takes them: it has max(m, n) pairs, and the last
+rows of the longer prompt come from, or go to, rows of zeros, as in ComfyUI's ConditioningAverage.
 """
 
 from __future__ import annotations
@@ -21,11 +25,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .cloud import PointCloud, populations
-from .conditioning_keys import check_extras
+from .cloud import PointCloud, pad_rows, populations
+from .conditioning_keys import MASKS, ROWS, check_extras
 
 OPTIMAL, ROW_ORDER, RANDOM = "optimal transport", "row order", "random"
 METHODS = (OPTIMAL, ROW_ORDER, RANDOM)
+
+# The rows of both prompts in each pair, [L] int64, and how they are found from rows [m, D], [n, D].
+Pairs = tuple[np.ndarray, np.ndarray]
+Rule = Callable[[Tensor, Tensor], Pairs]
 
 # Costs are rounded to this fraction of the largest before they are compared. Rounding errors of
 # the matrix product differ between processors; two couplings closer than this are a tie, and ties
@@ -43,7 +51,8 @@ class Coupling:
     """A pairing of the rows of two clouds, every pair with the same mass.
 
     source_rows, target_rows: [B, L] int64; pair l joins row source_rows[b, l] of the source with
-    row target_rows[b, l] of the target. Rows stand in the order of the source.
+    row target_rows[b, l] of the target. Rows stand in the order of the source. The row after a
+    prompt's last one, number m or n, stands for a row of zeros (see `is_padded`).
     """
 
     source: PointCloud
@@ -59,18 +68,26 @@ class Coupling:
         return self.source_rows.shape[1]
 
     @cached_property
+    def is_padded(self) -> bool:
+        """Whether rows of the longer prompt are paired with rows of zeros."""
+        rows = (self.source_rows, self.source.rows), (self.target_rows, self.target.rows)
+        return any(bool((chosen == count).any()) for chosen, count in rows)
+
+    @property
+    def points(self) -> tuple[Tensor, Tensor]:
+        """The rows that the pairs number: [B, m, D] and [B, n, D], with zeros behind if padded."""
+        x, y = self.source.points, self.target.points
+        if not self.is_padded:
+            return x, y
+        return pad_rows(x, x.shape[1] + 1), pad_rows(y, y.shape[1] + 1)
+
+    @cached_property
     def squared_cost(self) -> float:
         """Σ ‖x_i − y_σ(i)‖² over all pairs of all prompts in the batch, float64."""
         return float(
             sum(
                 (x.cpu().double()[i] - y.cpu().double()[j]).square().sum()
-                for x, y, i, j in zip(
-                    self.source.points,
-                    self.target.points,
-                    self.source_rows,
-                    self.target_rows,
-                    strict=True,
-                )
+                for x, y, i, j in zip(*self.points, self.source_rows, self.target_rows, strict=True)
             )
         )
 
@@ -81,8 +98,16 @@ class Coupling:
 
     @cached_property
     def optimal(self) -> Coupling:
-        """The optimal coupling of the same two clouds; its cost is W₂."""
-        return self if self.method == OPTIMAL else couple(self.source, self.target)
+        """The optimal coupling of the same two clouds; its cost is W₂.
+
+        Where optimal transport refuses two prompts that row order pads, or whose hidden rows
+        differ: the optimal pairs of all their rows, padded in the same way.
+        """
+        if self.method == OPTIMAL:
+            return self
+        if self.method == ROW_ORDER and not _can_be_optimal(self.source, self.target):
+            return _optimal_of_padded(self)
+        return couple(self.source, self.target)
 
     def inverse(self) -> Coupling:
         """The same pairs from target to source, ordered by the target's rows."""
@@ -109,24 +134,34 @@ def couple(
 
     method: one of `METHODS`. seed, pin_first_row: only used by "random". pin_first_row pairs row 0,
     the begin-of-text row that all prompts share, with row 0. names: the two inputs, as errors
-    should name them. Raises ValueError for clouds of different width or batch, for row counts
-    without a small common multiple, for dictionaries that cannot be blended, and for an unknown
-    method.
+    should name them. Raises ValueError for clouds of different width or batch, for dictionaries
+    that cannot be blended, and for an unknown method; except with "row order", also for row counts
+    without a small common multiple and for prompts whose hidden rows or encoders differ.
     """
-    rules: dict[str, Callable[[Tensor, Tensor], tuple[np.ndarray, np.ndarray]]] = {
+    rules: dict[str, Rule] = {
         OPTIMAL: optimal_pairs,
-        ROW_ORDER: lambda x, y: row_order_pairs(len(x), len(y)),
         RANDOM: lambda x, y: random_pairs(len(x), len(y), seed, pin_first_row),
     }
-    if method not in rules:
+    if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, got '{method}'.")
     _check_clouds(source, target, names)
-    check_extras((source.extras, target.extras), names)
-    labels = _check_populations(source, target, names)
-    pairs = [
-        _pairs_by_population(x, y, i, j, rules[method])
-        for x, y, i, j in zip(source.points, target.points, *labels, strict=True)
-    ]
+    check_extras((source.extras, target.extras), names, method == ROW_ORDER)
+    if method == ROW_ORDER:
+        padded = not have_common_rows((source.rows, target.rows)) or _row_by_row(source, target)
+        pairs = [row_order_pairs(source.rows, target.rows, padded)] * source.batch
+    else:
+        common_rows((source.rows, target.rows), f"{names[0]} and {names[1]}")
+        labels = _check_populations(source, target, names)
+        pairs = [
+            _pairs_by_population(x, y, i, j, rules[method])
+            for x, y, i, j in zip(source.points, target.points, *labels, strict=True)
+        ]
+    return _coupling(source, target, pairs, method, seed)
+
+
+def _coupling(
+    source: PointCloud, target: PointCloud, pairs: Sequence[Pairs], method: str, seed: int = 0
+) -> Coupling:
     return Coupling(
         source=source,
         target=target,
@@ -135,6 +170,30 @@ def couple(
         method=method,
         seed=seed,
     )
+
+
+def _row_by_row(source: PointCloud, target: PointCloud) -> bool:
+    """Whether a prompt has masks or further rows, whose numbers must stay those of its rows."""
+    return any(key in cloud.extras for cloud in (source, target) for key in MASKS | ROWS)
+
+
+def _can_be_optimal(source: PointCloud, target: PointCloud) -> bool:
+    """Whether optimal transport takes the rows and masks of two prompts."""
+    if not have_common_rows((source.rows, target.rows)):
+        return False
+    try:
+        _check_populations(source, target, ("source", "target"))
+    except ValueError:
+        return False
+    return True
+
+
+def _optimal_of_padded(coupling: Coupling) -> Coupling:
+    rows = max(coupling.source.rows, coupling.target.rows)
+    clouds = coupling.source, coupling.target
+    x, y = (PointCloud(pad_rows(cloud.points, rows), {}) for cloud in clouds)
+    pairs = [optimal_pairs(*both) for both in zip(x.points, y.points, strict=True)]
+    return _coupling(x, y, pairs, OPTIMAL)
 
 
 def squared_distances(x: Tensor, y: Tensor) -> np.ndarray:
@@ -146,7 +205,7 @@ def squared_distances(x: Tensor, y: Tensor) -> np.ndarray:
     return squares.sub_(2 * (a @ b.T)).clamp_(min=0).numpy()
 
 
-def optimal_pairs(x: Tensor, y: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def optimal_pairs(x: Tensor, y: Tensor) -> Pairs:
     """The pairs of least total squared distance; ties go to equal indices.
 
     x: [m, D], y: [n, D]. Returns two int64 arrays [lcm(m, n)], ordered by the first.
@@ -175,7 +234,7 @@ def _with_ties_broken(cost: np.ndarray) -> np.ndarray:
     return (steps + penalty * off_order) * RESOLUTION
 
 
-def _unequal_pairs(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _unequal_pairs(cost: np.ndarray) -> Pairs:
     """The optimal m×n transport plan as L pairs; its entries are whole multiples of 1/L."""
     import ot
 
@@ -191,13 +250,20 @@ def _unequal_pairs(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(i, counts[i, j]), np.repeat(j, counts[i, j])
 
 
-def row_order_pairs(m: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row i with row i, both clouds repeated as ComfyUI repeats them, ordered by the first."""
+def row_order_pairs(m: int, n: int, padded: bool = False) -> Pairs:
+    """Row i with row i, ordered by the first: both clouds repeated as ComfyUI repeats them.
+
+    padded: the shorter cloud is not repeated, but followed by rows of zeros, whose number is that
+    of its rows.
+    """
+    if padded:
+        k = np.arange(max(m, n), dtype=np.int64)
+        return np.minimum(k, m), np.minimum(k, n)
     k = np.arange(math.lcm(m, n), dtype=np.int64)
     return _ordered(k % m, k % n)
 
 
-def random_pairs(m: int, n: int, seed: int, pin_first_row: bool) -> tuple[np.ndarray, np.ndarray]:
+def random_pairs(m: int, n: int, seed: int, pin_first_row: bool) -> Pairs:
     """A random permutation of the repeated rows, drawn on the CPU.
 
     pin_first_row pairs the first rows with each other; later copies of them are permuted like all
@@ -211,7 +277,7 @@ def random_pairs(m: int, n: int, seed: int, pin_first_row: bool) -> tuple[np.nda
     return _ordered(k % m, np.concatenate([k[:pinned], shuffled]) % n)
 
 
-def _ordered(i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ordered(i: np.ndarray, j: np.ndarray) -> Pairs:
     order = np.argsort(i, kind="stable")
     return i[order], j[order]
 
@@ -221,8 +287,8 @@ def _pairs_by_population(
     y: Tensor,
     x_labels: Tensor,
     y_labels: Tensor,
-    rule: Callable[[Tensor, Tensor], tuple[np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
+    rule: Rule,
+) -> Pairs:
     """Couple each population of rows only with rows of the same label."""
     sources, targets = [], []
     for label in torch.unique(x_labels):
@@ -252,7 +318,8 @@ def common_rows(counts: Sequence[int], name: str) -> int:
         raise ValueError(
             f"{name}: {listed} rows have no small common multiple; they only match after "
             f"repeating them to {rows} rows. Pad all prompts to one length in the text encoder "
-            "(its minimum-length option, or prompts of similar length) and try again."
+            "(its minimum-length option, such as T5TokenizerOptions' min_length), or choose the "
+            "method 'row order', which takes any lengths."
         )
     return rows
 
@@ -269,7 +336,6 @@ def _check_clouds(source: PointCloud, target: PointCloud, names: tuple[str, str]
             f"{names[0]} and {names[1]}: expected batches of one size, got {source.batch} and "
             f"{target.batch}. Give both the same number of prompts."
         )
-    common_rows((source.rows, target.rows), f"{names[0]} and {names[1]}")
 
 
 def _check_populations(
@@ -292,7 +358,8 @@ def _check_populations(
             raise ValueError(
                 f"{names[0]} and {names[1]}: their rows come from several encoders or are partly "
                 f"masked, in groups of {_sizes(counts[0])} and {_sizes(counts[1])} rows, which "
-                "cannot be paired. Pad both prompts to one length in the text encoder."
+                "cannot be paired. Pad both prompts to one length in the text encoder (its "
+                "minimum-length option), or choose the method 'row order'."
             )
     return labels
 

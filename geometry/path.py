@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ import torch
 from torch import Tensor
 
 from .cloud import PointCloud, repeat_rows
-from .conditioning_keys import POOLED, WORDS, average, mix_extras, same_entry
-from .coupling import OPTIMAL, RANDOM, Coupling, common_rows, couple, have_common_rows
+from .conditioning_keys import POOLED, ROWS, average, is_note, mix_extras, same_entry
+from .coupling import OPTIMAL, RANDOM, ROW_ORDER, Coupling, common_rows, couple, have_common_rows
 from .legs import check_time, check_weight, knots, locate
 
 
@@ -136,13 +137,12 @@ def blend(leg: Coupling, u: float) -> PointCloud:
     if u == 0 or u == 1:
         return leg.source if u == 0 else leg.target
     x, y = paired_rows(leg)
-    extras = mix_extras((leg.source.extras, leg.target.extras), (1 - u, u), ("source", "target"))
-    return PointCloud(average((x, y), (1 - u, u)), extras)
+    return PointCloud(average((x, y), (1 - u, u)), _mixed_extras(leg, u))
 
 
 def paired_rows(leg: Coupling) -> tuple[Tensor, Tensor]:
     """The rows x_i and y_σ(i) of a leg's pairs, both [B, L, D]."""
-    x, y = leg.source.points, leg.target.points
+    x, y = leg.points
     batch = torch.arange(leg.source.batch)[:, None]
     return (
         x[batch.to(x.device), leg.source_rows.to(x.device)],
@@ -158,10 +158,10 @@ def sample(path: Path, times: Sequence[float]) -> list[PointCloud]:
 def groups(path: Path, times: Sequence[float]) -> list[range]:
     """Ranges of consecutive frames that can share one conditioning, in order.
 
-    Frames can share one when their dictionaries are equal (except `pooled_output`, which has one
-    row for each frame, and words that no model reads) and when the rows of their legs have a small
-    common multiple. So where an amount such as guidance changes along the path, every frame gets a
-    conditioning of its own.
+    Frames can share one when their dictionaries are equal (except `pooled_output` and rows of
+    further encoders, which are joined, and words that no model reads) and when the rows of their
+    legs have a small common multiple. So where an amount such as guidance changes along the
+    path, every frame gets a conditioning of its own.
     The path must hold one prompt per keyframe (batch 1); raises ValueError otherwise.
     """
     if path.stops[0].batch != 1:
@@ -174,8 +174,8 @@ def groups(path: Path, times: Sequence[float]) -> list[range]:
     ranges: list[range] = []
     counts: set[int] = set()
     for f, place in enumerate(places):
-        rows = {path.stops[k].rows for k in _stops_of(place)}
-        begins = not ranges or not _equal_but_pooled(dictionaries[ranges[-1][0]], dictionaries[f])
+        rows = _row_counts(path, place)
+        begins = not ranges or _unshared_keys(dictionaries[ranges[-1][0]], dictionaries[f])
         if begins or not have_common_rows(counts | rows):
             ranges.append(range(f, f + 1))
             counts = rows
@@ -183,6 +183,12 @@ def groups(path: Path, times: Sequence[float]) -> list[range]:
             ranges[-1] = range(ranges[-1].start, f + 1)
             counts |= rows
     return ranges
+
+
+def changing_keys(path: Path, times: Sequence[float]) -> set[str]:
+    """The keys of the dictionaries that keep frames at these times from sharing a conditioning."""
+    dictionaries = [_extras(path, *path.locate(t)) for t in times]
+    return {key for a, b in pairwise(dictionaries) for key in _unshared_keys(a, b)}
 
 
 def joined(path: Path, times: Sequence[float]) -> PointCloud:
@@ -195,6 +201,15 @@ def joined(path: Path, times: Sequence[float]) -> PointCloud:
     return PointCloud(_points(path, places), _with_joined_pooled(extras))
 
 
+def _row_counts(path: Path, place: tuple[int, float]) -> set[int]:
+    """The rows of a stop, or of the two stops around a frame; of a padded leg, its pairs."""
+    k, u = place
+    if u == 0:
+        return {path.stops[k].rows}
+    leg = path.all_legs[k]
+    return {leg.pairs} if leg.is_padded else {leg.source.rows, leg.target.rows}
+
+
 def _stops_of(place: tuple[int, float]) -> tuple[int, ...]:
     """The two stops around a frame, or the stop at which it is."""
     k, u = place
@@ -205,7 +220,7 @@ def _points(path: Path, places: Sequence[tuple[int, float]]) -> Tensor:
     """[F, N, D]: the rows of a leg are gathered once and blended for all its frames."""
     device = path.stops[0].points.device
     used = [path.stops[k] for k in sorted({k for place in places for k in _stops_of(place)})]
-    rows = common_rows([stop.rows for stop in used], "path")
+    rows = common_rows(sorted(set().union(*(_row_counts(path, place) for place in places))), "path")
     # The widest type of the frames' own keyframes, so that each of them is written exactly.
     kind = reduce(torch.promote_types, [stop.points.dtype for stop in used])
     out = torch.empty(len(places), rows, path.stops[0].width, dtype=kind, device=device)
@@ -226,13 +241,27 @@ def _points(path: Path, places: Sequence[tuple[int, float]]) -> Tensor:
 def _extras(path: Path, k: int, u: float) -> dict[str, Any]:
     if u == 0:
         return dict(path.stops[k].extras)
-    pair = path.stops[k].extras, path.stops[k + 1].extras
-    return mix_extras(pair, (1 - u, u), ("source", "target"))
+    return _mixed_extras(path.all_legs[k], u)
 
 
-def _equal_but_pooled(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    keys = (a.keys() | b.keys()) - {POOLED} - WORDS
-    return all(same_entry(key, a.get(key), b.get(key)) for key in keys)
+def _mixed_extras(leg: Coupling, u: float) -> dict[str, Any]:
+    both = leg.source.extras, leg.target.extras
+    return mix_extras(both, (1 - u, u), ("source", "target"), leg.method == ROW_ORDER)
+
+
+def _unshared_keys(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    """The keys whose values keep two frames from sharing a conditioning."""
+    return [
+        key
+        for key in (a.keys() | b.keys()) - {POOLED}
+        if not same_entry(key, a.get(key), b.get(key))
+        and not (key in ROWS and _same_shape(a, b, key))
+        and not all(is_note(key, one.get(key)) for one in (a, b))
+    ]
+
+
+def _same_shape(a: dict[str, Any], b: dict[str, Any], key: str) -> bool:
+    return all(isinstance(one.get(key), Tensor) for one in (a, b)) and a[key].shape == b[key].shape
 
 
 def _with_joined_pooled(dictionaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -240,11 +269,12 @@ def _with_joined_pooled(dictionaries: Sequence[dict[str, Any]]) -> dict[str, Any
     combined = {
         key: value
         for key, value in first_frame.items()
-        if key not in WORDS or all(value == other.get(key) for other in others)
+        if not is_note(key, value) or all(value == other.get(key) for other in others)
     }
-    if isinstance(combined.get(POOLED), Tensor):
-        first = combined[POOLED]
-        combined[POOLED] = torch.cat([extras[POOLED].to(first) for extras in dictionaries])
+    for key in {POOLED, *ROWS} & combined.keys():
+        first = combined[key]
+        if isinstance(first, Tensor):
+            combined[key] = torch.cat([extras[key].to(first) for extras in dictionaries])
     return combined
 
 

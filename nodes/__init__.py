@@ -10,6 +10,7 @@ from .metrics.weights import register_folder
 from .noise import nodes as noise_nodes
 from .prompt import nodes as prompt_nodes
 from .render import nodes as render_nodes
+from .schedule import nodes as schedule_nodes
 
 NODES: list[type[io.ComfyNode]] = [
     prompt_nodes.GeodesicPointCloud,
@@ -17,8 +18,9 @@ NODES: list[type[io.ComfyNode]] = [
     prompt_nodes.GeodesicCouple,
     prompt_nodes.GeodesicBlend,
     prompt_nodes.GeodesicKeyframe,
-    prompt_nodes.GeodesicTimes,
-    prompt_nodes.GeodesicSchedule,
+    schedule_nodes.GeodesicTimes,
+    schedule_nodes.GeodesicSchedule,
+    schedule_nodes.GeodesicFrames,
     prompt_nodes.GeodesicBarycenter,
     prompt_nodes.GeodesicInvarianceTest,
     metrics_nodes.GeodesicPathLength,

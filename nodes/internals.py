@@ -23,6 +23,8 @@ model_sampling.percent_to_sigma    σ at a share of the denoising
 latent_preview.prepare_callback    progress with a picture, and a check for cancelling
 ModelPatcher.add_weight_wrapper    makes a layer call a function with a copy of its weight
 ModelPatcher.is_dynamic, get_non_dynamic_delegate   newer ComfyUIs: the model without dynamic VRAM
+nodes.NODE_CLASS_MAPPINGS          all loaded node classes, with their RETURN_TYPES
+ExecutionBlocker                   as an output: nodes that take it do not run, and say why
 model_management.in_training       newer ComfyUIs: kernels that can be differentiated
 ModelPatcher.memory_required       bytes that a batch of a given shape takes
 """
@@ -33,6 +35,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeVar
 
 import comfy.model_management as management
@@ -41,6 +44,7 @@ import comfy.samplers
 import latent_preview
 import torch
 from comfy.sampler_helpers import convert_cond
+from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
 T = TypeVar("T")
@@ -184,9 +188,23 @@ def with_loaded_model(
 
 
 def run_sampler(
-    model: Any, sampler: Sampler, conditioning: Any, latent: Tensor, sigmas: Tensor
+    model: Any,
+    sampler: Sampler,
+    conditioning: Any,
+    latent: Tensor,
+    sigmas: Tensor,
+    part: tuple[int, int] = (0, 1),
 ) -> Tensor:
-    """Run a sampler on a latent [B, C, ...] without added noise, at guidance 1, with progress."""
+    """Run a sampler on a latent [B, C, ...] without added noise, at guidance 1, with progress.
+
+    part: which of how many runs this is, so that the progress is that of all of them.
+    """
+    steps = len(sigmas) - 1
+    show = preview_callback(model, steps * part[1])
+
+    def callback(step: int, denoised: Tensor, x: Tensor, _: int) -> None:
+        show(part[0] * steps + step, denoised, x, steps * part[1])
+
     guider = comfy.samplers.CFGGuider(model)
     guider.inner_set_conds({"positive": conditioning})  # as BasicGuider: no negative, guidance 1
     return guider.sample(
@@ -194,10 +212,21 @@ def run_sampler(
         latent,
         sampler,
         sigmas,
-        callback=preview_callback(model, len(sigmas) - 1),
+        callback=callback,
         disable_pbar=True,
         seed=0,
     ).to(management.intermediate_device())
+
+
+def output_types(class_type: str) -> Sequence[str]:
+    """The types of a node's outputs, of whichever pack; empty for one that is not installed."""
+    node_class = import_module("nodes").NODE_CLASS_MAPPINGS.get(class_type)
+    return getattr(node_class, "RETURN_TYPES", ())
+
+
+def blocked(name: str) -> Any:
+    """An output that nothing can be made for, because this optional input is not connected."""
+    return ExecutionBlocker(f"{name}: nothing is connected to this input of Frames in Step.")
 
 
 def is_flow(model: Any) -> bool:

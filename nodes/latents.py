@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,15 +41,19 @@ OPPOSITE = 1e-6
 # Batches
 
 
-def repeat_latent(latent: dict[str, Any], frames: int) -> dict[str, Any]:
+def repeat_latent(
+    latent: dict[str, Any], frames: int, places: Sequence[int] | None = None
+) -> dict[str, Any]:
     """One image `frames` times; every copy gets the noise of a single render of this image.
 
     ComfyUI draws the noise of image n of a batch from `batch_index[n]`; equal indices share it.
+    places: for each copy, where its own noise stands among those that ComfyUI draws for a batch.
     """
     samples = latent["samples"]
     repeated = samples.repeat(frames, *([1] * (samples.ndim - 1)))
-    index = latent.get("batch_index", [0])[0]
-    return {**latent, "samples": repeated, "batch_index": [index] * frames}
+    first = latent.get("batch_index", [0])[0]
+    index = [first] * frames if places is None else [first + place for place in places]
+    return {**latent, "samples": repeated, "batch_index": index}
 
 
 def check_one_image(latent: dict[str, Any], frames_from: str = "'times'") -> None:

@@ -171,9 +171,11 @@ class Studio:
 
     def _prompt_path(self, path: Any, k: int) -> tuple[Any, Any]:
         """The prompt path, with one seed: rendered from pure noise down to the noise level."""
-        times = self.prompt_nodes.GeodesicTimes.execute(self.plan.frames, "linear", "stop", "")[0]
+        times = self.pack.schedule.nodes.GeodesicTimes.execute(
+            self.plan.frames, "linear", "stop", ""
+        )[0]
         empty = {"samples": torch.zeros(1, 4, 8, 8)}
-        schedule = self.prompt_nodes.GeodesicSchedule.execute
+        schedule = self.pack.schedule.nodes.GeodesicSchedule.execute
         positives, latents, _ = schedule(path, times, empty, 0)
         noise = self.custom.RandomNoise.execute(k)[0]
         samples = self._sample(noise, positives[0], self.above, latents[0])

@@ -35,7 +35,7 @@ def coupling(pack: Any, family: Family, rows: tuple[int, int] | None = None, how
 
 
 def times(pack: Any, frames: int = FRAMES) -> Any:
-    return pack.prompt.nodes.GeodesicTimes.execute(frames, "linear", "stop", "").result[0]
+    return pack.schedule.nodes.GeodesicTimes.execute(frames, "linear", "stop", "").result[0]
 
 
 def sampled(family: Family, positive: Any, latent: Any) -> Tensor:
@@ -54,7 +54,7 @@ def morph_schedule(pack: Any, family: Family) -> str:
     """A batch of frames is its frames one by one, and the ends are the prompts' own pictures."""
     pair, films = coupling(pack, family), []
     for size in (0, 1):
-        execute = pack.prompt.nodes.GeodesicSchedule.execute
+        execute = pack.schedule.nodes.GeodesicSchedule.execute
         batches = execute(pair, times(pack), family.latent(), size).result
         rendered = [sampled(family, p, z) for p, z in zip(*batches[:2], strict=True)]
         films.append(torch.cat(rendered))
@@ -64,14 +64,20 @@ def morph_schedule(pack: Any, family: Family) -> str:
 
 
 def unequal_prompts(pack: Any, family: Family) -> str:
-    """Prompts of 24 and 32 rows (77 and 154 where prompts come in chunks)."""
-    rows = (77, 154) if family.kind.rows == 77 else (24, 32)
-    pair = coupling(pack, family, rows)
-    execute = pack.prompt.nodes.GeodesicSchedule.execute
+    """Prompts of 77 and 154 rows where prompts come in chunks, else of 23 and 31.
+
+    The latter only in row order. The ends are the prompts' own pictures either way.
+    """
+    chunks = family.kind.rows == 77
+    rows = (77, 154) if chunks else (23, 31)
+    pair = coupling(pack, family, rows, "" if chunks else "row order")
+    execute = pack.schedule.nodes.GeodesicSchedule.execute
     batches = execute(pair, times(pack), family.latent(), 1).result
-    for positive, latent in zip(*batches[:2], strict=True):
-        assert torch.isfinite(sampled(family, positive, latent)).all()
-    return "yes"
+    frames = [sampled(family, p, latent) for p, latent in zip(*batches[:2], strict=True)]
+    assert all(torch.isfinite(frame).all() for frame in frames)
+    for frame, seed, count in ((frames[0], 1, rows[0]), (frames[-1], 2, rows[1])):
+        assert near(frame, sampled(family, family.prompt(seed, count), family.latent()))
+    return "yes" if chunks else "in row order"
 
 
 def row_order(pack: Any, family: Family) -> str:

@@ -45,7 +45,7 @@ def start(
     def encode(title: str, text: str) -> Link:
         return graph.add("CLIPTextEncode", title, 60, clip=checkpoint[1], text=text)[0]
 
-    encoded = [encode(f"Prompt {x}", text) for x, text in zip("ABC", prompts, strict=False)]
+    encoded = [encode(f"Prompt {x}", text) for x, text in zip("ABCD", prompts, strict=False)]
     optional = {}
     if guided:
         optional["negative"] = encode("Negative", s.negative)
@@ -217,7 +217,7 @@ def times(graph: Graph, frames: int | Link, easing: str = "linear", ending: str 
 def keyframes(graph: Graph, prompts: Sequence[Link]) -> Link:
     """Prompts chained into a path by optimal transport, one after another."""
     path: Link | None = None
-    for letter, prompt in zip("ABC", prompts, strict=False):
+    for letter, prompt in zip("ABCD", prompts, strict=False):
         inputs: dict[str, Any] = {} if path is None else {"previous": path}
         inputs |= {"conditioning": prompt, "weight": 1.0, "method": COUPLINGS[0], "seed": 0}
         path = graph.add("GeodesicKeyframe", f"Keyframe {letter}", **inputs)[0]

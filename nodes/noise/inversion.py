@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from ...geometry.noise_level import NoiseLevel
-from ..internals import Sampler, is_flow, run_sampler, scheduler_sigmas
+from ..internals import Sampler, fitting_frames, is_flow, run_sampler, scheduler_sigmas
 from ..latents import NOISE_LEVEL, NOISED, SIGMA, encoded_pictures, norm_ratios
+from ..prompt.batches import rows_of
 
 # Equal steps of the model's own time, as DDIM takes them.
 SCHEDULER = "normal"
@@ -115,16 +116,26 @@ def invert(
 ) -> Inversion:
     """The noise of every image of a LATENT, of unit variance, at guidance 1.
 
-    At a noise_level below 1 that is √ᾱ x_0 + √(1−ᾱ) ε, of unit variance too (flow models: their own
-    x_σ). Shows progress and can be cancelled. Raises ValueError for latents that hold no image, are
-    not finite, or do not fit the model or the conditioning; and for a model that gives NaN or
-    infinity.
+    As many images at once as fit into free memory. At a noise_level below 1 that is
+    √ᾱ x_0 + √(1−ᾱ) ε, of
+    unit variance too (flow models: their own x_σ). Shows progress and can be cancelled. Raises
+    ValueError for latents that hold no image, are not finite, or do not fit the model or the
+    conditioning; and for a model that gives NaN or infinity.
     """
     samples = encoded_pictures(model, names[0], latent)
     _check_prompts(names[1], conditioning, len(samples))
     sigmas = ascending_sigmas(model, steps, noise_level)
     sampler = InverseSampler(is_flow(model), refinements)
-    carried = run_sampler(model, sampler, conditioning, samples, sigmas)
+    images = range(len(samples))
+    size = fitting_frames(model, samples.shape[1:], len(samples))
+    batches = [list(images[start : start + size]) for start in images[::size]]
+    count = len(batches)
+    carried = torch.cat(
+        [
+            run_sampler(model, sampler, rows_of(conditioning, b), samples[b], sigmas, (k, count))
+            for k, b in enumerate(batches)
+        ]
+    )
     inside = model.get_model_object("process_latent_in")(carried)
     noise = inside / NoiseLevel(sigmas[-1], is_flow(model)).model_scale
     ratios = norm_ratios(noise)

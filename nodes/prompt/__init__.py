@@ -1,1 +1,1 @@
-"""Prompts: point clouds, couplings, paths through keyframes, schedules."""
+"""Prompts: point clouds, couplings, paths through keyframes, and batches of their frames."""

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from ...geometry.cloud import conditioning_from_clouds
 from ...geometry.path import Path, groups, joined
-from ...geometry.times import Times
-from ..latents import FRAME_COUNT, FRAMES, check_one_image, repeat_latent
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,26 +136,6 @@ def rows_of(conditioning: Any, frames: Sequence[int]) -> Any:
 
 def _is_per_frame(value: Any, count: int) -> bool:
     return isinstance(value, Tensor) and value.ndim > 0 and len(value) == count
-
-
-def schedule(
-    paths: Sequence[Path], times: Times, latent: dict[str, Any], frames_per_batch: int
-) -> list[tuple[list[list[Any]], dict[str, Any]]]:
-    """Pairs of a CONDITIONING and a LATENT of equal batch size, in the order of the frames.
-
-    Both are made together, because ComfyUI silently repeats or cuts a CONDITIONING of another size.
-    Raises ValueError for anything but one image in `latent`.
-    """
-    check_one_image(latent)
-    paths = [path.closed() if times.is_loop else path for path in paths]
-    return [
-        (
-            batch.conditioning,
-            repeat_latent(latent, batch.count)
-            | {FRAMES: list(range(batch.start, batch.stop)), FRAME_COUNT: len(times)},
-        )
-        for batch in batches_along(paths, times.values, frames_per_batch)
-    ]
 
 
 # Keys of a conditioning that only work inside a sampler, and their names in errors.

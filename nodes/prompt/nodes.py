@@ -10,29 +10,24 @@ from comfy_api.latest import io, ui
 from ...geometry.barycenter import barycenter
 from ...geometry.cloud import clouds_from_conditioning, conditioning_from_clouds, summary
 from ...geometry.coupling import couple, relative_cost, total_cost
-from ...geometry.easing import DEFAULT_CURVE, EASINGS, LINEAR
 from ...geometry.mixing_weights import parse_weights
 from ...geometry.path import Keyframe, Path, blend
-from ...geometry.times import ENDINGS, MAX_FRAMES, STOP
-from ...geometry.times import times as make_times
 from ..inputs import (
     PROMPT,
     Cloud,
     CouplingSocket,
     PathSocket,
-    TimesSocket,
     as_paths,
     check_entries,
-    frames_per_batch_input,
     method_input,
     path_input,
     seed_input,
     weight_input,
 )
 from ..ui import figures, panels
-from ..ui.status import show_text
+from ..ui.status import show_note, show_text
 from . import invariance
-from .batches import schedule
+from .notes import padding_note, path_note
 from .tokens import texts_of
 
 
@@ -139,6 +134,7 @@ class GeodesicCouple(io.ComfyNode):
         couplings = tuple(
             couple(x, y, method, seed, pin_first_row) for x, y in zip(source, target, strict=True)
         )
+        show_note(cls, padding_note(couplings))
         texts = texts_of(cls, ("source", "target"))
         return io.NodeOutput(
             couplings,
@@ -204,6 +200,7 @@ class GeodesicKeyframe(io.ComfyNode):
                 ),
             ],
             outputs=[PathSocket.Output("path", "path", tooltip="The path up to this keyframe.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -217,102 +214,8 @@ class GeodesicKeyframe(io.ComfyNode):
         names = ("previous", "conditioning")
         check_entries(previous, keyframes, names)
         grown = [p.append(k, names) for p, k in zip(previous, keyframes, strict=True)]
+        show_note(cls, path_note(grown))
         return io.NodeOutput(tuple(grown))
-
-
-class GeodesicTimes(io.ComfyNode):
-    """Frames, easing and ending → one time per frame. Raises what `times` raises."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="GeodesicTimes",
-            display_name="Morph Times",
-            category=PROMPT,
-            description="The position of every frame on the path: one time in [0, 1] per frame.",
-            inputs=[
-                io.Int.Input(
-                    "frames",
-                    default=16,
-                    min=1,
-                    max=MAX_FRAMES,
-                    tooltip="Number of frames, including the way back.",
-                ),
-                io.Combo.Input(
-                    "easing",
-                    options=list(EASINGS),
-                    default=LINEAR,
-                    tooltip="How time runs from 0 to 1: evenly, starting slowly (in), ending "
-                    "slowly (out), both, or along your own curve.",
-                ),
-                io.Combo.Input(
-                    "ending",
-                    options=list(ENDINGS),
-                    default=STOP,
-                    tooltip="'stop' ends at the last prompt, 'ping-pong' goes there and back, "
-                    "'loop' closes the path to the first prompt so that the video cycles.",
-                ),
-                io.String.Input(
-                    "curve",
-                    default=DEFAULT_CURVE,
-                    tooltip="Points [[u, t], ...] for the easing 'curve': u from 0 to 1 is the "
-                    "share of the frames, t from 0 to 1 the place on the path.",
-                ),
-            ],
-            outputs=[TimesSocket.Output("times", "times", tooltip="One time per frame.")],
-        )
-
-    @classmethod
-    def execute(cls, frames: int, easing: str, ending: str, curve: str) -> io.NodeOutput:
-        return io.NodeOutput(make_times(frames, easing, ending, curve))
-
-
-class GeodesicSchedule(io.ComfyNode):
-    """Path and times → conditionings and latents that match, for the native KSampler."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="GeodesicSchedule",
-            display_name="Morph Schedule",
-            category=PROMPT,
-            description="One conditioning and one latent per frame, all with the same initial "
-            "noise. Connect both to a KSampler. With a deterministic sampler (euler, dpmpp_2m, "
-            "ddim, uni_pc) frames differ only by their prompts; with one that draws noise in every "
-            "step (ancestral, SDE, LCM) they do if frames_per_batch is 1.",
-            inputs=[
-                path_input("path", "From Prompt Keyframe or Couple Prompts."),
-                TimesSocket.Input("times", tooltip="From Morph Times or Retime."),
-                io.Latent.Input(
-                    "latent",
-                    tooltip="One latent: an empty one for the size, or an image to start from.",
-                ),
-                frames_per_batch_input(),
-            ],
-            outputs=[
-                io.Conditioning.Output(
-                    "positive",
-                    "positive",
-                    is_output_list=True,
-                    tooltip="The prompts of the frames, for KSampler's positive.",
-                ),
-                io.Latent.Output(
-                    "latents",
-                    "latents",
-                    is_output_list=True,
-                    tooltip="One latent for each prompt, for KSampler's latent_image.",
-                ),
-                io.Int.Output("frame_count", "frame_count", tooltip="Number of frames."),
-            ],
-        )
-
-    @classmethod
-    def execute(
-        cls, path: Any, times: Any, latent: dict[str, Any], frames_per_batch: int
-    ) -> io.NodeOutput:
-        chunks = schedule(as_paths(path), times, latent, frames_per_batch)
-        positive = [conditioning for conditioning, _ in chunks]
-        return io.NodeOutput(positive, [latents for _, latents in chunks], len(times))
 
 
 class GeodesicBarycenter(io.ComfyNode):

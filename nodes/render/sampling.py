@@ -34,12 +34,8 @@ from ..latents import FRAME_COUNT, FRAMES, check_one_image, plain_samples, repea
 from ..noise.mixed import COG, along
 from ..noise.path import NoisePath
 from ..prompt.batches import FrameBatch, batches_along
+from ..samplers import ADAPTIVE, is_restartable
 from .starts import DensityStarts
-
-# Parts of the names of samplers that draw new noise in every step.
-STOCHASTIC = ("ancestral", "sde", "lcm", "ddpm", "seeds", "sa_solver")
-# Samplers that choose their own σ, so that no step can be a starting point.
-ADAPTIVE = ("dpm_fast", "dpm_adaptive")
 
 
 @dataclass(frozen=True)
@@ -292,8 +288,3 @@ def check_sampler(name: str) -> None:
         f"sampler_name: expected a deterministic sampler with fixed steps, got '{name}', which "
         f"{why}. Choose one of {usable}."
     )
-
-
-def is_restartable(name: str) -> bool:
-    """Whether a sampler can start from the state before any of its steps."""
-    return name not in ADAPTIVE and not any(part in name for part in STOCHASTIC)

@@ -71,7 +71,9 @@ def coupling_heatmap(couplings: Sequence[Coupling]) -> Tensor:
     for k, (ax, (coupling, b)) in enumerate(zip(axes, shown, strict=True)):
         distances = np.sqrt(squared_distances(coupling.source.points[b], coupling.target.points[b]))
         picture = ax.imshow(distances, cmap="magma", origin="upper", aspect="auto")
-        rows = coupling.source_rows[b].numpy(), coupling.target_rows[b].numpy()
+        # Pairs with a row of zeros, which row order adds to a shorter prompt, have no place here.
+        both = np.stack([coupling.source_rows[b].numpy(), coupling.target_rows[b].numpy()])
+        rows = both[:, (both < np.array([[len(distances)], [distances.shape[1]]])).all(axis=0)]
         size = max(4.0, 900 / max(distances.shape))
         ax.scatter(
             rows[1], rows[0], s=size, facecolors="none", edgecolors=COLOURS[0], label="paired"

@@ -15,6 +15,12 @@ def show_text(cls: type[io.ComfyNode], text: str) -> None:
         instance.send_progress_text(text, cls.hidden.unique_id)
 
 
+def show_note(cls: type[io.ComfyNode], text: str) -> None:
+    """Show text under the running node if there is any."""
+    if text:
+        show_text(cls, text)
+
+
 def show_output(cls: type[io.ComfyNode], event: str, output: dict[str, Any]) -> None:
     """Send a panel of the running node an output before the node ends; without a server, do
     nothing.

@@ -38,6 +38,7 @@ class Comfy:
 
     nodes: ModuleType
     prompt: Any
+    schedule: Any
     metrics: Any
     noise: Any
     density: Any
@@ -74,6 +75,7 @@ def comfy(models: None) -> Comfy:
     return Comfy(
         nodes,
         pack.prompt.nodes,
+        pack.schedule.nodes,
         pack.metrics.nodes,
         pack.noise.nodes,
         pack.density.nodes,

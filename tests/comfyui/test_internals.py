@@ -6,6 +6,7 @@ With another version of ComfyUI, run this first: a test's name says what is diff
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,29 @@ def seen(internals: Any, model: Any, conditioning: Any, work: Any, size: int = 8
     """The result of `work` with a loaded model, for latents of this size."""
     like = torch.ones(1, 4, size, size)
     return internals.with_loaded_model(model, [conditioning], like, 1.0, work)
+
+
+def test_all_keys_that_models_read_are_known(internals: Any) -> None:
+    """A new key of ComfyUI may steer the picture with a text: it must stand in `STEERING`."""
+    from comfy import model_base
+
+    from geodesic_morph.geometry.steering_keys import STEERING
+
+    assert internals
+    source = Path(model_base.__file__).read_text()
+    looked_up = r"kwargs(?:\.get\(|\.pop\(|\[)\s*[\"'](\w+)[\"']"
+    assert set(re.findall(looked_up, source)) <= STEERING
+
+
+def test_half_precision_noise_is_comfyuis_own(comfy: Comfy, internals: Any) -> None:
+    """Latents of --fp16-intermediates: the noise that KSampler draws for them, in their type."""
+    from comfy.sample import prepare_noise
+
+    like = comfy.latent()["samples"].half().expand(3, -1, -1, -1)
+    for index in (None, [0, 2, 2]):
+        made = internals.seed_noise(like, 7, index)
+        assert made.dtype == torch.float16
+        torch.testing.assert_close(made, prepare_noise(like, 7, index), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

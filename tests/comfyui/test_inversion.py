@@ -194,7 +194,7 @@ def test_noise_paths_start_any_kind_of_model(comfy: Comfy, kind: str) -> None:
     path = None
     for seed in (1, 2):
         path = comfy.noise.GeodesicNoiseKeyframe.execute(seed, 1.0, None, path)[0]
-    when = comfy.prompt.GeodesicTimes.execute(3, "linear", "stop", "")[0]
+    when = comfy.schedule.GeodesicTimes.execute(3, "linear", "stop", "")[0]
     travelling = comfy.noise.GeodesicNoiseAlong.execute(path, when, "COG")[0]
     guider = custom.BasicGuider.execute(model, comfy.encode(""))[0]
     sigmas = custom.BasicScheduler.execute(model, "normal", 50, 1.0)[0]
@@ -250,6 +250,37 @@ def test_a_batch_is_its_images_one_by_one(comfy: Comfy) -> None:
     assert worst == pytest.approx(max(ratios, key=lambda r: abs(r - 1)), rel=1e-3)
 
 
+def test_batches_are_cut_to_what_fits(comfy: Comfy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five images where two fit: three batches, the same noises, and progress that runs through."""
+    from comfy.utils import set_progress_bar_global_hook
+
+    from geodesic_morph.nodes.noise import inversion
+
+    latent, steps = some_latent(comfy, 5), 4
+    prompts = [comfy.encode(text)[0][0] for text in ("a red circle", "", "a star", "fog", "sea")]
+    joined = [[torch.cat(prompts), {}]]
+    execute = comfy.noise.GeodesicInvert.execute
+    expected, worst = execute(comfy.model, joined, latent, steps, 1.0).result
+    monkeypatch.setattr(inversion, "fitting_frames", lambda _model, _shape, _wanted: 2)
+    sizes, reported = [], []
+    model = comfy.model.clone()
+
+    def count(apply: Any, arguments: dict[str, Any]) -> Any:
+        sizes.append(len(arguments["input"]))
+        return apply(arguments["input"], arguments["timestep"], **arguments["c"])
+
+    model.set_model_unet_function_wrapper(count)
+    set_progress_bar_global_hook(lambda done, most, *_, **__: reported.append((done, most)))
+    try:
+        cut, cut_worst = execute(model, joined, latent, steps, 1.0).result
+    finally:
+        set_progress_bar_global_hook(None)
+    assert sizes == [2] * steps + [2] * steps + [1] * steps
+    torch.testing.assert_close(cut["samples"], expected["samples"], rtol=1e-3, atol=1e-3)
+    assert cut_worst == pytest.approx(worst, rel=1e-3)
+    assert reported == [(k + 1, 3 * steps) for k in range(3 * steps)]
+
+
 def test_what_else_a_latent_holds_stays(comfy: Comfy) -> None:
     """A mask is kept and does not change the noise: the whole picture is inverted."""
     latent = some_latent(comfy)
@@ -271,7 +302,7 @@ def test_a_photo_can_be_a_keyframe(comfy: Comfy) -> None:
     path = None
     for noise, _, _ in ends:
         path = comfy.noise.GeodesicNoiseKeyframe.execute(0, 1.0, noise, path)[0]
-    when = comfy.prompt.GeodesicTimes.execute(5, "linear", "stop", "")[0]
+    when = comfy.schedule.GeodesicTimes.execute(5, "linear", "stop", "")[0]
     along = comfy.noise.GeodesicNoiseAlong.execute(path, when, "COG")[0]
     frames = along.generate_noise({"samples": torch.zeros(5, 4, 8, 8)})
     for frame, (noise, latent, caption) in zip((frames[:1], frames[-1:]), ends, strict=True):

@@ -25,12 +25,12 @@ def couple(comfy: Comfy, a: Any, b: Any, method: str = "optimal transport", seed
 
 
 def times(comfy: Comfy, frames: int, ending: str = "stop") -> Any:
-    return comfy.prompt.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
+    return comfy.schedule.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
 
 
 def schedule(comfy: Comfy, path: Any, when: Any, latent: Any = None, per_batch: int = 0) -> Any:
     latent = latent or comfy.latent()
-    return comfy.prompt.GeodesicSchedule.execute(path, when, latent, per_batch)
+    return comfy.schedule.GeodesicSchedule.execute(path, when, latent, per_batch)
 
 
 def render(comfy: Comfy, scheduled: Any) -> Tensor:

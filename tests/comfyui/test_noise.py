@@ -27,7 +27,7 @@ def chain(comfy: Comfy, *seeds: int, latents: dict[int, Any] | None = None, **se
 
 
 def times(comfy: Comfy, frames: int, ending: str = "stop") -> Any:
-    return comfy.prompt.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
+    return comfy.schedule.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
 
 
 def along(comfy: Comfy, path: Any, frames: int, method: str = "COG", ending: str = "stop") -> Any:
@@ -149,7 +149,7 @@ def test_prompt_and_noise_travel_together(comfy: Comfy, per_batch: int) -> None:
     ]
     coupled = comfy.prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
     when = times(comfy, 5)
-    scheduled = comfy.prompt.GeodesicSchedule.execute(coupled, when, comfy.latent(), per_batch)
+    scheduled = comfy.schedule.GeodesicSchedule.execute(coupled, when, comfy.latent(), per_batch)
     noise = comfy.noise.GeodesicNoiseAlong.execute(chain(comfy, *SEEDS), when, "COG")[0]
     whole = noise.generate_noise(empty(5))
     made = [noise.generate_noise(latents) for latents in scheduled[1]]
@@ -374,7 +374,7 @@ class TestBadInput:
         for text in (PROMPT_A, PROMPT_B):
             arguments = (comfy.encode(text), 1.0, "optimal transport", 0, path)
             path = comfy.prompt.GeodesicKeyframe.execute(*arguments)[0]
-        made = comfy.prompt.GeodesicSchedule.execute(path, times(comfy, 4), comfy.latent(), 0)
+        made = comfy.schedule.GeodesicSchedule.execute(path, times(comfy, 4), comfy.latent(), 0)
         noise = along(comfy, chain(comfy, 1, 2), 5)
         refused(lambda: noise.generate_noise(made[1][0]), "4 frames", "noise has 5", "same times")
         four = along(comfy, chain(comfy, 1, 2), 4)

@@ -178,7 +178,7 @@ def test_a_number_that_is_no_quantity_is_refused(key: str, a: float, b: float) -
 def test_no_message_shows_an_address_in_memory(value: Any, words: str) -> None:
     """Objects are named by their type; plain values are shown as they are."""
     with pytest.raises(ValueError, match=rf"source has {words}, target has none") as caught:
-        mix_extras([{"key": value}, {}], (0.5, 0.5), NAMES)
+        mix_extras([{"prompt_type": value}, {}], (0.5, 0.5), NAMES)
     assert "0x" not in str(caught.value)
 
 
@@ -201,7 +201,6 @@ def test_a_weight_of_one_returns_that_prompts_values_exactly(k: int) -> None:
         pytest.param(torch.ones(1, 4), None, id="a mask and none"),
         pytest.param(torch.ones(1, 4), torch.ones(1, 5), id="masks of two lengths"),
         pytest.param((64, 64, 0, 0), (64, 32, 0, 0), id="areas"),
-        pytest.param("default", "mask bounds", id="texts"),
         pytest.param(True, False, id="switches"),
         pytest.param(1.0, None, id="a number and none"),
         pytest.param(1, True, id="a number and a switch"),
@@ -289,6 +288,25 @@ def test_half_precision_is_averaged_in_float32(dtype: torch.dtype) -> None:
     assert torch.equal(result, ((tensors[0].double() + tensors[1].double()) / 2).to(dtype))
     twice = average(tensors, (1.5, -0.5))
     assert torch.isfinite(twice).all()
+
+
+@pytest.mark.parametrize("key", ["prompt_type", "reference_latents_method", "control"])
+def test_words_that_steer_a_model_are_refused(key: str) -> None:
+    """A text under a key that ComfyUI reads chooses something."""
+    with pytest.raises(
+        ValueError, match=rf"'{key}' must be equal .* source has 'a', target has 'b'"
+    ):
+        mix_extras([{key: "a"}, {key: "b"}], (0.5, 0.5), NAMES)
+
+
+@pytest.mark.parametrize("notes", [("a fox", "a lamp"), (["a", "b"], None), ("a", ("a", None))])
+def test_notes_of_other_packs_are_no_obstacle(notes: tuple[Any, Any]) -> None:
+    """Texts under a key that ComfyUI does not read; other values there are refused."""
+    extras = [{"their_note": note} for note in notes]
+    assert mix_extras(extras, (0.5, 0.5), NAMES) == {}
+    assert mix_extras(extras, (1, 0), NAMES) == extras[0]
+    with pytest.raises(ValueError, match="'their_note' must be equal"):
+        mix_extras([extras[0], {"their_note": 2.0}], (0.5, 0.5), NAMES)
 
 
 def test_words_that_no_model_reads_are_no_obstacle() -> None:

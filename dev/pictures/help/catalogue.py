@@ -17,6 +17,7 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "GeodesicKeyframe": prompt.keyframe,
     "GeodesicTimes": prompt.when,
     "GeodesicSchedule": prompt.schedule,
+    "GeodesicFrames": prompt.in_step,
     "GeodesicInvarianceTest": prompt.invariance,
     "GeodesicPathLength": prompt.measured,
     "GeodesicCompare": prompt.compare,

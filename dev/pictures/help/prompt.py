@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from playwright.sync_api import Page
@@ -11,6 +12,7 @@ from dev.workflows.building_blocks import (
     Common,
     cloud,
     keyframes,
+    ksampler,
     morph_sampler,
     path_length,
     render,
@@ -121,6 +123,36 @@ def schedule() -> Example:
     node = sampler.node.inputs["positive"].node
     seen = look(graph, images)
     return Example(graph, [[Tile(node, 280), sampler, decoder], [seen]])
+
+
+def in_step() -> Example:
+    """A film of a circle that crosses the picture, restyled along a morph in batches of four."""
+    graph, common = prompted(
+        "a small red circle on the left, on a green background",
+        "a small red circle on the right, on a green background",
+        "a large yellow star on a blue background",
+        "a large cyan heart on a black background",
+    )
+    first = replace(S, frames_per_batch=0)
+    when = times(graph, 12)
+    before, after = common.prompts[:2], common.prompts[2:]
+    film = render(graph, first, common, keyframes(graph, before), when)[0]
+    video = graph.add("VAEEncode", pixels=film, vae=common.vae)
+    scheduled = graph.add(
+        "GeodesicSchedule",
+        path=keyframes(graph, after),
+        times=when,
+        latent=common.latent,
+        frames_per_batch=4,
+    )
+    node = graph.add("GeodesicFrames", latents=scheduled[1], latent=video[0])
+    sampled = ksampler(graph, S, common, "", scheduled[0], node[2])
+    sampled.node.inputs["denoise"] = 0.6
+    images = graph.add("VAEDecode", samples=sampled, vae=common.vae)[0]
+    seen = look(graph, images)
+    return Example(
+        graph, [[look(graph, film, "The film", 240)], [Tile(node, 240), *makers(images)], [seen]]
+    )
 
 
 def morph() -> Example:

@@ -1,0 +1,43 @@
+"""The prompts and latents of all frames, in batches that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...geometry.path import Path, changing_keys
+from ...geometry.times import Times
+from ..latents import FRAME_COUNT, FRAMES, check_one_image, repeat_latent
+from ..prompt.batches import batches_along
+
+# Whether all frames start from the same noise, or each from its own.
+ONE_FOR_ALL, ONE_PER_FRAME = "one for all", "one per frame"
+NOISES = (ONE_FOR_ALL, ONE_PER_FRAME)
+
+
+def schedule(
+    paths: Sequence[Path],
+    times: Times,
+    latent: dict[str, Any],
+    frames_per_batch: int,
+    noise: str = ONE_FOR_ALL,
+) -> list[tuple[list[list[Any]], dict[str, Any]]]:
+    """Pairs of a CONDITIONING and a LATENT of equal batch size, in the order of the frames.
+
+    Both are made together, because ComfyUI silently repeats or cuts a CONDITIONING of another size.
+    noise: one of `NOISES`; one per frame does not depend on the size of batches. Raises ValueError
+    for anything but one image in `latent`.
+    """
+    check_one_image(latent)
+    paths = [path.closed() if times.is_loop else path for path in paths]
+    pairs = []
+    for batch in batches_along(paths, times.values, frames_per_batch):
+        frames = list(range(batch.start, batch.stop))
+        repeated = repeat_latent(latent, batch.count, frames if noise == ONE_PER_FRAME else None)
+        pairs.append((batch.conditioning, repeated | {FRAMES: frames, FRAME_COUNT: len(times)}))
+    return pairs
+
+
+def cut_by(paths: Sequence[Path], times: Times) -> list[str]:
+    """The keys of the conditioning whose values change along the path and so end batches."""
+    return sorted({key for path in paths for key in changing_keys(path, times.values)})
