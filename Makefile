@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m dev.comfyui.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test check lint bench workflows locales pictures models train evaluate study results clean
+.PHONY: demo test check lint release-check bench workflows locales pictures models train evaluate study results clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
@@ -20,6 +20,9 @@ lint: ## ruff, pyright, oxlint and the order of layers
 	@$(RUN) -m dev.checks.typecheck
 	@$(RUN) -m dev.checks.lint_js
 	@$(RUN) -m dev.checks.layers
+
+release-check: lint ## is all that the pack uses of ComfyUI there, in the versions it supports?
+	@$(SETUP) --develop --next --run -m dev.checks.imports
 
 bench: ## ratios against what one would use otherwise
 	@PYTHONPATH=.comfyui/base/custom_nodes $(RUN) -m benchmarks $(ARGS)
