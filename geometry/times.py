@@ -71,7 +71,7 @@ def times(
             "curve: a loop comes back to where it began, so its curve must begin and end at t = 0 "
             f"or t = 1 (the first keyframe), got t = {first} and t = {last}."
         )
-    values = _with_way_back(ease(uniform(frames, ending)).tolist(), frames, ending)
+    values = with_way_back(ease(uniform(frames, ending)).tolist(), frames, ending)
     return Times(tuple(values), ending, last)
 
 
@@ -102,7 +102,7 @@ def half(frames: int) -> int:
     return (frames + 1) // 2
 
 
-def _with_way_back(forward: list[float], frames: int, ending: str) -> list[float]:
+def with_way_back(forward: list[float], frames: int, ending: str) -> list[float]:
     """Append the way back of a ping-pong; an even number of frames shows the turn twice."""
     return forward + forward[::-1][frames % 2 :] if ending == PING_PONG else forward
 
@@ -148,5 +148,5 @@ def retime(
     s = s / s[-1] if s[-1] > 0 else np.linspace(0, 1, len(s))
     new = np.interp(uniform(frames, schedule.ending), s, t)
     new[0] = t[0]  # of several equal s np.interp takes the last, but this must be the start
-    values = _with_way_back(new.tolist(), frames, schedule.ending)
+    values = with_way_back(new.tolist(), frames, schedule.ending)
     return Times(tuple(values), schedule.ending, schedule.end)

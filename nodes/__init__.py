@@ -19,6 +19,8 @@ NODES: list[type[io.ComfyNode]] = [
     prompt_nodes.GeodesicBlend,
     prompt_nodes.GeodesicKeyframe,
     schedule_nodes.GeodesicTimes,
+    schedule_nodes.GeodesicPromptText,
+    schedule_nodes.GeodesicKeyframes,
     schedule_nodes.GeodesicSchedule,
     schedule_nodes.GeodesicFrames,
     prompt_nodes.GeodesicBarycenter,

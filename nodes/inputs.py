@@ -21,7 +21,7 @@ from comfy_api.latest import io
 
 from ..geometry.coupling import METHODS, OPTIMAL, Coupling
 from ..geometry.path import Path, path_of_coupling
-from ..geometry.times import MAX_FRAMES
+from ..geometry.times import ENDINGS, MAX_FRAMES, STOP
 
 Cloud = io.Custom("GEODESIC_CLOUD")
 CouplingSocket = io.Custom("GEODESIC_COUPLING")
@@ -94,6 +94,29 @@ def frames_per_batch_input(optional: bool = False) -> io.Int.Input:
         optional=optional,
         tooltip="The largest number of frames that the sampler works on at once; 0 means all. "
         "Lower it when memory runs out. With a deterministic sampler the frames stay the same.",
+    )
+
+
+def ending_input() -> io.Combo.Input:
+    """What comes after the last keyframe."""
+    return io.Combo.Input(
+        "ending",
+        options=list(ENDINGS),
+        default=STOP,
+        tooltip="'stop' ends at the last prompt, 'ping-pong' goes there and back, 'loop' closes "
+        "the path to the first prompt so that the video cycles.",
+    )
+
+
+def fps_input() -> io.Float.Input:
+    """Frames per second, for places written in seconds."""
+    return io.Float.Input(
+        "fps",
+        default=24.0,
+        min=0.01,
+        max=1000.0,
+        step=0.01,
+        tooltip="Frames per second: places in seconds are counted with it.",
     )
 
 

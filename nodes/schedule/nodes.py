@@ -8,15 +8,36 @@ from comfy_api.latest import io
 
 from ...geometry.easing import DEFAULT_CURVE, EASINGS, LINEAR
 from ...geometry.one_order import in_one_order
-from ...geometry.times import ENDINGS, MAX_FRAMES, STOP
+from ...geometry.prompt_text import WRITTEN_EASINGS
+from ...geometry.times import MAX_FRAMES
 from ...geometry.times import times as make_times
-from ..inputs import PROMPT, TimesSocket, as_paths, frames_per_batch_input, path_input
+from ..inputs import (
+    PROMPT,
+    PathSocket,
+    TimesSocket,
+    as_paths,
+    ending_input,
+    fps_input,
+    frames_per_batch_input,
+    method_input,
+    path_input,
+    seed_input,
+)
 from ..internals import blocked
-from ..ui.status import show_note
+from ..ui.status import show_note, show_text
 from .consumers import check_equal_batches, stochastic_sampler
 from .in_step import cut, cut_latent
 from .notes import batches_note
 from .schedule import NOISES, ONE_FOR_ALL, cut_by, schedule
+from .written import MOST_PROMPTS, film_of_prompts, film_of_text
+
+# What Prompt Path from Text begins with.
+EXAMPLE = """0: a red fox in fresh snow
+24: an old lighthouse
++12 hold
+3.5s: a field of sunflowers | ease in-out
+end: a red fox in fresh snow
+"""
 
 
 class GeodesicTimes(io.ComfyNode):
@@ -44,13 +65,7 @@ class GeodesicTimes(io.ComfyNode):
                     tooltip="How time runs from 0 to 1: evenly, starting slowly (in), ending "
                     "slowly (out), both, or along your own curve.",
                 ),
-                io.Combo.Input(
-                    "ending",
-                    options=list(ENDINGS),
-                    default=STOP,
-                    tooltip="'stop' ends at the last prompt, 'ping-pong' goes there and back, "
-                    "'loop' closes the path to the first prompt so that the video cycles.",
-                ),
+                ending_input(),
                 io.String.Input(
                     "curve",
                     default=DEFAULT_CURVE,
@@ -64,6 +79,131 @@ class GeodesicTimes(io.ComfyNode):
     @classmethod
     def execute(cls, frames: int, easing: str, ending: str, curve: str) -> io.NodeOutput:
         return io.NodeOutput(make_times(frames, easing, ending, curve))
+
+
+class GeodesicPromptText(io.ComfyNode):
+    """Prompts as text → a path with keyframes exactly on their frames, and its times."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicPromptText",
+            display_name="Prompt Path from Text",
+            category=PROMPT,
+            description="A whole film in words: one line for each prompt, with its frame, second "
+            "or percentage. Every prompt is encoded once, and stands exactly on its frame.",
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder, as for CLIP Text Encode."),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default=EXAMPLE,
+                    tooltip="Lines such as '24: an old lighthouse'. Places: 24 (frame), 3.5s, 50%, "
+                    "+12 (after the line before), end. '+12 hold' keeps the prompt. Options behind "
+                    "' | ': an easing, a method. '# ' begins a comment. FizzNodes' and Deforum's "
+                    'form "24": "an old lighthouse" works too.',
+                ),
+                io.Int.Input(
+                    "frames",
+                    default=97,
+                    min=2,
+                    max=MAX_FRAMES,
+                    tooltip="Number of frames of the film; 'end' is the last one.",
+                ),
+                fps_input(),
+                io.String.Input(
+                    "before", default="", tooltip="Put before every prompt, with a comma."
+                ),
+                io.String.Input(
+                    "after", default="", tooltip="Put behind every prompt, with a comma."
+                ),
+                method_input(),
+                seed_input(),
+                ending_input(),
+            ],
+            outputs=[
+                PathSocket.Output("path", "path", tooltip="The path through all prompts."),
+                TimesSocket.Output("times", "times", tooltip="One time per frame."),
+                io.Int.Output("frame_count", "frame_count", tooltip="Number of frames."),
+                io.String.Output("summary", "summary", tooltip="What stands at which frames."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, clip: Any, **written: Any) -> io.NodeOutput:
+        film = film_of_text(clip, **written)
+        show_text(cls, "\n".join(filter(None, (film.summary, film.note))))
+        return io.NodeOutput(film.paths, film.times, len(film.times), film.summary)
+
+
+class GeodesicKeyframes(io.ComfyNode):
+    """Up to eight prompts and their places → a path and its times."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        prompts = [
+            io.Conditioning.Input(
+                f"prompt_{number}", optional=True, tooltip=f"Prompt {number} of the film."
+            )
+            for number in range(1, MOST_PROMPTS + 1)
+        ]
+        return io.Schema(
+            node_id="GeodesicKeyframes",
+            display_name="Prompt Keyframes",
+            category=PROMPT,
+            description="Many prompts in one node: as many as are connected, in their order, at "
+            "equal distances or at the frames that you write.",
+            inputs=[
+                io.String.Input(
+                    "frames",
+                    default="",
+                    placeholder="0, 24, +12, 3.5s, 50%, end",
+                    tooltip="Where each connected prompt stands, separated by commas: 24 (frame), "
+                    "3.5s, 50%, +12 (after the one before), end. Empty: at equal distances.",
+                ),
+                io.Int.Input(
+                    "length",
+                    default=48,
+                    min=2,
+                    max=MAX_FRAMES,
+                    tooltip="Number of frames of the film; 'end' is the last one.",
+                ),
+                fps_input(),
+                io.Combo.Input(
+                    "easing",
+                    options=list(WRITTEN_EASINGS),
+                    default=LINEAR,
+                    tooltip="How the film runs from each prompt to the next.",
+                ),
+                method_input(),
+                seed_input(),
+                ending_input(),
+                *prompts,
+            ],
+            outputs=[
+                PathSocket.Output("path", "path", tooltip="The path through all prompts."),
+                TimesSocket.Output("times", "times", tooltip="One time per frame."),
+                io.Int.Output("frame_count", "frame_count", tooltip="Number of frames."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        frames: str,
+        length: int,
+        fps: float,
+        easing: str,
+        method: str,
+        seed: int,
+        ending: str,
+        **prompts: Any,
+    ) -> io.NodeOutput:
+        film = film_of_prompts(prompts, frames, length, fps, easing, method, seed, ending)
+        show_note(cls, film.note)
+        return io.NodeOutput(film.paths, film.times, len(film.times))
 
 
 class GeodesicSchedule(io.ComfyNode):
