@@ -47,7 +47,8 @@ class Bench:
     """The small model, whose network and VAE count their own seconds."""
 
     def __init__(self, nodes: Any, pack: Any) -> None:
-        self.nodes, self.prompt, self.schedule = nodes, pack.prompt.nodes, pack.schedule.nodes
+        self.nodes, self.prompt = nodes, pack.prompt.nodes
+        self.schedule, self.times = pack.schedule.nodes, pack.times.nodes
         self.sampler = pack.render.nodes.GeodesicMorphSampler
         model, clip, self.vae = nodes.CheckpointLoaderSimple().load_checkpoint(SMALL)
         self.inside, self.evaluations = 0.0, 0
@@ -81,7 +82,7 @@ class Bench:
         self.sampler.execute(self.model, self.path, self.negative, self.latent, self.vae, *settings)
 
     def theirs(self) -> None:
-        times = self.schedule.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
+        times = self.times.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
         schedule = self.schedule.GeodesicSchedule.execute
         positive, latents, _ = schedule(self.path, times, self.latent, 8).result
         for prompts, batch in zip(positive, latents, strict=True):

@@ -26,7 +26,7 @@ def _path(frames: int, method: str) -> Any:
     pack = pack_nodes()
     first = pack.noise.nodes.GeodesicNoiseKeyframe.execute(1, 1.0)[0]
     path = pack.noise.nodes.GeodesicNoiseKeyframe.execute(2, 1.0, None, first)[0]
-    times = pack.schedule.nodes.GeodesicTimes.execute(frames, "linear", "stop", "")[0]
+    times = pack.times.nodes.GeodesicTimes.execute(frames, "linear", "stop", "")[0]
     return pack.noise.nodes.GeodesicNoiseAlong.execute(path, times, method)[0]
 
 

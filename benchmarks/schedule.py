@@ -20,7 +20,7 @@ def rows(cpu: bool) -> list[Row]:
     prompt = pack.prompt.nodes
     clouds = [prompt.GeodesicPointCloud.execute(conditioning)[0] for conditioning in (a, b)]
     coupled = prompt.GeodesicCouple.execute(*clouds, "optimal transport", 0, True)[0]
-    times = pack.schedule.nodes.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
+    times = pack.times.nodes.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
     average = nodes.ConditioningAverage()
 
     def ours() -> None:

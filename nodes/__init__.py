@@ -11,6 +11,7 @@ from .noise import nodes as noise_nodes
 from .prompt import nodes as prompt_nodes
 from .render import nodes as render_nodes
 from .schedule import nodes as schedule_nodes
+from .times import nodes as times_nodes
 
 NODES: list[type[io.ComfyNode]] = [
     prompt_nodes.GeodesicPointCloud,
@@ -18,16 +19,19 @@ NODES: list[type[io.ComfyNode]] = [
     prompt_nodes.GeodesicCouple,
     prompt_nodes.GeodesicBlend,
     prompt_nodes.GeodesicKeyframe,
-    schedule_nodes.GeodesicTimes,
+    times_nodes.GeodesicTimes,
     schedule_nodes.GeodesicPromptText,
     schedule_nodes.GeodesicKeyframes,
     schedule_nodes.GeodesicSchedule,
     schedule_nodes.GeodesicFrames,
+    times_nodes.GeodesicTimesToFloats,
+    times_nodes.GeodesicFloatsToTimes,
     prompt_nodes.GeodesicBarycenter,
     prompt_nodes.GeodesicInvarianceTest,
     metrics_nodes.GeodesicPathLength,
     metrics_nodes.GeodesicRetime,
     metrics_nodes.GeodesicCompare,
+    metrics_nodes.GeodesicExport,
     noise_nodes.GeodesicNoiseKeyframe,
     noise_nodes.GeodesicNoiseAlong,
     noise_nodes.GeodesicNoiseCentroid,

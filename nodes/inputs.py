@@ -31,6 +31,9 @@ StepsSocket = io.Custom("GEODESIC_STEPS")
 NoisePathSocket = io.Custom("GEODESIC_NOISE_PATH")
 DensitySocket = io.Custom("GEODESIC_DENSITY")
 
+# ComfyUI's own type for curves, which older versions do not have.
+Curve = io.Custom("CURVE")
+
 # Categories.
 PROMPT, METRICS = "geodesic/prompt", "geodesic/metrics"
 NOISE, DENSITY, RENDER = "geodesic/noise", "geodesic/density", "geodesic/render"

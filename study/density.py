@@ -171,9 +171,9 @@ class Studio:
 
     def _prompt_path(self, path: Any, k: int) -> tuple[Any, Any]:
         """The prompt path, with one seed: rendered from pure noise down to the noise level."""
-        times = self.pack.schedule.nodes.GeodesicTimes.execute(
-            self.plan.frames, "linear", "stop", ""
-        )[0]
+        times = self.pack.times.nodes.GeodesicTimes.execute(self.plan.frames, "linear", "stop", "")[
+            0
+        ]
         empty = {"samples": torch.zeros(1, 4, 8, 8)}
         schedule = self.pack.schedule.nodes.GeodesicSchedule.execute
         positives, latents, _ = schedule(path, times, empty, 0)

@@ -131,9 +131,7 @@ class Studio:
         for method in methods.METHODS if task == PATHS else methods.CENTROIDS:
             if task == PATHS:
                 count = len(BETWEEN) + 2
-                times = self.pack.schedule.nodes.GeodesicTimes.execute(count, "linear", "stop", "")[
-                    0
-                ]
+                times = self.pack.times.nodes.GeodesicTimes.execute(count, "linear", "stop", "")[0]
                 made = noise.GeodesicNoiseAlong.execute(path, times, method)[0]
                 mixes, seconds = timed(lambda m=made, n=count: m.generate_noise(empty(n, ends)))
                 mixes = mixes[1:-1]

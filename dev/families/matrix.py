@@ -35,7 +35,7 @@ def coupling(pack: Any, family: Family, rows: tuple[int, int] | None = None, how
 
 
 def times(pack: Any, frames: int = FRAMES) -> Any:
-    return pack.schedule.nodes.GeodesicTimes.execute(frames, "linear", "stop", "").result[0]
+    return pack.times.nodes.GeodesicTimes.execute(frames, "linear", "stop", "").result[0]
 
 
 def sampled(family: Family, positive: Any, latent: Any) -> Tensor:

@@ -9,9 +9,11 @@ from comfy_api.latest import io, ui
 
 from ...geometry.perceptual import BACKBONES, Steps
 from ...geometry.times import MAX_FRAMES, Times, retime
-from ..inputs import METRICS, StepsSocket, TimesSocket
+from ..inputs import METRICS, CouplingSocket, StepsSocket, TimesSocket
+from ..prompt.tokens import texts_behind
 from ..ui import figures, panels
 from ..ui.status import show_text
+from .export import Exported, save
 from .measuring import measure_on_device
 from .weights import fingerprint
 
@@ -233,3 +235,50 @@ def compare_table(paths: Sequence[tuple[str, Steps]], warnings: Sequence[str]) -
         for label, s in paths
     ]
     return "\n\n".join(["\n".join(rows), *warnings])
+
+
+class GeodesicExport(io.ComfyNode):
+    """Steps, coupling and times → JSON and CSV, as texts and as files in the output folder."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="GeodesicExport",
+            display_name="Export Measurements",
+            category=METRICS,
+            description="Writes what was measured and paired as JSON and CSV into ComfyUI's output "
+            "folder, for pandas or a spreadsheet.",
+            inputs=[
+                io.String.Input(
+                    "filename_prefix",
+                    default="geodesic/measurements",
+                    tooltip="Beginning of the files' names; a number is added.",
+                ),
+                StepsSocket.Input(
+                    "steps", optional=True, tooltip="From Perceptual Path Length or Morph Sampler."
+                ),
+                CouplingSocket.Input("coupling", optional=True, tooltip="From Couple Prompts."),
+                TimesSocket.Input("times", optional=True, tooltip="One time per frame."),
+            ],
+            outputs=[
+                io.String.Output("json", "json", tooltip="All numbers with their names."),
+                io.String.Output("csv", "csv", tooltip="The same as one long table."),
+            ],
+            # The words behind the rows are read from the graph.
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls, filename_prefix: str, steps: Any = None, coupling: Any = None, times: Any = None
+    ) -> io.NodeOutput:
+        if steps is None and coupling is None and times is None:
+            raise ValueError(
+                "steps, coupling, times: expected at least one of them, got none. Connect what is "
+                "to be written."
+            )
+        exported = Exported(steps, coupling, times, texts_behind(cls, "coupling"))
+        files = save(exported, filename_prefix)
+        show_text(cls, "\n".join(file.name for file in files))
+        return io.NodeOutput(exported.as_json(), exported.as_csv())

@@ -34,6 +34,16 @@ def texts_of(node: type[io.ComfyNode], inputs: tuple[str, ...]) -> tuple[str | N
     return tuple(text_upstream(node.hidden.prompt, node.hidden.unique_id, x) for x in inputs)
 
 
+def texts_behind(node: type[io.ComfyNode], name: str) -> tuple[str | None, str | None]:
+    """The prompts of source and target of the Couple Prompts that an input is linked to."""
+    if node.hidden is None or not node.hidden.prompt:
+        return None, None
+    graph = node.hidden.prompt
+    link = _inputs(graph.get(str(node.hidden.unique_id))).get(name)
+    couple = str(link[0]) if isinstance(link, list) and len(link) == 2 else ""
+    return text_upstream(graph, couple, "source"), text_upstream(graph, couple, "target")
+
+
 def text_upstream(graph: Mapping[str, Any], node_id: Any, name: str) -> str | None:
     """The text of the CLIPTextEncode behind a cloud input, or None.
 

@@ -1,1 +1,1 @@
-"""When every frame is where: times, and schedules of prompts and latents for KSampler."""
+"""Whole films: prompts on their frames, and schedules of prompts and latents for KSampler."""

@@ -1,4 +1,4 @@
-"""The nodes of a film's schedule: every frame's time, prompt and latent, in batches."""
+"""The nodes of a film: prompts on their frames, and every frame's prompt and latent in batches."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...geometry.easing import DEFAULT_CURVE, EASINGS, LINEAR
+from ...geometry.easing import LINEAR
 from ...geometry.one_order import in_one_order
 from ...geometry.prompt_text import WRITTEN_EASINGS
 from ...geometry.times import MAX_FRAMES
-from ...geometry.times import times as make_times
 from ..inputs import (
     PROMPT,
     PathSocket,
@@ -28,7 +27,7 @@ from ..ui.status import show_note, show_text
 from .consumers import check_equal_batches, stochastic_sampler
 from .in_step import cut, cut_latent
 from .notes import batches_note
-from .schedule import NOISES, ONE_FOR_ALL, cut_by, schedule
+from .schedule import AFTER_RUN, NOISES, ONE_FOR_ALL, cut_by, part_of, schedule
 from .written import MOST_PROMPTS, film_of_prompts, film_of_text
 
 # What Prompt Path from Text begins with.
@@ -38,47 +37,6 @@ EXAMPLE = """0: a red fox in fresh snow
 3.5s: a field of sunflowers | ease in-out
 end: a red fox in fresh snow
 """
-
-
-class GeodesicTimes(io.ComfyNode):
-    """Frames, easing and ending → one time per frame. Raises what `times` raises."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="GeodesicTimes",
-            display_name="Morph Times",
-            category=PROMPT,
-            description="The position of every frame on the path: one time in [0, 1] per frame.",
-            inputs=[
-                io.Int.Input(
-                    "frames",
-                    default=16,
-                    min=1,
-                    max=MAX_FRAMES,
-                    tooltip="Number of frames, including the way back.",
-                ),
-                io.Combo.Input(
-                    "easing",
-                    options=list(EASINGS),
-                    default=LINEAR,
-                    tooltip="How time runs from 0 to 1: evenly, starting slowly (in), ending "
-                    "slowly (out), both, or along your own curve.",
-                ),
-                ending_input(),
-                io.String.Input(
-                    "curve",
-                    default=DEFAULT_CURVE,
-                    tooltip="Points [[u, t], ...] for the easing 'curve': u from 0 to 1 is the "
-                    "share of the frames, t from 0 to 1 the place on the path.",
-                ),
-            ],
-            outputs=[TimesSocket.Output("times", "times", tooltip="One time per frame.")],
-        )
-
-    @classmethod
-    def execute(cls, frames: int, easing: str, ending: str, curve: str) -> io.NodeOutput:
-        return io.NodeOutput(make_times(frames, easing, ending, curve))
 
 
 class GeodesicPromptText(io.ComfyNode):
@@ -242,6 +200,30 @@ class GeodesicSchedule(io.ComfyNode):
                     tooltip="Keep the rows in one order along the whole path, for nodes that mix "
                     "the prompts of neighbouring frames. Off: every prompt in its own order.",
                 ),
+                io.Int.Input(
+                    "first_frame",
+                    default=0,
+                    min=0,
+                    max=MAX_FRAMES,
+                    optional=True,
+                    tooltip="The frame that this run begins with, for films in several runs.",
+                ),
+                io.Int.Input(
+                    "frame_limit",
+                    default=0,
+                    min=0,
+                    max=MAX_FRAMES,
+                    optional=True,
+                    tooltip="The most frames of this run; 0 means all.",
+                ),
+                io.Combo.Input(
+                    "after_run",
+                    options=list(AFTER_RUN),
+                    default=AFTER_RUN[0],
+                    optional=True,
+                    tooltip="'go on': after each queued run first_frame moves on by frame_limit. "
+                    "Queue as many runs as the film needs.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -271,16 +253,19 @@ class GeodesicSchedule(io.ComfyNode):
         frames_per_batch: int,
         noise: str = ONE_FOR_ALL,
         one_row_order: bool = False,
+        first_frame: int = 0,
+        frame_limit: int = 0,
+        after_run: str = AFTER_RUN[0],  # noqa: ARG003 - read by the browser, which moves first_frame
     ) -> io.NodeOutput:
         check_equal_batches(cls, len(times), frames_per_batch)
         paths = [in_one_order(p) if one_row_order else p for p in as_paths(path)]
-        positive, latents = zip(
-            *schedule(paths, times, latent, frames_per_batch, noise), strict=True
-        )
+        part = part_of(len(times), first_frame, frame_limit)
+        made = schedule(paths, times, latent, frames_per_batch, noise, part)
+        positive, latents = zip(*made, strict=True)
         counts = [len(batch["samples"]) for batch in latents]
         changing, sampler = cut_by(paths, times), stochastic_sampler(cls)
         show_note(cls, batches_note(counts, frames_per_batch, changing, sampler))
-        return io.NodeOutput(list(positive), list(latents), len(times))
+        return io.NodeOutput(list(positive), list(latents), len(part))
 
 
 class GeodesicFrames(io.ComfyNode):

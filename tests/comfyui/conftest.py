@@ -39,6 +39,7 @@ class Comfy:
     nodes: ModuleType
     prompt: Any
     schedule: Any
+    times: Any
     metrics: Any
     noise: Any
     density: Any
@@ -76,6 +77,7 @@ def comfy(models: None) -> Comfy:
         nodes,
         pack.prompt.nodes,
         pack.schedule.nodes,
+        pack.times.nodes,
         pack.metrics.nodes,
         pack.noise.nodes,
         pack.density.nodes,

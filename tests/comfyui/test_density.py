@@ -207,9 +207,9 @@ def test_frames_at_other_times_need_no_search(comfy: Comfy, pair: tuple[Any, Any
     assert count == 9
     samples = torch.cat([latent["samples"] for latent in more])
     assert torch.equal(samples[[0, -1]], latents[0]["samples"][[0, -1]])
-    there_and_back = comfy.schedule.GeodesicTimes.execute(9, "linear", "ping-pong", "")[0]
+    there_and_back = comfy.times.GeodesicTimes.execute(9, "linear", "ping-pong", "")[0]
     assert execute(state, there_and_back)[2] == 9
-    loop = comfy.schedule.GeodesicTimes.execute(9, "linear", "loop", "")[0]
+    loop = comfy.times.GeodesicTimes.execute(9, "linear", "loop", "")[0]
     with pytest.raises(ValueError, match="times: expected an ending of 'stop' or 'ping-pong'"):
         execute(state, loop)
 

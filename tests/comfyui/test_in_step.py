@@ -355,3 +355,35 @@ def test_filling_up_is_said(comfy: Comfy) -> None:
     assert [pair[:2] for pair in chart["pairs"]] == [[k, k] for k in range(23)]
     assert shown[1] > 0
     assert shown[3].shape[-1] == 3
+
+
+# Films in several runs
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("per_batch", [0, 2])
+@pytest.mark.parametrize("noise", ["one for all", "one per frame"])
+def test_a_film_in_several_runs_is_the_film(
+    comfy: Comfy, limit: int, per_batch: int, noise: str
+) -> None:
+    """Prompts, initial noise and frame numbers are the same, bit for bit, however it is cut."""
+    path = couple(comfy, comfy.encode(PROMPT_A), comfy.encode(PROMPT_B))
+    execute = comfy.schedule.GeodesicSchedule.execute
+    arguments = (path, frame_times(comfy, FRAMES), comfy.latent(), per_batch, noise, False)
+    whole = execute(*arguments).result
+    runs = [execute(*arguments, first, limit).result for first in range(0, FRAMES, limit)]
+    assert sum(run[2] for run in runs) == FRAMES
+    for kind in (lambda r: [c[0][0] for c in r[0]], lambda r: [comfy_noise(z) for z in r[1]]):
+        cut_up = torch.cat([tensor for run in runs for tensor in kind(run)])
+        assert torch.equal(cut_up, torch.cat(kind(whole)))
+    numbers = [n for run in runs for latents in run[1] for n in latents["geodesic_frames"]]
+    assert numbers == list(range(FRAMES))
+    assert {latents["geodesic_frame_count"] for run in runs for latents in run[1]} == {FRAMES}
+
+
+def test_a_film_that_is_done_says_so(comfy: Comfy) -> None:
+    """A run after the last one is refused: a queue stops there."""
+    path = couple(comfy, comfy.encode(PROMPT_A), comfy.encode(PROMPT_B))
+    arguments = (path, frame_times(comfy, FRAMES), comfy.latent(), 0, "one for all", False)
+    with pytest.raises(ValueError, match=r"^first_frame: expected 0 to 4, got 5.*all of them are"):
+        comfy.schedule.GeodesicSchedule.execute(*arguments, 5, 2)

@@ -194,7 +194,7 @@ def test_noise_paths_start_any_kind_of_model(comfy: Comfy, kind: str) -> None:
     path = None
     for seed in (1, 2):
         path = comfy.noise.GeodesicNoiseKeyframe.execute(seed, 1.0, None, path)[0]
-    when = comfy.schedule.GeodesicTimes.execute(3, "linear", "stop", "")[0]
+    when = comfy.times.GeodesicTimes.execute(3, "linear", "stop", "")[0]
     travelling = comfy.noise.GeodesicNoiseAlong.execute(path, when, "COG")[0]
     guider = custom.BasicGuider.execute(model, comfy.encode(""))[0]
     sigmas = custom.BasicScheduler.execute(model, "normal", 50, 1.0)[0]
@@ -302,7 +302,7 @@ def test_a_photo_can_be_a_keyframe(comfy: Comfy) -> None:
     path = None
     for noise, _, _ in ends:
         path = comfy.noise.GeodesicNoiseKeyframe.execute(0, 1.0, noise, path)[0]
-    when = comfy.schedule.GeodesicTimes.execute(5, "linear", "stop", "")[0]
+    when = comfy.times.GeodesicTimes.execute(5, "linear", "stop", "")[0]
     along = comfy.noise.GeodesicNoiseAlong.execute(path, when, "COG")[0]
     frames = along.generate_noise({"samples": torch.zeros(5, 4, 8, 8)})
     for frame, (noise, latent, caption) in zip((frames[:1], frames[-1:]), ends, strict=True):

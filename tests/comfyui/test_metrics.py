@@ -354,7 +354,7 @@ def test_retime_and_compare_speak_of_their_inputs(comfy: Comfy, folder: Path) ->
     """Times of another length are refused; a single path can be compared."""
     save_file(random_weights("alex"), folder / "alex.safetensors", metadata={"name": "mine"})
     steps = comfy.metrics.GeodesicPathLength.execute([frames()], ["alex"], [16])[3]
-    make = partial(comfy.schedule.GeodesicTimes.execute, easing="linear", curve="[[0,0],[1,1]]")
+    make = partial(comfy.times.GeodesicTimes.execute, easing="linear", curve="[[0,0],[1,1]]")
     retime = comfy.metrics.GeodesicRetime.execute
     with pytest.raises(ValueError, match=r"times and steps: .*got 9 times and 4 distances"):
         retime(make(9, ending="stop")[0], steps, 20)

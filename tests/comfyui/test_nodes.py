@@ -25,7 +25,7 @@ def couple(comfy: Comfy, a: Any, b: Any, method: str = "optimal transport", seed
 
 
 def times(comfy: Comfy, frames: int, ending: str = "stop") -> Any:
-    return comfy.schedule.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
+    return comfy.times.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
 
 
 def schedule(comfy: Comfy, path: Any, when: Any, latent: Any = None, per_batch: int = 0) -> Any:

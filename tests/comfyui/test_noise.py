@@ -27,7 +27,7 @@ def chain(comfy: Comfy, *seeds: int, latents: dict[int, Any] | None = None, **se
 
 
 def times(comfy: Comfy, frames: int, ending: str = "stop") -> Any:
-    return comfy.schedule.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
+    return comfy.times.GeodesicTimes.execute(frames, "linear", ending, "[[0,0],[1,1]]")[0]
 
 
 def along(comfy: Comfy, path: Any, frames: int, method: str = "COG", ending: str = "stop") -> Any:

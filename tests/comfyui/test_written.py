@@ -82,7 +82,7 @@ def test_it_is_the_chain_of_keyframes_in_one_node(comfy: Comfy) -> None:
     for text, weight, method in ((PROMPT_B, 8, "random"), ("fog", 16, "optimal transport")):
         add = comfy.prompt.GeodesicKeyframe.execute
         chain = add(comfy.encode(text), weight, method, 5, chain)[0]
-    even = comfy.schedule.GeodesicTimes.execute(25, "linear", "stop", "")[0]
+    even = comfy.times.GeodesicTimes.execute(25, "linear", "stop", "")[0]
     for mine, theirs in zip(
         frames_of(comfy, path, times), frames_of(comfy, chain, even), strict=True
     ):

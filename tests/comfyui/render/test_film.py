@@ -96,7 +96,7 @@ def test_batches_of_any_size_give_the_same_film(comfy: Comfy) -> None:
 
 def test_a_pace_bends_the_film(comfy: Comfy) -> None:
     """Times of an 'ease in' are read as progress: the first half of the film moves less."""
-    pace = comfy.schedule.GeodesicTimes.execute(8, "ease in", "stop", "")[0]
+    pace = comfy.times.GeodesicTimes.execute(8, "ease in", "stop", "")[0]
     plain, bent = (morph(comfy, frames=8, pace=one) for one in (None, pace))
     assert len(bent[2].values) == 8
     assert bent[2].values[0] == 0
