@@ -238,7 +238,9 @@ class GeodesicSchedule(io.ComfyNode):
                     is_output_list=True,
                     tooltip="One latent for each prompt, for KSampler's latent_image.",
                 ),
-                io.Int.Output("frame_count", "frame_count", tooltip="Number of frames."),
+                io.Int.Output(
+                    "frame_count", "frame_count", tooltip="Number of frames of this run."
+                ),
             ],
             # The sampler, and schedules that meet this one, are read from the graph.
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import density, noise, prompt
+from . import density, noise, prompt, written
 from .tiles import Example
 
 EXAMPLES: dict[str, Callable[[], Example]] = {
@@ -18,6 +18,11 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "GeodesicTimes": prompt.when,
     "GeodesicSchedule": prompt.schedule,
     "GeodesicFrames": prompt.in_step,
+    "GeodesicPromptText": written.text,
+    "GeodesicKeyframes": written.connected,
+    "GeodesicTimesToFloats": written.to_floats,
+    "GeodesicFloatsToTimes": written.from_floats,
+    "GeodesicExport": written.export,
     "GeodesicInvarianceTest": prompt.invariance,
     "GeodesicPathLength": prompt.measured,
     "GeodesicCompare": prompt.compare,
