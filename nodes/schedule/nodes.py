@@ -58,7 +58,7 @@ class GeodesicPromptText(io.ComfyNode):
                     default=EXAMPLE,
                     tooltip="Lines such as '24: an old lighthouse'. Places: 24 (frame), 3.5s, 50%, "
                     "+12 (after the line before), end. '+12 hold' keeps the prompt. Options behind "
-                    "' | ': an easing, a method. '# ' begins a comment. FizzNodes' and Deforum's "
+                    "a bar: an easing, a method. '# ' begins a comment. FizzNodes' and Deforum's "
                     'form "24": "an old lighthouse" works too.',
                 ),
                 io.Int.Input(
