@@ -58,7 +58,7 @@ def share(machine: Machine, name: str, side: int, film: Film) -> Cells:
     theirs = machine.cost(alone)
     ours = machine.cost(with_pack)
     own_share = own[-1] / (own[-1] + theirs[0] / film.steps * STEPS)
-    said = f"the pack's own {readable(own[-1])}: {own_share:.2%} of {STEPS} steps"
+    said = f"the pack's own {readable(own[-1])}: {own_share:.2%} of a run of {STEPS} steps"
     more = f"(aim: below {AIM:.0%}); {ours[0] / theirs[0]:.3f} times as long"
     return told(*ours), told(*theirs), f"{said} {more}"
 
