@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m dev.comfyui.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test check lint release-check bench workflows locales pictures models train evaluate study results clean
+.PHONY: demo test check lint release-check bench gpu-check workflows locales pictures models train evaluate study results clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
@@ -26,6 +26,9 @@ release-check: lint ## is all that the pack uses of ComfyUI there, in the versio
 
 bench: ## ratios against what one would use otherwise
 	@PYTHONPATH=.comfyui/base/custom_nodes $(RUN) -m benchmarks $(ARGS)
+
+gpu-check: ## times, memory and agreement on this machine's graphics card, in eight minutes
+	@COMFYUI_NEXT=1 $(SETUP) --next --run -m dev.gpu_check $(ARGS)
 
 workflows: ## write example_workflows/*.json and subgraphs/*.json anew from dev/workflows/
 	@$(RUN) -m dev.workflows

@@ -12,11 +12,11 @@ import argparse
 import pandas as pd
 import torch
 
+from dev.measure import Row, table
 from study.__main__ import RESULTS
 from study.even import report
 
 from . import coupling, density, morph, morph_sampler, noise, perceptual, schedule, study
-from .measure import Row, table
 
 
 def main() -> None:

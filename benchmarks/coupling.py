@@ -5,10 +5,9 @@ from __future__ import annotations
 import ot
 import torch
 
+from dev.measure import Row, paired
 from geodesic_morph.geometry.cloud import PointCloud
 from geodesic_morph.geometry.coupling import couple
-
-from .measure import Row, paired
 
 SIZES = (77, 154, 512, 1024)
 

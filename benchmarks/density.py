@@ -8,9 +8,8 @@ from typing import Any
 import torch
 
 from dev.comfyui.in_process import import_comfyui, pack_nodes
+from dev.measure import Row, paired, readable, seconds
 from dev.workflows.settings import SMALL
-
-from .measure import Row, paired, readable, seconds
 
 LEVELS, ITERATIONS = 4, 10
 

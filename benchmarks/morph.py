@@ -8,12 +8,11 @@ from typing import Any
 
 from dev.comfyui.environment import BASE
 from dev.comfyui.server import Server
+from dev.measure import Row
 from dev.workflows.graph import Graph
 from dev.workflows.prompt import two_prompt_morph
 from dev.workflows.settings import SMALL, Settings
 from scenes import checkpoint
-
-from .measure import Row
 
 
 def rows(cpu: bool) -> list[Row]:

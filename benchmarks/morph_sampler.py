@@ -9,10 +9,9 @@ import torch
 
 from dev.comfyui.environment import BASE
 from dev.comfyui.in_process import import_comfyui, pack_nodes
+from dev.measure import Row, readable, seconds
 from dev.workflows.settings import SMALL, SMALL_SETTINGS
 from scenes import checkpoint
-
-from .measure import Row, readable, seconds
 
 FRAMES, STEPS = 24, 20
 PROMPTS = (SMALL_SETTINGS.prompt_a, SMALL_SETTINGS.prompt_b)

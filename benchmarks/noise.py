@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from dev.comfyui.in_process import import_comfyui, pack_nodes
-
-from .measure import Row, paired, peak, readable, seconds
+from dev.measure import Row, paired, peak, readable, seconds
 
 FRAMES, SD15 = 60, (4, 64, 64)
 MANY, SDXL = 240, (4, 128, 128)

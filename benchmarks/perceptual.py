@@ -9,9 +9,8 @@ from typing import Any
 import torch
 
 from dev.comfyui.lpips_weights import random_weights
+from dev.measure import Row, paired, peak
 from geodesic_morph.geometry.perceptual import lpips_network, measure
-
-from .measure import Row, paired, peak
 
 SIZE, FRAMES, MANY = 256, 64, 512
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from dev.comfyui.in_process import import_comfyui, pack_nodes
-
-from .measure import Row, paired
+from dev.measure import Row, paired
 
 FRAMES = 240
 

@@ -6,13 +6,12 @@ import torch
 
 from dev.comfyui import lpips_weights
 from dev.comfyui.environment import BASE
+from dev.measure import Row, paired
 from dev.workflows.settings import SMALL
 from scenes import checkpoint
 from study.prompts.plan import Plan
 from study.prompts.scene_pairs import generate
 from study.prompts.studio import Studio, Task, joined
-
-from .measure import Row, paired
 
 REPEATS = 3
 

@@ -102,7 +102,7 @@ def _models_where_needed(request: pytest.FixtureRequest) -> None:
 def models() -> None:
     """The files in a person's ComfyUI folders: a model, LPIPS weights, pictures."""
     from dev.comfyui import lpips_weights
-    from dev.comfyui.environment import BASE, FOLDER, _ensure_base, locate
+    from dev.comfyui.environment import BASE, FOLDER, ensure_base, locate
     from dev.pictures import photos
     from dev.workflows.settings import SMALL
     from scenes import checkpoint
@@ -110,7 +110,7 @@ def models() -> None:
     whole = FOLDER / "base" / "models" / "checkpoints" / SMALL
     with (SETUP / "workers.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the first worker writes it, the other finds it
-        _ensure_base(locate())
+        ensure_base(locate())
         checkpoint.ensure(whole)
     own = BASE / "models" / "checkpoints" / SMALL
     if not own.exists():

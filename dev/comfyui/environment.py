@@ -128,7 +128,7 @@ def ensure(
             _ensure_requirements(environment)
         else:
             _ensure_packages(environment, RUN_TIME + (DEVELOPMENT if develop else ()))
-        _ensure_base(environment)
+        ensure_base(environment)
         if browser:
             _ensure_front_end(environment)
         if next_generation and environment.owned:
@@ -255,7 +255,7 @@ def _ensure_packages(environment: Environment, names: Sequence[str]) -> None:
     run(environment.python, *install, *missing)
 
 
-def _ensure_base(environment: Environment) -> None:
+def ensure_base(environment: Environment) -> None:
     """ComfyUI's own folders (models, input, output, user), with the pack linked in."""
     for name in ("custom_nodes", "models/checkpoints", "models/lpips", "input", "output", "user"):
         (BASE / name).mkdir(parents=True, exist_ok=True)

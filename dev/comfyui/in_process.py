@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -11,8 +12,11 @@ from typing import Any
 from .environment import BASE, PACK, locate
 
 
-def import_comfyui(cpu: bool) -> ModuleType:
+def import_comfyui(cpu: bool, server: bool = True) -> ModuleType:
     """Import ComfyUI as its main.py does, and load the pack into it; returns its `nodes` module.
+
+    server: False leaves out ComfyUI's web server and all packages that only it needs; an empty
+    module stands in for it.
 
     ComfyUI's top-level `nodes` must win over our folder of that name, so its path goes first
     while it is imported and last afterwards.
@@ -27,7 +31,9 @@ def import_comfyui(cpu: bool) -> ModuleType:
         import utils.install_util  # noqa: F401
 
         comfy.options.enable_args_parsing()
-        import server  # noqa: F401
+        if not server:
+            sys.modules["server"] = _no_server()
+        importlib.import_module("server")
 
         import nodes
     finally:
@@ -37,6 +43,13 @@ def import_comfyui(cpu: bool) -> ModuleType:
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(_load_pack())).result()
     return nodes
+
+
+def _no_server() -> ModuleType:
+    """What the pack and ComfyUI ask of the server's module: a class, here without an instance."""
+    module: Any = ModuleType("server")
+    module.PromptServer = type("PromptServer", (), {})
+    return module
 
 
 async def _load_pack() -> None:

@@ -69,19 +69,34 @@ class Pixels:
 
 def tiny(name: str) -> Family:
     """The family's smallest model that still has all its kinds of layers."""
-    from comfy import supported_models
     from comfy.model_patcher import ModelPatcher
 
     kind = KINDS[name]
-    config = getattr(supported_models, kind.supported)(dict(kind.network) | newer(name))
-    config.set_inference_dtype(torch.float32, None)
+    cpu = torch.device("cpu")
+    model = built(kind, torch.float32, torch.Generator().manual_seed(0), extra=newer(name))
+    return Family(name, ModelPatcher(model, load_device=cpu, offload_device=cpu), kind)
+
+
+def built(
+    kind: Kind,
+    dtype: torch.dtype,
+    generator: torch.Generator,
+    cast: torch.dtype | None = None,
+    extra: dict[str, Any] | None = None,
+) -> Any:
+    """ComfyUI's model of a kind on the CPU, with random weights drawn on the generator's device.
+
+    dtype: of the weights; cast: the type to compute in, None for the same.
+    """
+    from comfy import supported_models
+
+    config = getattr(supported_models, kind.supported)(dict(kind.network) | (extra or {}))
+    config.set_inference_dtype(dtype, cast)
     model = config.get_model(kind.weights).eval()
-    generator = torch.Generator().manual_seed(0)
     # Buffers too: that of SD3.5's positions is whatever was in memory until weights are loaded.
     for weight in (*model.diffusion_model.parameters(), *model.diffusion_model.buffers()):
         weight.data.copy_(filled(weight, generator))
-    cpu = torch.device("cpu")
-    return Family(name, ModelPatcher(model, load_device=cpu, offload_device=cpu), kind)
+    return model
 
 
 def newer(name: str) -> dict[str, Any]:
@@ -98,7 +113,8 @@ def filled(weight: Tensor, generator: torch.Generator) -> Tensor:
     """Random numbers that keep the size of what goes through; norms of 1."""
     if weight.ndim < 2:
         return torch.ones_like(weight)
-    return torch.randn(weight.shape, generator=generator) / weight[0].numel() ** 0.5
+    drawn = torch.randn(weight.shape, generator=generator, device=generator.device)
+    return (drawn / weight[0].numel() ** 0.5).to(weight.dtype)
 
 
 def unet(context: int, pooled: int = 0) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from .weights import WeightsFile, find_file, read_file
 
 # Memory that `measure` takes at its peak, in bytes per pixel and frame: this times the frames of
 # a batch, plus HELD frames. Measured as the growth of the process's resident memory on the CPU
-# (benchmarks.measure.peak, torch 2.12, one thread; batches of 1, 4 and 8 frames of 256x256 and
+# (dev.measure.peak, torch 2.12, one thread; batches of 1, 4 and 8 frames of 256x256 and
 # 512x512): at most 87, 310 and 800 for alex, squeeze and vgg. The rest, about a quarter (alex: a
 # third), is for the work space of convolutions on a GPU, where it was not measured.
 BYTES_PER_PIXEL = {"alex": 120, "squeeze": 380, "vgg": 1000}

@@ -122,7 +122,7 @@ def test_the_pack_is_linked_in_and_a_wrong_link_mended(folder: Path) -> None:
     pack = environment.PACK
     pack.parent.mkdir(parents=True)
     pack.symlink_to(folder)
-    environment._ensure_base(Environment(folder / "ComfyUI", Path(sys.executable), owned=True))
+    environment.ensure_base(Environment(folder / "ComfyUI", Path(sys.executable), owned=True))
     assert pack.resolve() == environment.ROOT
     assert (folder / "base" / "models" / "lpips").is_dir()
 
@@ -196,7 +196,7 @@ def test_a_folder_in_the_links_place_is_not_removed(folder: Path) -> None:
     environment.PACK.mkdir(parents=True)
     (environment.PACK / "mine").touch()
     with pytest.raises(SetupError, match="is in the way"):
-        environment._ensure_base(Environment(folder / "ComfyUI", Path(sys.executable), owned=True))
+        environment.ensure_base(Environment(folder / "ComfyUI", Path(sys.executable), owned=True))
     assert (environment.PACK / "mine").exists()
 
 

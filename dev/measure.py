@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def readable(duration: float) -> str:
     return f"{duration:.2f} s" if duration >= 1 else f"{duration * 1000:.2f} ms"
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     lines = ["| what | ours | theirs | ratio |", "|---|---|---|---|"]
     lines += [f"| {row.what} | {row.ours} | {row.theirs} | {row.ratio} |" for row in rows]
     return "\n".join(lines)
@@ -74,6 +74,13 @@ def peak(device: torch.device, run: Callable[[], Any]) -> int:
     before = _status("VmRSS")
     run()
     return _status("VmHWM") - before
+
+
+def cost(device: torch.device, run: Callable[[], Any]) -> tuple[float, int]:
+    """Seconds of one call, and its peak of bytes as in `peak`."""
+    taken: list[float] = []
+    used = peak(device, lambda: taken.append(seconds(run)))
+    return taken[0], used
 
 
 def _status(name: str) -> int:
