@@ -16,7 +16,7 @@ from dev.measure import Row, table
 from study.__main__ import RESULTS
 from study.even import report
 
-from . import coupling, density, morph, morph_sampler, noise, perceptual, schedule, study
+from . import coupling, density, film, morph, morph_sampler, noise, perceptual, schedule, study
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def main() -> None:
     rows: list[Row] = [
         *coupling.rows(),
         *schedule.rows(cpu=not arguments.gpu),
+        *film.rows(cpu=not arguments.gpu),
         *perceptual.rows(device),
         *noise.rows(cpu=not arguments.gpu),
         *density.rows(cpu=not arguments.gpu),
