@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 import numpy as np
+import pandas as pd
 from scipy.stats import wilcoxon
 
 from .density import ARC, DIFFERENCE, FILE, LEVEL, METHODS, PROMPT, STRENGTHS, TRUE, StudyResult
@@ -20,7 +21,7 @@ def values(result: StudyResult, path: str, measure: str) -> list[float]:
     ppl: mean LPIPS of the steps; largest; length: sum of √LPIPS. density: mean log density above
     the straight line between the values of both ends. gradient, ends, inversion: as in the table.
     """
-    rows = result.table[result.table["path"] == path].sort_values("pair")
+    rows = pd.DataFrame(result.table[result.table["path"] == path]).sort_values(by="pair")
     laws = {
         "ppl": lambda row: np.mean(row["steps"]),
         "largest": lambda row: np.max(row["steps"]),

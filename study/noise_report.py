@@ -113,10 +113,10 @@ latents* (arXiv 2408.08558) on the small checkpoint.
   rows of one task (equally many images) can be compared. *Norm*: ‖z‖/√D of the mixed noises. *Time*
   of one path or centroid: median, on the CPU.
 - *{INVERTED}*: without any mixing; no method is expected to do better.
-- No closed form has the norm 1 of noise here. {COG} and SLERP keep the norm of the images that they
-  mix, {norms.mean():.2f} in the mean. So a mix by {COG} is as strong as those images, not as strong
-  as the noise that the model was trained on; LERP's {mean(result.methods[PATHS, "LERP"].norms):.2f}
-  compares with {norms.mean():.2f}, not with 1.
+- Of the closed forms only *standardised* and *mode norm* have the norm 1 of noise. {COG} and SLERP
+  keep the norm of the images that they mix, {norms.mean():.2f} in the mean. So a mix by {COG} is as
+  strong as those images, not as strong as the noise that the model was trained on; LERP's
+  {mean(result.methods[PATHS, "LERP"].norms):.3f} compares with {norms.mean():.2f}, not with 1.
 
 ![Accuracy and FID of every method](noise.png)
 

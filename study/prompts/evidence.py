@@ -8,6 +8,7 @@ import json
 from math import isnan
 
 import numpy as np
+import pandas as pd
 
 from .measurements import Measurements
 from .plan import OPTIMAL, RANDOM
@@ -136,10 +137,10 @@ def seeds(results: Measurements) -> str:
         f"All images come from one noise (seed {plan.seed}), so how the results change with the "
         "noise is not measured here."
     )
-    table = results.table
-    pairs = by_pair(table)
-    numbers = np.sort(table["pair"].unique())[~pairs.one_scene]
-    table = table[table["pair"].isin(numbers)]
+    pairs = by_pair(results.table)
+    measured = np.unique(np.asarray(results.table["pair"], int))
+    numbers = measured[~pairs.one_scene]
+    table = pd.DataFrame(results.table[np.isin(np.asarray(results.table["pair"]), numbers)])
     if not several(table) and plan.random_seeds > 1:
         return f"Only {len(numbers)} pairs: too few for a mixed model. {noise}"
     if not several(table):

@@ -34,8 +34,8 @@ class Seeds:
 
 def several(table: pd.DataFrame) -> bool:
     """Whether enough pairs have several random couplings to tell seeds from pairs."""
-    drawn = table[table["coupling"] == RANDOM]
-    return len(drawn) > drawn["pair"].nunique() >= FEWEST
+    drawn = np.asarray(table["pair"], int)[np.asarray(table["coupling"]) == RANDOM]
+    return len(drawn) > len(set(drawn.tolist())) >= FEWEST
 
 
 def fit(table: pd.DataFrame, measure: str) -> Seeds:
@@ -51,10 +51,12 @@ def fit(table: pd.DataFrame, measure: str) -> Seeds:
     import statsmodels.formula.api as formulas
     from statsmodels.tools.sm_exceptions import ConvergenceWarning, SingularMatrixWarning
 
-    optimal = table[table["coupling"] == OPTIMAL].set_index("pair")[measure]
-    drawn = table[table["coupling"] == RANDOM]
-    ratios = np.log(drawn[measure].to_numpy(float) / optimal.loc[drawn["pair"]].to_numpy(float))
-    data = pd.DataFrame({"ratio": ratios, "pair": drawn["pair"].to_numpy()})
+    pair, value = (np.asarray(table[name]) for name in ("pair", measure))
+    of = {name: np.asarray(table["coupling"]) == name for name in (OPTIMAL, RANDOM)}
+    optimal = dict(zip(pair[of[OPTIMAL]].tolist(), value[of[OPTIMAL]].tolist(), strict=True))
+    drawn = pair[of[RANDOM]].tolist()
+    ratios = np.log(value[of[RANDOM]].astype(float) / [optimal[number] for number in drawn])
+    data = pd.DataFrame({"ratio": ratios, "pair": drawn})
     with warnings.catch_warnings():
         # Of a variance that is 0: that is an answer too.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -67,6 +69,6 @@ def fit(table: pd.DataFrame, measure: str) -> Seeds:
         float(np.exp(high)),
         float(np.sqrt(fitted.cov_re.iloc[0, 0])),
         float(np.sqrt(fitted.scale)),
-        data["pair"].nunique(),
-        len(data),
+        len(optimal),
+        len(drawn),
     )

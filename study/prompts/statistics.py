@@ -82,8 +82,13 @@ class Pairs:
 
     def only(self, chosen: np.ndarray) -> Pairs:
         """The pairs where a mask [n] is true."""
-        kept = (v[chosen] for v in (self.similarity, self.bin, self.overlap, self.one_scene))
-        return Pairs(*kept, {key: values[chosen] for key, values in self.values.items()})
+        return Pairs(
+            self.similarity[chosen],
+            self.bin[chosen],
+            self.overlap[chosen],
+            self.one_scene[chosen],
+            {key: values[chosen] for key, values in self.values.items()},
+        )
 
     @property
     def different(self) -> Pairs:

@@ -37,7 +37,7 @@ def table(optimal: Law, row: Law, random: Law, pairs: int = 120, seeds: int = 2)
 
 def with_one_scene(measured: pd.DataFrame, count: int) -> pd.DataFrame:
     """The same and as many pairs of one scene in two wordings, whose optimal path stands still."""
-    rows, number = [], int(measured["pair"].max()) + 1
+    rows, number = [], int(np.max(np.asarray(measured["pair"]), initial=-1)) + 1
     for k in range(count):
         scene, rng = evaluation_scene(0, k)
         first = second = say(scene, rng, complete=True)

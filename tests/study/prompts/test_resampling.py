@@ -29,13 +29,12 @@ def draw(seed: int, count: int = 80) -> np.ndarray:
 def test_intervals_contain_the_estimate(seed: int, shift: float) -> None:
     """Of an effect, of a correlation and of a change, on any sample."""
     a, b = draw(seed, 30), draw(seed + 1, 30) + shift
-    for statistic, samples in (
-        (rank_biserials, [b - a]),
-        (spearman, [a, a + b]),
-        (change, [np.exp(a), np.exp(b)]),
+    for estimate, (low, high) in (
+        (rank_biserials(b - a), interval(rank_biserials, b - a)),
+        (spearman(a, a + b), interval(spearman, a, a + b)),
+        (change(np.exp(a), np.exp(b)), interval(change, np.exp(a), np.exp(b))),
     ):
-        low, high = interval(statistic, *samples)
-        assert low <= float(statistic(*samples)) <= high
+        assert low <= float(estimate) <= high
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:

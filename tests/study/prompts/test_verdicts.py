@@ -87,13 +87,14 @@ def test_a_distance_of_words_alone_is_not_a_distance_of_meanings() -> None:
     """Similarity that follows word overlap shows nothing of W₂ beyond it."""
     pairs = by_pair(EXPECTED)
     rng = np.random.default_rng(1)
-    measured = EXPECTED.copy()
-    shared = dict(zip(range(len(pairs)), pairs.overlap, strict=True))
-    similar = {k: 2 + value + 0.01 * rng.normal() for k, value in shared.items()}
-    apart = {k: 9 - value + 0.01 * rng.normal() for k, value in shared.items()}
-    measured["similarity"] = measured["pair"].map(similar)
-    is_optimal = measured["coupling"] == OPTIMAL
-    measured.loc[is_optimal, "cost"] = measured["pair"].map(apart)
+    noise = 0.01 * rng.normal(size=(2, len(pairs)))
+    number = np.asarray(EXPECTED["pair"], int)
+    is_optimal = np.asarray(EXPECTED["coupling"]) == OPTIMAL
+    apart = (9 - pairs.overlap + noise[0])[number]
+    measured = EXPECTED.assign(
+        similarity=(2 + pairs.overlap + noise[1])[number],
+        cost=np.where(is_optimal, apart, np.asarray(EXPECTED["cost"], float)),
+    )
     first = verdicts(measured)[0]
     assert "W₂: ρ = -0" in first.numbers
     assert first.judgement not in (HOLDS, CONTRADICTED)
