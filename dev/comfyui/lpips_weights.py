@@ -1,7 +1,8 @@
 """A substitute for LPIPS's backbone on machines that cannot download the published weights.
 
 It is the trunk of the scene classifier, in a file that the node loads like any other. Its metadata
-holds its name, which all tables and charts show.
+holds its name, which all tables and charts show. It is no published metric: LPIPS's linear layers
+weigh channels as people judged for another network, and were not calibrated for these.
 """
 
 from __future__ import annotations

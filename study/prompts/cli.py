@@ -10,7 +10,7 @@ from dev.comfyui.models import find_checkpoint
 from dev.comfyui.server import ServerError
 from dev.workflows.settings import SMALL
 
-from . import figures, measurements, pairs, report, scene_pairs, store
+from . import evidence, figures, measurements, pairs, report, scene_pairs, store
 from .plan import Plan
 from .run import SCENES, RunRequest, run
 
@@ -99,11 +99,13 @@ def write_figures(arguments: argparse.Namespace) -> None:
 
 
 def write_report(arguments: argparse.Namespace) -> None:
-    """Write report.md, its figures and measurements.parquet, all from one reading of the run."""
+    """Write report.md, its figures, standing.json and measurements.parquet from one reading."""
     results, folder = measurements.load(arguments.folder), _output(arguments)
     _write_table(results, folder)
     with_examples = _write_figures(results, arguments.folder, folder)
     (folder / report.PAGE).write_text(report.report(results, with_examples))
+    (folder / report.STANDING).write_text(evidence.standing_file(results))
+    print(folder / report.STANDING)
     print(folder / report.PAGE)
 
 
@@ -114,14 +116,17 @@ def _write_table(results: measurements.Measurements, folder: Path) -> None:
 
 
 def _write_figures(results: measurements.Measurements, run: Path, folder: Path) -> bool:
-    """Write boxes.png and, if images were kept, examples.jpg; returns whether they were."""
+    """Write boxes.png and, if the run kept images, examples.jpg; returns whether there is one.
+
+    Of an exported run, which has no images, an examples.jpg of before stays.
+    """
     figures.boxes(results.table).save(folder / report.BOXES, optimize=True)
     print(folder / report.BOXES)
     examples = figures.examples(run) if store.exists(run) else None
     if examples is not None:
         examples.save(folder / report.EXAMPLES, quality=88)
         print(folder / report.EXAMPLES)
-    return examples is not None
+    return (folder / report.EXAMPLES).is_file()
 
 
 def print_table(arguments: argparse.Namespace) -> None:

@@ -34,35 +34,41 @@ def boxes(table: pd.DataFrame) -> Image.Image:
     from matplotlib.figure import Figure
 
     pairs = by_pair(table)
+    groups = [(pairs.bin == edge) & ~pairs.one_scene for edge in BINS]
+    names = [f"{edge - WIDTH:g}–{edge:g}" for edge in BINS]
+    if pairs.one_scene.any():
+        groups.append(pairs.one_scene)
+        names.append("one scene,\ntwo wordings")
     fig = Figure(figsize=(11, 12), dpi=100, layout="constrained")
     axes = fig.subplots(3, 1)
     for ax, measure in zip(axes, LABELS, strict=False):
-        _grouped(ax, {coupling: pairs.values[measure, coupling] for coupling in COLOURS}, pairs.bin)
+        _grouped(ax, {coupling: pairs.values[measure, coupling] for coupling in COLOURS}, groups)
         ax.set_ylabel(LABELS[measure])
     axes[0].set_yscale("symlog", linthresh=0.01)  # similar prompts differ by little
     axes[0].set_ylim(bottom=0)
-    _grouped(axes[2], {other: pairs.gain(other) for other in OTHERS}, pairs.bin)
+    _grouped(axes[2], {other: pairs.gain(other) for other in OTHERS}, groups)
     axes[2].axhline(0, color="black", linewidth=0.8)
     axes[2].set_ylabel("gain in PPL by optimal transport,\n(other − optimal) / mean")
-    names = [f"{edge - WIDTH:g}–{edge:g}\nn = {(pairs.bin == edge).sum()}" for edge in BINS]
+    ticks = [f"{name}\nn = {group.sum()}" for name, group in zip(names, groups, strict=True)]
     for ax in axes:
-        ax.set_xticks(range(len(BINS)), names)
+        ax.set_xticks(range(len(groups)), ticks)
+        ax.axvline(len(BINS) - 0.5, color="#dddddd", linewidth=0.6)
         ax.grid(axis="y", color="#dddddd", linewidth=0.6)
         ax.set_axisbelow(True)
-    axes[2].set_xlabel("similarity of the prompts")
+    axes[2].set_xlabel("similarity of the prompts; pairs of different scenes")
     file = io.BytesIO()
     FigureCanvasAgg(fig).print_png(file)
     return Image.open(file).convert("RGB")
 
 
-def _grouped(ax: Any, values: Mapping[str, np.ndarray], bins: np.ndarray) -> None:
-    """Draw boxes of several series beside each other in every bin; whiskers from 5 to 95 %."""
+def _grouped(ax: Any, values: Mapping[str, np.ndarray], groups: Sequence[np.ndarray]) -> None:
+    """Boxes of several series beside each other in every group of pairs; whiskers 5 to 95 %."""
     from matplotlib.patches import Patch
 
     width = 0.8 / len(values)
     for k, (name, series) in enumerate(values.items()):
-        for place, edge in enumerate(BINS):
-            own = series[bins == edge]
+        for place, group in enumerate(groups):
+            own = series[group]
             if not len(own):
                 continue
             ax.boxplot(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from .. import parquet
 from . import store
 from .pairs import Excluded
 from .plan import OPTIMAL, Plan
 
 FILE = "measurements.parquet"
-_KEY = b"geodesic_study"
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,25 +123,21 @@ def export(measurements: Measurements, path: Path) -> None:
         "excluded": [asdict(row) for row in measurements.excluded],
         "waiting": measurements.waiting,
     }
-    table = pa.Table.from_pandas(measurements.table, preserve_index=False)
-    metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(about).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+    parquet.write(measurements.table, about, path)
 
 
 def from_parquet(path: Path) -> Measurements:
     """Read what `export` wrote. Raises ValueError for another file."""
+    command = "python -m study export"
+    table, about = parquet.read(path, command)
     try:
-        table = pq.read_table(path)
-        about = json.loads((table.schema.metadata or {})[_KEY])
         return Measurements(
             Plan(**about["plan"]),
             about["environment"],
-            table.to_pandas(),
+            table,
             {int(pair): reason for pair, reason in about["failures"].items()},
             tuple(Excluded(**row) for row in about["excluded"]),
             about["waiting"],
         )
-    except (OSError, pa.ArrowException, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} was not written by `python -m study export` ({error})."
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} was not written by `{command}` ({error}).") from error

@@ -3,56 +3,100 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import fields
 from math import isnan
 
 import numpy as np
 
+from . import evidence
 from .measurements import Measurements
-from .pairs import WIDTH
-from .plan import OPTIMAL
-from .statistics import LEVEL, MEASURES, OTHERS, RELATIVE, Comparison, by_pair, comparisons
+from .resampling import LEVEL
+from .statistics import COST, OTHERS, PPL, RELATIVE, by_pair, smallest_effect
 from .verdicts import verdicts
 
-PAGE, BOXES, EXAMPLES = "report.md", "boxes.png", "examples.jpg"
+PAGE, BOXES, EXAMPLES, STANDING = "report.md", "boxes.png", "examples.jpg", "standing.json"
 # The size of the paper's experiment, and the number of GPUs for which the time is given.
 PAPER_PAIRS, PAPER_COUPLINGS, PAPER_FRAMES, GPUS = 10_000, 3, 11, 8
-TITLES = {"ppl": "Perceptual path length", "cost": "Cost of the coupling"}
+TITLES = {PPL: "Perceptual path length", COST: "Cost of the coupling"}
 
 
 def report(results: Measurements, with_examples: bool) -> str:
     """The whole page; its figures are files in the same folder."""
     plan = results.plan
+    pairs = by_pair(results.table)
+    different = pairs.different
     pictures = f"\n![The same pairs by every coupling]({EXAMPLES})\n" if with_examples else ""
     return f"""# Does the shorter path between two prompts make the smoother morph?
 
 {results.measured} of {results.pairs} pairs of prompts, {plan.couplings} couplings each,
-{plan.frames} images per path, guidance {plan.guidance:g}, on `{plan.checkpoint}`. After *Which Way
-from B to A* (arXiv 2511.12757), section 4; written by `python -m study report`.
+{plan.frames} images per path, {plan.steps} steps, guidance {plan.guidance:g}, on
+`{plan.checkpoint}`. After *Which Way from B to A* (arXiv 2511.12757), section 4; written by
+`python -m study report`.
 
 ## The four hypotheses
 
+Judged on {len(different)} pairs of different scenes.
+
 {verdict_lines(results)}
 
-ρ is Spearman's rank correlation over pairs; p is two-sided. A part of a claim counts as shown
-if p < {LEVEL:g}. *Effect* is the matched-pairs rank-biserial correlation: +1 if optimal transport
-is smaller in every pair with a difference, −1 if it is larger in every such pair.
+- ρ is Spearman's rank correlation over pairs; p is two-sided; brackets hold 95 % intervals over
+  resampled pairs. n, and the numbers after *of*, count the pairs that were tested: those in which
+  the couplings differ. (The cost of a path can be compared in every pair.)
+- A part of a claim counts as shown if p < {LEVEL:g}. For 1 it must also hold where word overlap is
+  held fixed, for 2 and 4 it must be beyond the range of shuffled differences
+  ([why](#what-is-so-by-construction)).
+- A percentage is the change of the mean PPL over all pairs of different scenes. *Effect* is the
+  matched-pairs rank-biserial correlation: +1 if the first has the smaller PPL in every tested pair,
+  −1 if it has the larger one in every such pair.
+- In 3 the first coupling is the shorter path. Row order costs less than the random coupling in
+  {_cheaper(results)}.
 
 ![PPL, cost and gain by similarity and coupling]({BOXES})
 
 *Boxes contain the middle half of the pairs, whiskers nine tenths. Below 0.01 the axis of PPL is
-linear. Gain: how much smaller PPL is with optimal transport, as a share of the mean of both.*
+linear. Gain: how much smaller PPL is with optimal transport, as a share of the mean of both. Pairs
+that tell one scene in two wordings stand apart, at the right.*
+
+## Not PPL alone
+
+{evidence.compared(different)}
+
+LPIPS is a squared distance: a jump counts more in its mean than the same way in small steps. The
+length of a path is the sum of √LPIPS. The unevenness is 0 if all steps are equally long. Medians
+and changes are over all {len(different)} pairs of different scenes; *smaller in*, effect and p are
+over tested ones. q is p after Benjamini and Hochberg over the table.
+
+## One scene in two wordings
+
+{evidence.one_scene(pairs)}
+
+## What is so by construction
+
+{evidence.mechanical(different)}
+
+## Pairs and seeds
+
+{evidence.seeds(results)}
+
+## Where single pairs stand
+
+{evidence.spread(different)}
+
+Quantiles over the {len(different)} pairs of different scenes. An example that gains much more than
+the median pair is a chosen one.
 
 ## The paper's tables
 
 {tables(results)}
 
-Medians over all pairs of a bin; p of Wilcoxon's signed-rank test, two-sided, over those pairs in
-which the couplings differ (their number is in brackets; where row order is already optimal, both
-are the same coupling); q is p after Benjamini and Hochberg over the bins of a table. Several random
-couplings of a pair are averaged first. A bin is named by its edges; the upper one belongs to it.
-Optimal transport costs less by construction; the paper tests this too, so it is included here.
+Pairs of different scenes. The first column of numbers holds medians. In the others is the effect,
+the number of pairs in which the first coupling has the smaller value, and that of the tested pairs;
+p is Wilcoxon's signed-rank test, two-sided; q is p after Benjamini and Hochberg over the bins of a
+table. A bin is named by its edges; the upper one belongs to it. A bin of {plan.per_bin} tested
+pairs shows only effects beyond ±{smallest_effect(plan.per_bin):.2f}, so a bin that shows nothing
+does not show that there is nothing: see the halves below the bins. Several random couplings of a
+pair are averaged first. Optimal transport costs less by construction; the paper tests this too, so
+it is included here.
 {pictures}
 {_pictures_note(results) if with_examples else ""}
 ## What was left out
@@ -66,6 +110,10 @@ Optimal transport costs less by construction; the paper tests this too, so it is
 ## Settings
 
 {settings(results)}
+
+*LPIPS … (scene classifier)* is not the published metric: the weights that LPIPS gives to channels
+were calibrated on people's judgements for the published backbone. Here they weigh channels of
+another network, for which nobody calibrated them.
 """
 
 
@@ -75,39 +123,18 @@ def verdict_lines(results: Measurements) -> str:
 
 
 def tables(results: Measurements) -> str:
-    """A table for PPL and one for the cost: a row for each bin, then all pairs."""
-    all_comparisons = comparisons(by_pair(results.table))
+    """A table for PPL and one for the cost: a row for each bin, then halves and all pairs."""
+    pairs = by_pair(results.table).different
     return "\n\n".join(
-        f"**{TITLES[measure]}**\n\n{_table([c for c in all_comparisons if c.measure == measure])}"
-        for measure in MEASURES
+        f"**{title}**\n\n{evidence.bins(pairs, measure)}" for measure, title in TITLES.items()
     )
 
 
-def _table(results: Sequence[Comparison]) -> str:
-    heads = [f"{other} | p | q | effect" for other in OTHERS]
-    lines = [
-        f"| similarity | pairs | {OPTIMAL} | {' | '.join(heads)} |",
-        "|---" * (3 + 4 * len(OTHERS)) + "|",
-    ]
-    for start in range(0, len(results), len(OTHERS)):
-        row = results[start : start + len(OTHERS)]
-        first = row[0]
-        name = "all" if first.bin is None else f"{first.bin - WIDTH:g}–{first.bin:g}"
-        cells = [name, str(first.pairs), _number(first.optimal)]
-        for comparison in row:
-            effect = "" if isnan(comparison.effect) else f"{comparison.effect:+.2f}"
-            cells.append(f"{_number(comparison.median)} ({comparison.differ})")
-            cells += [_p(comparison.p), _p(comparison.q), effect]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _number(value: float) -> str:
-    return "" if isnan(value) else f"{value:.3g}"
-
-
-def _p(value: float) -> str:
-    return "" if isnan(value) else f"{value:.2g}"
+def _cheaper(results: Measurements) -> str:
+    """In how many pairs row order costs less than the random coupling."""
+    pairs = by_pair(results.table).different
+    row, random = (pairs.values[COST, other] for other in OTHERS)
+    return f"{int((row < random).sum())} of {len(pairs)} of these pairs"
 
 
 def _pictures_note(results: Measurements) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from difflib import SequenceMatcher
-from itertools import count
+from itertools import chain, count
 from random import Random
 
 from scenes.language import (
@@ -30,6 +30,10 @@ from .pairs import BINS, HIGHEST, Pair
 
 ATTRIBUTES = 0.8  # the weight of the attributes in the score; the wording has the rest
 SAME_WORDING = 0.5  # how often both captions have the same wording
+# All words of captions: of the attributes, and those around them.
+_WORDINGS = chain(*SIZES.values(), *PLACES.values(), *(said for said, *_ in RELATIONS.values()))
+_AROUND = ("a", "an", "and", "at", "background", "in", "on", "one", "size", "the")
+VOCABULARY = frozenset([*COLORS, *SHAPES, *" ".join(_WORDINGS).split(), *_AROUND])
 
 
 def generate(per_bin: int, seed: int) -> list[Pair]:
@@ -56,8 +60,18 @@ def similarity(a: Scene, b: Scene, caption_a: str, caption_b: str) -> float:
 
 
 def same_scene(pair: Pair) -> bool:
-    """Whether a pair that was drawn here tells one scene in two wordings."""
-    return pair.similarity == _score(1.0, pair.caption_a, pair.caption_b)
+    """Whether a pair tells one scene of the scene language in two wordings.
+
+    False for captions in other words than the language has, such as photographs': their similarity
+    is people's, and says nothing about scenes.
+    """
+    spoken = all(VOCABULARY.issuperset(words(text)) for text in (pair.caption_a, pair.caption_b))
+    return spoken and pair.similarity == _score(1.0, pair.caption_a, pair.caption_b)
+
+
+def words(caption: str) -> list[str]:
+    """The words of a caption, without commas."""
+    return caption.replace(",", " ").split()
 
 
 def _score(common: float, caption_a: str, caption_b: str) -> float:

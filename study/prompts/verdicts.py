@@ -1,25 +1,20 @@
-"""The paper's four hypotheses (section 3): a sentence with a judgement and numbers for each."""
+"""The paper's four hypotheses (section 3): a sentence with a judgement and numbers for each.
+
+Judged on pairs of different scenes alone. Two wordings of one scene show one picture, so that the
+shortest path stands still, and such pairs are the most similar ones of all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from .pairs import BINS
 from .plan import OPTIMAL
-from .statistics import (
-    LEVEL,
-    OTHERS,
-    RELATIVE,
-    Comparison,
-    Pairs,
-    Trend,
-    by_pair,
-    comparisons,
-    trend,
-)
+from .resampling import Null, Trend, shuffled, trend, trend_given
+from .statistics import COMPARED, COST, OTHERS, PPL, RELATIVE, Pairs, by_pair, relative_gain
 
 HOLDS, IN_PART, MIXED = "holds", "holds in part", "mixed"
 OPEN, CONTRADICTED = "not shown", "contradicted"
@@ -38,37 +33,92 @@ class Verdict:
         return f"{self.claim}: **{self.judgement}** ({self.numbers})."
 
 
+@dataclass(frozen=True)
+class Scaled:
+    """A correlation of a ratio with similarity, and what of it the division makes by itself.
+
+    absolute: the correlation of the difference that is not divided by anything.
+    """
+
+    found: Trend
+    null: Null
+    absolute: Trend
+
+    @property
+    def sign(self) -> int:
+        """1 or −1 if the correlation is measurable and beyond its null, otherwise 0."""
+        return self.found.sign if self.found.sign == self.null.beyond(self.found.rho) else 0
+
+
 def verdicts(table: pd.DataFrame) -> list[Verdict]:
-    """The verdicts on all four hypotheses, over all measured pairs."""
-    pairs = by_pair(table)
-    cost, ppl = pairs.along("cost", OPTIMAL), pairs.along("ppl", OPTIMAL)
-    relative = {other: pairs.along(RELATIVE, other) for other in OTHERS}
-    smoother = {other: pairs.compare("ppl", other) for other in OTHERS}
-    gains = {other: trend(pairs.similarity, pairs.gain(other)) for other in OTHERS}
+    """The verdicts on all four hypotheses, over all measured pairs of different scenes."""
+    pairs = by_pair(table).different
+    plain = {measure: nearness(pairs, measure) for measure in (COST, PPL)}
+    given = {measure: nearness_given_words(pairs, measure) for measure in (COST, PPL)}
+    costs = {other: relative_cost(pairs, other) for other in OTHERS}
+    gains = {other: relative_gains(pairs, other) for other in OTHERS}
+    smoother = [pairs.compare(PPL, *two) for two in COMPARED]
     return [
         Verdict(
             "More similar prompts have a shorter geodesic and a lower PPL",
-            judge([-_sign(cost), -_sign(ppl)]),
-            f"with similarity, W₂: {_trend(cost)}; PPL: {_trend(ppl)}",
+            # Wording is a part of some scores, and of W₂: both must agree.
+            judge([-plain[m].sign if plain[m].sign == given[m].sign else 0 for m in plain]),
+            "with similarity, "
+            + "; ".join(
+                f"{name}: {numbers(plain[m])}; given word overlap {short(given[m])}"
+                for name, m in (("W₂", COST), ("PPL", PPL))
+            ),
         ),
         Verdict(
             "For more similar prompts, other couplings cost relatively more",
-            judge([_sign(t) for t in relative.values()]),
+            judge([one.sign for one in costs.values()]),
             "relative cost with similarity, "
-            + "; ".join(f"{name}: {_trend(t)}" for name, t in relative.items()),
+            + "; ".join(f"{name}: {scaled(one)}" for name, one in costs.items()),
         ),
         Verdict(
             "The shorter of two paths between the same prompts has the lower PPL",
-            judge([_gain(c) for c in smoother.values()]),
-            "; ".join(_against(c, pairs) for c in smoother.values()),
+            judge([c.sign for c in smoother]),
+            "; ".join(_against(pairs, *two) for two in COMPARED),
         ),
         Verdict(
             "The more similar the prompts, the larger this gain in PPL",
-            judge([_sign(t) for t in gains.values()]),
+            judge([one.sign for one in gains.values()]),
             "relative gain in PPL with similarity, "
-            + "; ".join(f"against {name}: {_trend(t)}" for name, t in gains.items()),
+            + "; ".join(f"against {name}: {scaled(one)}" for name, one in gains.items()),
         ),
     ]
+
+
+def nearness(pairs: Pairs, measure: str) -> Trend:
+    """The correlation of a measure of the optimal path with similarity."""
+    return trend(pairs.similarity, pairs.values[measure, OPTIMAL])
+
+
+def nearness_given_words(pairs: Pairs, measure: str) -> Trend:
+    """The same where the share of common words is held fixed."""
+    return trend_given(pairs.similarity, pairs.values[measure, OPTIMAL], pairs.overlap)
+
+
+def relative_cost(pairs: Pairs, other: str) -> Scaled:
+    """Relative cost with similarity; the null shuffles what another coupling costs more."""
+    finite = pairs.only(np.isfinite(pairs.values[RELATIVE, other]))
+    least, cost = finite.values[COST, OPTIMAL], finite.values[COST, other]
+    x = finite.similarity
+    return Scaled(
+        trend(x, finite.values[RELATIVE, other]),
+        shuffled(x, least, cost - least, lambda a, b: b / a),
+        trend(x, cost - least),
+    )
+
+
+def relative_gains(pairs: Pairs, other: str) -> Scaled:
+    """The relative gain with similarity, over tested pairs; the null shuffles absolute gains."""
+    own = pairs.only(pairs.tested(OPTIMAL, other))
+    a, b = own.values[PPL, OPTIMAL], own.values[PPL, other]
+    x = own.similarity
+    return Scaled(
+        trend(x, relative_gain(a, b)), shuffled(x, a, b - a, relative_gain), trend(x, b - a)
+    )
 
 
 def judge(signs: Sequence[int]) -> str:
@@ -80,30 +130,44 @@ def judge(signs: Sequence[int]) -> str:
     return IN_PART if 1 in signs else OPEN
 
 
-def _sign(t: Trend) -> int:
-    return (1 if t.rho > 0 else -1) if t.measurable else 0
-
-
-def _gain(c: Comparison) -> int:
-    return (1 if c.effect > 0 else -1) if c.p < LEVEL else 0
-
-
-def _trend(t: Trend) -> str:
+def numbers(t: Trend) -> str:
+    """ρ with its interval, p and n."""
     if t.rho != t.rho:
         return f"no correlation can be computed from {t.pairs} pairs"
-    return f"ρ = {t.rho:+.2f}, {probability(t.p)}, n = {t.pairs}"
+    return f"ρ = {t.rho:+.2f}{span(t.interval)}, {probability(t.p)}, n = {t.pairs}"
 
 
-def _against(c: Comparison, pairs: Pairs) -> str:
-    if not c.pairs:
-        return f"against {c.other}: no pairs"
-    bins = [b for b in comparisons(pairs) if b.measure == "ppl" and b.other == c.other]
-    clear = sum(b.q < LEVEL and b.effect > 0 for b in bins)
+def short(t: Trend) -> str:
+    """ρ with its interval."""
+    return "none can be computed" if t.rho != t.rho else f"{t.rho:+.2f}{span(t.interval)}"
+
+
+def scaled(one: Scaled) -> str:
+    """ρ, its null, and that of absolute differences."""
+    if one.null.mean != one.null.mean:
+        return numbers(one.found)
+    null = f"{one.null.mean:+.2f} ({one.null.low:+.2f} to {one.null.high:+.2f})"
+    return f"{numbers(one.found)}; shuffled {null}"
+
+
+def _against(pairs: Pairs, first: str, other: str) -> str:
+    c = pairs.compare(PPL, first, other)
+    if not c.tested:
+        return f"{first} against {other}: no pairs"
+    share = span(pairs.change_interval(PPL, first, other), 100, "+.0f", " %")
     return (
-        f"against {c.other}: median PPL {c.optimal:.3g} and {c.median:.3g}, "
-        f"effect {c.effect:+.2f}, {probability(c.p)}, n = {c.pairs}; by itself in "
-        f"{clear} of {len(BINS)} bins at q < {LEVEL:g}"
+        f"{first} against {other}: {100 * c.change:+.0f} %{share}, smaller in {c.smaller} of "
+        f"{c.tested}, effect {c.effect:+.2f}{span(pairs.effect_interval(PPL, first, other))}, "
+        f"{probability(c.p)}"
     )
+
+
+def span(
+    interval: tuple[float, float], factor: float = 1, digits: str = "+.2f", unit: str = ""
+) -> str:
+    """An interval in brackets; nothing if it is unknown."""
+    low, high = (factor * end for end in interval)
+    return "" if low != low else f" ({low:{digits}} to {high:{digits}}{unit})"
 
 
 def probability(p: float) -> str:

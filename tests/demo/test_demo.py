@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 import demo.__main__ as program
 from dev.comfyui.environment import BASE
 from dev.comfyui.server import Server, ServerError, free_port
+from dev.workflows.settings import SMALL_SETTINGS
 from scenes import checkpoint
 from tests.video import decode
 
@@ -35,8 +37,9 @@ def test_the_demo_writes_its_video_filmstrip_chart_and_table(
         assert str(tmp_path / name) in lines
     (pace,) = [line for line in lines if line.startswith("Morph Sampler: 3 frames for ")]
     assert "largest step" in pace
-    rows = [line for line in lines if line.startswith(program.COUPLINGS)]
+    rows = [line for line in lines if line.startswith(program.COUPLINGS) and ": " not in line]
     assert len(rows) == 3
+    assert sum("at least as much in" in line for line in lines) == 2
     assert all("LPIPS alex" in row for row in rows)
     if any(program.PUBLISHED in line for line in lines):  # said to be absent
         assert all(row.endswith(f"({program.lpips_weights.NAME})") for row in rows)
@@ -52,6 +55,23 @@ def test_the_table_has_cost_relative_cost_and_ppl_of_each_coupling() -> None:
     assert head.split() == ["coupling", "cost", "relative", "cost", "PPL", "metric"]
     assert [line.split("  ")[0] for line in lines] == list(program.COUPLINGS)
     assert all(line.endswith("LPIPS alex (random)") for line in lines)
+
+
+def test_the_demo_says_where_its_pair_stands() -> None:
+    """By the study's own ratios; more pairs gain at least as much as a smaller gain."""
+
+    def of(ppl: str) -> list[str]:
+        shown = zip(program.COUPLINGS, ("0.01", ppl, ppl), strict=True)
+        rows = [program.Comparison(name, 1, 1, value, "LPIPS", []) for name, value in shown]
+        return program.standing(rows, SMALL_SETTINGS)
+
+    ratios = json.loads(program.STUDY.read_text())["ratios"]
+    for ppl, gain in (("0.015", 1.5), ("0.04", 4.0)):
+        for name, line in zip(program.COUPLINGS[1:], of(ppl)[2:], strict=True):
+            count = sum(ratio >= gain for ratio in ratios[name])
+            assert line.startswith(f"{name}: {gain:.2f} times (at least as much in {count} of ")
+    still = [program.Comparison(name, 1, 1, "0", "LPIPS", []) for name in program.COUPLINGS]
+    assert "no change at all" in program.standing(still, SMALL_SETTINGS)[0]
 
 
 @pytest.mark.parametrize(

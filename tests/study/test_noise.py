@@ -9,12 +9,15 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from scipy.linalg import sqrtm
 from scipy.stats import wilcoxon
 
 from scenes.classifier import HEADS
+from scenes.language import COLORS
 from study import __main__ as program
 from study import noise, noise_report
 from study.noise import MethodResult
@@ -128,13 +131,43 @@ def test_one_command_writes_one_table_and_one_chart(
     monkeypatch.setattr(sys, "argv", [*arguments, str(tmp_path)])
     program.main()
     page = (tmp_path / "noise.md").read_text()
-    for method in ("COG", "SLERP", "LERP", "NAO"):
+    for method in ("COG", noise.PUBLISHED, "SLERP", "LERP", "NAO"):
         assert f"| interpolation | {method} | 15 |" in page
-    for method in ("COG", "Euclidean", "standardised", "mode norm", "NAO"):
+    for method in ("COG", noise.PUBLISHED, "Euclidean", "standardised", "mode norm", "NAO"):
         assert f"| centroid | {method} | {len(noise.GROUPS)} |" in page
     assert f"|  | {noise.IMAGES} | 10 | 100.0 % |" in page
     assert "nan" not in page
     assert Image.open(tmp_path / "noise.png").width > 600
+    # The raw data: a row for each image, from which the same page comes without a model.
+    kept = noise.load(tmp_path / noise.FILE)
+    assert len(kept.table) == 10 + 5 * 15 + 6 * len(noise.GROUPS) + 10
+    assert set(kept.table["kind"].str.split().str[0]) <= set(COLORS)
+    assert len(kept.methods[noise.PATHS, "NAO"].seconds) == 5
+    assert len(kept.methods[noise.CENTROIDS, "COG"].norms) == len(noise.GROUPS)
+    (tmp_path / "noise.md").unlink()
+    monkeypatch.setattr(noise, "run", None)
+    monkeypatch.setattr(sys, "argv", ["study", "noise", "--report", "--output", str(tmp_path)])
+    program.main()
+    assert (tmp_path / "noise.md").read_text() == page
+
+
+def test_what_the_study_did_not_write_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / noise.FILE)
+    for file in (tmp_path / noise.FILE, tmp_path / "absent.parquet"):
+        with pytest.raises(ValueError, match="was not written by `python -m study noise`"):
+            noise.load(file)
+
+
+def test_the_papers_cog_is_ours_for_independent_noises() -> None:
+    """Unit variance for seeds; too loud by the correlation for correlated ones."""
+    draws = torch.randn(3, 4, 64, 64, generator=torch.Generator().manual_seed(0))
+    for task, ends in ((noise.PATHS, draws[:2]), (noise.CENTROIDS, draws)):
+        assert noise.unit_norms(noise.as_published(task, ends)) == pytest.approx(
+            [1.0] * (3 if task == noise.PATHS else 1), abs=0.02
+        )
+    alike = torch.stack([draws[0], 0.6 * draws[0] + 0.8 * draws[1]])
+    louder = noise.unit_norms(noise.as_published(noise.PATHS, alike))
+    assert louder[1] == pytest.approx(1.6**0.5, abs=0.02)
 
 
 def test_the_judge_knows_what_the_study_asks() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,15 @@ import pytest
 from PIL import Image
 
 from dev.comfyui.environment import ROOT
-from study.prompts import figures, report, store
+from study.prompts import evidence, figures, report, store
 from study.prompts.measurements import FILE, export, from_parquet, from_store, load
 from study.prompts.pairs import Excluded, Pair
 from study.prompts.plan import OPTIMAL, RANDOM, ROW_ORDER, Plan
+from study.prompts.statistics import by_pair
 from study.prompts.store import MeasuredPath, Result
 from study.prompts.studio import png
+
+from .tables import EXPECTED, with_one_scene
 
 RESULTS = ROOT / "study" / "results" / "prompts"
 
@@ -38,7 +43,7 @@ def run(tmp_path: Path) -> Path:
                 coupling,
                 seed,
                 0.0 if number == 1 else 10.0 + seed,
-                (0.1 + 0.01 * number, 0.3),
+                (0.1 + 0.01 * number * (seed % 3), 0.3),
                 "LPIPS alex",
                 (image,) * 3 if number < 2 else (),
             )
@@ -134,13 +139,53 @@ def test_the_arithmetic_of_ten_thousand_pairs(run: Path) -> None:
     assert f"{hours:.1f} hours for one worker, {hours / 8:.1f} for 8" in text
 
 
+def test_a_run_of_several_seeds_has_a_mixed_model(run: Path) -> None:
+    """With two random couplings a pair; with one, the page says that there is nothing to tell."""
+    few = from_store(run)
+    assert "Only 4 pairs" in evidence.seeds(few)
+    many = dataclasses.replace(few, table=EXPECTED)
+    assert "between pairs | between seeds" in evidence.seeds(many)
+    assert "of each of 120 pairs" in evidence.seeds(many)
+    one = EXPECTED[(EXPECTED["coupling"] != RANDOM) | (EXPECTED["seed"] == 1)]
+    alone = dataclasses.replace(many, table=pd.DataFrame(one), plan=Plan(random_seeds=1))
+    assert "nothing to estimate" in evidence.seeds(alone)
+
+
+def test_standing_is_of_different_scenes_and_sorted() -> None:
+    """A ratio for each of them, by each coupling."""
+    ratios = evidence.standing(by_pair(with_one_scene(EXPECTED, 9)).different)
+    assert list(ratios) == [ROW_ORDER, RANDOM]
+    for own in ratios.values():
+        assert len(own) == 120
+        assert own == sorted(own)
+        assert min(own) > 1
+
+
 @pytest.mark.parametrize("folder", sorted(RESULTS.glob("*/")), ids=lambda path: path.name)
 def test_committed_reports_are_what_their_measurements_say(folder: Path) -> None:
     """The committed page equals the report of the Parquet file in its folder."""
     found = load(folder)
     assert (folder / report.PAGE).read_text() == report.report(found, with_examples=True)
+    assert (folder / report.STANDING).read_text() == evidence.standing_file(found)
     assert found.waiting == 0
     assert set(found.table["bin"]) == {0.5 * k for k in range(1, 11)}
+
+
+def test_the_readme_says_where_its_example_stands() -> None:
+    """README's demo prints the standing of its pair as the committed measurements have it."""
+    page = (ROOT / "README.md").read_text()
+    ratios = json.loads((RESULTS / "guidance-4" / report.STANDING).read_text())["ratios"]
+    for name in (ROW_ORDER, RANDOM):
+        found = re.search(
+            rf"{name}: (\S+) times \(at least as much in (\d+) of (\d+) pairs of the study, "
+            r"median (\S+)\)",
+            page,
+        )
+        assert found is not None
+        gain = float(found[1])
+        assert int(found[2]) == sum(ratio >= gain for ratio in ratios[name])
+        assert int(found[3]) == len(ratios[name])
+        assert float(found[4]) == pytest.approx(np.median(ratios[name]), abs=0.005)
 
 
 def test_a_committed_run_has_five_hundred_pairs() -> None:

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from scipy.stats import false_discovery_control, spearmanr, wilcoxon
+from scipy.stats import false_discovery_control, wilcoxon
 
-from study.prompts.pairs import BINS, bin_of
+from study.prompts.pairs import BINS
 from study.prompts.plan import OPTIMAL, RANDOM, ROW_ORDER
 from study.prompts.statistics import (
+    COMPARED,
+    COST,
+    EVENNESS,
+    LARGEST,
+    LENGTH,
+    PPL,
     Comparison,
     adjusted,
+    by_bins,
     by_pair,
+    change,
     compare,
-    comparisons,
-    rank_biserial,
-    trend,
+    rank_biserials,
+    smallest_effect,
 )
-from study.prompts.verdicts import CONTRADICTED, HOLDS, IN_PART, MIXED, OPEN, judge, verdicts
 
-COLUMNS = ["pair", "similarity", "bin", "coupling", "seed", "ppl", "cost", "relative_cost"]
+from .tables import EXPECTED, law, table, with_one_scene
+
+NAMES = (PPL, OPTIMAL, RANDOM)
 
 
 def sample(seed: int, count: int = 40, shift: float = 0.0) -> np.ndarray:
     return 0.05 + shift + 0.01 * np.random.default_rng(seed).normal(size=count)
+
+
+def compared(a: np.ndarray, b: np.ndarray) -> Comparison:
+    """All pairs with a difference are tested."""
+    return compare(a, b, a != b, NAMES)
 
 
 def wilcoxons(gains: np.ndarray, **options: Any) -> tuple[float, float]:
@@ -40,125 +52,120 @@ def wilcoxons(gains: np.ndarray, **options: Any) -> tuple[float, float]:
 def test_p_and_effect_are_scipys(shift: float) -> None:
     """p is wilcoxon's; the effect is that of its statistic: r = 2·W₊/(n(n+1)/2) − 1."""
     a, b = sample(1), sample(2, shift=shift)
-    found = compare(a, b, "ppl", RANDOM, None)
+    found = compared(a, b)
     assert found.p == pytest.approx(wilcoxons(b - a)[1])
     ranks = len(a) * (len(a) + 1) / 2
     upper = wilcoxons(b - a, alternative="greater")[0]
     assert found.effect == pytest.approx(2 * upper / ranks - 1)
-    assert found.optimal == pytest.approx(np.median(a))
-    assert found.median == pytest.approx(np.median(b))
-    assert (found.pairs, found.differ) == (40, 40)
+    assert found.medians == pytest.approx((np.median(a), np.median(b)))
+    assert found.change == pytest.approx(a.mean() / b.mean() - 1)
+    assert (found.pairs, found.tested, found.smaller) == (40, 40, (a < b).sum())
 
 
 def test_effect_is_bounded_and_antisymmetric() -> None:
     a, b = sample(3), sample(4)
-    assert rank_biserial(a - b) == pytest.approx(-rank_biserial(b - a))
-    assert rank_biserial(np.array([0.1, 2.0, 0.3])) == 1
-    assert rank_biserial(np.array([-0.1, -2.0])) == -1
-    assert rank_biserial(np.zeros(3)) == 0
+    assert rank_biserials(a - b) == pytest.approx(-rank_biserials(b - a))
+    assert rank_biserials(np.array([0.1, 2.0, 0.3])) == 1
+    assert rank_biserials(np.array([-0.1, -2.0])) == -1
+    assert rank_biserials(np.zeros(3)) == 0
 
 
-def test_equal_samples_show_nothing() -> None:
-    """Equal couplings give equal images up to rounding, which does not count as a difference."""
-    a = sample(5)
-    for b in (a, a + 1e-8 * sample(6)):
-        found = compare(a, b, "ppl", RANDOM, None)
-        assert (found.p, found.effect, found.differ) == (1, 0, 0)
+def test_effects_of_rows_are_those_of_each_row() -> None:
+    """As the bootstrap needs them, also where some gains are 0."""
+    rows = np.stack([sample(k) - sample(k + 9) for k in range(5)])
+    rows[2, :7] = 0
+    expected = [float(rank_biserials(row[row != 0])) for row in rows]
+    assert rank_biserials(rows) == pytest.approx(expected)
 
 
-def test_pairs_that_do_not_differ_are_left_out() -> None:
-    """The exact test of the five that do, not its approximation for samples with ties."""
+def test_n_counts_tested_pairs_alone() -> None:
+    """5 of 20 pairs differ: the exact test of those, not its approximation for many ties."""
     a = sample(5, count=20)
     b = a.copy()
     b[:5] += [0.01, 0.02, 0.03, 0.04, -0.005]
-    found = compare(a, b, "ppl", RANDOM, None)
+    found = compared(a, b)
     assert found.p == pytest.approx(wilcoxons((b - a)[:5], method="exact")[1])
-    assert (found.pairs, found.differ) == (20, 5)
+    assert (found.pairs, found.tested, found.smaller) == (20, 5, 4)
 
 
-def test_few_pairs_show_no_trend() -> None:
-    """A perfect order of three has p = 0 by scipy's formula."""
-    found = trend([1, 2, 3], [4, 5, 6])
-    assert found.rho == 1
-    assert not found.measurable
+def test_equal_couplings_are_not_tested() -> None:
+    """Equal couplings give equal images up to rounding, by every measure; there is no p."""
+
+    def nothing(_: float, rng: np.random.Generator) -> tuple[float, float]:
+        return 3.0, 1e-8 * rng.random()
+
+    pairs = by_pair(table(nothing, nothing, nothing))
+    for measure in (PPL, LENGTH, LARGEST, EVENNESS):
+        found = pairs.compare(measure, OPTIMAL, ROW_ORDER)
+        assert (found.pairs, found.tested, found.sign) == (120, 0, 0)
+        assert np.isnan([found.p, found.effect]).all()
+    assert (pairs.gain(ROW_ORDER) == 0).all()
 
 
 def test_no_pairs_have_no_p() -> None:
-    found = compare([], [], "ppl", RANDOM, 0.5)
+    found = compared(np.array([]), np.array([]))
     assert found.pairs == 0
-    assert np.isnan([found.p, found.effect, found.optimal]).all()
+    assert np.isnan([found.p, found.effect, found.change, *found.medians]).all()
+
+
+def test_a_change_of_the_mean_is_antisymmetric_in_ratios() -> None:
+    a, b = sample(1), sample(2)
+    assert (1 + change(a, b)) * (1 + change(b, a)) == pytest.approx(1)
+
+
+def test_the_smallest_effect_is_where_p_becomes_small() -> None:
+    """By Wilcoxon's normal approximation: a little more is measurable, a little less is not."""
+    for count in (12, 25, 200):
+        edge = smallest_effect(count)
+        for effect, small in ((edge * 1.02, True), (edge * 0.98, False)):
+            total = count * (count + 1) / 2
+            statistic = total * (1 + effect) / 2
+            spread = np.sqrt(count * (count + 1) * (2 * count + 1) / 24)
+            assert (abs(statistic - total / 2) / spread > 1.96) == small
+    assert smallest_effect(25) > smallest_effect(125)
 
 
 def test_q_is_benjamini_and_hochbergs() -> None:
     """Over the tests that have a p; the others keep none."""
+    one = Comparison(*NAMES, 9, 9, 5, (1, 1), 0, 0.5, 0)
     p = [0.001, float("nan"), 0.04, 0.03, 0.8]
-    found = adjusted([Comparison("ppl", RANDOM, 0.5, 9, 9, 1, 1, one, 0) for one in p])
-    known = false_discovery_control([one for one in p if one == one])
-    assert [one.q for one in found if one.q == one.q] == pytest.approx(known)
+    found = adjusted([replace(one, p=value) for value in p])
+    known = false_discovery_control([value for value in p if value == value])
+    assert [c.q for c in found if c.q == c.q] == pytest.approx(known)
     assert np.isnan(found[1].q)
-    nothing = adjusted([Comparison("ppl", RANDOM, 0.5, 0, 0, 1, 1, float("nan"), 0)])
-    assert np.isnan(nothing[0].q)
-
-
-def test_trend_is_spearmans() -> None:
-    x, y = sample(7), sample(8)
-    expected = spearmanr(x[1:], y[1:])
-    y[0] = np.nan
-    found = trend(x, y)
-    assert (found.rho, found.p, found.pairs) == pytest.approx((*expected, 39))
-    for flat in (trend(x, np.ones(40)), trend(np.ones(40), sample(8)), trend(x[:2], y[1:3])):
-        assert np.isnan(flat.rho)
-        assert not flat.measurable
-
-
-Law = Callable[[float, np.random.Generator], tuple[float, float]]  # similarity → cost, PPL
-
-
-def table(optimal: Law, row: Law, random: Law, pairs: int = 120) -> pd.DataFrame:
-    """A table as `measurements.Measurements` holds it, with two random couplings."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for k in range(pairs):
-        similarity = round(5 * k / max(pairs - 1, 1), 2)
-        w2, ppl = optimal(similarity, rng)
-        drawn = {(OPTIMAL, 0): (w2, ppl), (ROW_ORDER, 0): row(similarity, rng)}
-        drawn |= {(RANDOM, seed): random(similarity, rng) for seed in (1, 2)}
-        for (coupling, seed), (cost, one) in drawn.items():
-            relative = cost / w2 if w2 else np.nan
-            about = (k, similarity, bin_of(similarity), coupling, seed)
-            rows.append((*about, one, cost, relative))
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def law(slope: float, cost: float, ppl: float) -> Law:
-    def one(similarity: float, rng: np.random.Generator) -> tuple[float, float]:
-        unlike = 1 + slope * (5 - similarity)
-        # No two gains in cost are equal: scipy would go through all 2^n signs of tied ones.
-        paid = cost + unlike + 0.001 * rng.random()
-        return paid, (ppl + 0.01 * unlike) * (1 + 0.01 * rng.normal())
-
-    return one
-
-
-EXPECTED = table(law(1, 0, 0), law(1, 2, 0.02), law(1, 5, 0.05))
-REVERSED = table(law(-0.1, 0, 0.05), law(0, 2, 0.03), law(0, 5, 0.02))
+    assert np.isnan(adjusted([replace(one, p=float("nan"))])[0].q)
 
 
 def test_random_couplings_of_a_pair_count_once() -> None:
     pairs = by_pair(EXPECTED)
     drawn = np.asarray(EXPECTED.query("coupling == @RANDOM")["ppl"], float)
-    assert pairs.values["ppl", RANDOM] == pytest.approx(drawn.reshape(120, 2).mean(1))
-    assert len(pairs.similarity) == 120
-    found = comparisons(pairs)
-    assert {one.pairs for one in found if one.bin is None} == {120}
-    assert sum(one.pairs for one in found if one.bin is not None) == 4 * 120
+    assert pairs.values[PPL, RANDOM] == pytest.approx(drawn.reshape(120, 2).mean(1))
+    assert len(pairs) == 120
+    rows = dict(by_bins(pairs, PPL))
+    assert {c.pairs for c in rows["all"]} == {120}
+    assert sum(c.pairs for name, row in rows.items() if name in names_of_bins() for c in row) == 360
 
 
-def test_the_gain_is_bounded_and_knows_rounding() -> None:
+def names_of_bins() -> list[str]:
+    return [f"{edge - 0.5:g}–{edge:g}" for edge in BINS]
+
+
+def test_lengths_add_up_roots_and_evenness_is_their_variation() -> None:
+    """One jump of 0.04 is as long as two steps of 0.01; equal steps have no variation."""
+    rows = EXPECTED.copy()
+    even, jump = [0.01, 0.01], [0.04, 0.0]
+    rows["steps"] = [even if name == OPTIMAL else jump for name in rows["coupling"]]
+    rows["ppl"] = [np.mean(steps) for steps in rows["steps"]]
+    pairs = by_pair(rows)
+    assert pairs.values[LENGTH, OPTIMAL] == pytest.approx(pairs.values[LENGTH, ROW_ORDER])
+    assert pairs.values[EVENNESS, OPTIMAL] == pytest.approx(np.zeros(120), abs=1e-9)
+    assert pairs.values[EVENNESS, RANDOM] == pytest.approx(np.ones(120))
+
+
+def test_the_gain_is_bounded() -> None:
     def nothing(_: float, rng: np.random.Generator) -> tuple[float, float]:
         return 3.0, 1e-8 * rng.random()
 
-    assert (by_pair(table(nothing, nothing, nothing)).gain(ROW_ORDER) == 0).all()
     gains = by_pair(table(nothing, law(1, 2, 0.02), law(1, 5, 0.05))).gain(ROW_ORDER)
     assert gains == pytest.approx(np.full(120, 2.0), abs=1e-4)
 
@@ -168,62 +175,34 @@ def test_bins_are_compared_by_themselves() -> None:
     a, b = (
         np.asarray(own.query("coupling == @name")["ppl"], float) for name in (OPTIMAL, ROW_ORDER)
     )
-    (found,) = (
-        one
-        for one in comparisons(by_pair(EXPECTED))
-        if (one.measure, one.other, one.bin) == ("ppl", ROW_ORDER, 2.0)
-    )
+    found = dict(by_bins(by_pair(EXPECTED), PPL))["1.5–2"][0]
     assert found.p == pytest.approx(wilcoxons(b - a)[1])
     assert found.q >= found.p
 
 
-def test_empty_bins_are_there_and_empty() -> None:
-    found = comparisons(by_pair(EXPECTED.query("bin > 1")))
-    assert [one.bin for one in found if one.measure == "ppl" and one.other == RANDOM] == [
-        *BINS,
-        None,
-    ]
-    assert {one.pairs for one in found if one.bin in (0.5, 1.0)} == {0}
+def test_row_order_is_compared_with_random_by_itself() -> None:
+    """Not by way of optimal transport: the sign is that of the two of them."""
+    pairs = by_pair(EXPECTED)
+    found = pairs.compare(PPL, ROW_ORDER, RANDOM)
+    a, b = pairs.values[PPL, ROW_ORDER], pairs.values[PPL, RANDOM]
+    assert (ROW_ORDER, RANDOM) in COMPARED
+    assert found.p == pytest.approx(wilcoxons(b - a)[1])
+    assert pairs.compare(PPL, RANDOM, ROW_ORDER).effect == pytest.approx(-found.effect)
 
 
-def test_verdicts_hold_where_they_should() -> None:
-    found = verdicts(EXPECTED)
-    assert [one.judgement for one in found] == [HOLDS] * 4
-    assert "n = 120" in found[0].sentence
-    assert "by itself in 10 of 10 bins" in found[2].sentence
-    assert found[2].sentence.startswith(
-        "The shorter of two paths between the same prompts has the lower PPL: **"
+def test_bins_without_pairs_are_there_and_halves_pool_them() -> None:
+    rows = dict(by_bins(by_pair(EXPECTED.query("bin > 1")), COST))
+    assert list(rows) == [*names_of_bins(), "0–2.5", "2.5–5", "all"]
+    assert {c.pairs for c in rows["0–0.5"] + rows["0.5–1"]} == {0}
+    inside = ["1–1.5", "1.5–2", "2–2.5"]
+    assert rows["0–2.5"][0].tested == sum(rows[name][0].tested for name in inside)
+
+
+def test_pairs_of_one_scene_stand_apart() -> None:
+    """Two wordings of one scene are known by their captions and similarity; nothing else is."""
+    pairs = by_pair(with_one_scene(EXPECTED, 15))
+    assert (len(pairs), len(pairs.different), len(pairs.same)) == (135, 120, 15)
+    assert not pairs.different.one_scene.any()
+    assert by_pair(EXPECTED).compare(PPL, OPTIMAL, RANDOM) == pairs.different.compare(
+        PPL, OPTIMAL, RANDOM
     )
-
-
-def test_verdicts_are_contradicted_where_the_reverse_is_so() -> None:
-    assert [one.judgement for one in verdicts(REVERSED)] == [CONTRADICTED] * 4
-
-
-def test_verdicts_stay_open_where_nothing_is_measurable() -> None:
-    def same(_: float, rng: np.random.Generator) -> tuple[float, float]:
-        return 3.0, 0.05 + 0.001 * rng.normal()
-
-    found = verdicts(table(same, same, same))
-    assert [one.judgement for one in found] == [OPEN] * 4
-
-
-def test_verdicts_of_nothing_say_so() -> None:
-    found = verdicts(EXPECTED.query("pair < 0"))
-    assert [one.judgement for one in found] == [OPEN] * 4
-    assert "no pairs" in found[2].sentence
-    assert "nan" not in " ".join(one.sentence for one in found)
-
-
-@pytest.mark.parametrize(
-    ("signs", "expected"),
-    [
-        ([1, 1], HOLDS),
-        ([1, 0], IN_PART),
-        ([1, -1], MIXED),
-        ([0, 0], OPEN),
-        ([0, -1], CONTRADICTED),
-    ],
-)
-def test_judgements(signs: list[int], expected: str) -> None:
-    assert judge(signs) == expected
