@@ -187,7 +187,7 @@ def save_film(graph: Graph, s: Settings, images: Link, name: str) -> None:
 
 
 def cloud(graph: Graph, prompt: Link, letter: str) -> Link:
-    return graph.add("GeodesicPointCloud", f"Rows of prompt {letter}", 70, conditioning=prompt)[0]
+    return graph.add("GeodesicPointCloud", f"Rows of prompt {letter}", 40, conditioning=prompt)[0]
 
 
 def couple(graph: Graph, a: Link, b: Link, method: str) -> Node:

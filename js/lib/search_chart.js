@@ -70,6 +70,7 @@ export class SearchChart {
     });
     this.legend = element("div", { class: "geodesic-legend" });
     this.search = element("svg", { class: "geodesic-search", role: "img" });
+    this.search.style.height = `${SEARCH_HEIGHT}px`; // before the upper chart takes the rest
     this.status = element("div", { class: "geodesic-status", "aria-live": "polite" });
     root.append(this.svg, this.legend, this.status, this.search);
   }
@@ -134,7 +135,6 @@ export class SearchChart {
       height: SEARCH_HEIGHT,
     });
     this.search.setAttribute("viewBox", `0 0 ${width} ${SEARCH_HEIGHT}`);
-    this.search.style.height = `${SEARCH_HEIGHT}px`;
     const count = data.levels.reduce((sum, { iterations }) => sum + iterations, 0);
     const title = say("searchProgress", { count });
     this.search.setAttribute("aria-label", title);

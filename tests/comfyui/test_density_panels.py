@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,12 @@ from .conftest import PROMPT_A, Comfy
 from .densities import SETTINGS, both, found
 
 pytestmark = pytest.mark.usefixtures("comfy")
+
+
+@pytest.fixture(autouse=True)
+def as_comfyui_runs_nodes() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
 
 
 def panels() -> Any:
@@ -45,7 +52,6 @@ def test_a_search_shows_both_densities_and_every_level(comfy: Comfy) -> None:
     assert all(len(level["norms"]) == 7 for level in chart["levels"])
     assert len(chart["path"]) == len(chart["arc"]) == 2**2 + 1
     assert chart["path"][0] == chart["arc"][0] == 0
-    assert chart["path"][-1] == pytest.approx(chart["arc"][-1], abs=1e-3)
     assert done[3].shape == (1, 420, 900, 3)
     json.dumps(done.ui, allow_nan=False)
 
