@@ -16,6 +16,13 @@ import { element } from "./dom.js";
 import { pointed, series } from "./lines.js";
 import { linear, short, ticksAcross } from "./scale.js";
 
+/** The words for the names that the server sends. */
+const NAMES = {
+  given: "analysisGiven",
+  optimised: "analysisOptimised",
+  perturbed: "analysisPerturbed",
+  smoothed: "analysisSmoothed",
+};
 const CHART_HEIGHT = 150;
 const ROW = 18;
 
@@ -98,7 +105,7 @@ export class AnalysisChart {
     const norms = aligned(variants.map(({ norm }) => norm));
     const lengths = aligned(variants.map(({ length }) => length));
     const rows = shares(variants).flatMap((part, k) => [
-      element("span", {}, say(`analysis_${variants[k].name}`)),
+      element("span", {}, say(NAMES[variants[k].name])),
       element(
         "i",
         { class: k === 0 ? "geodesic-given" : undefined },

@@ -132,7 +132,8 @@ class GeodesicDensityPath(io.ComfyNode):
         densities = result.log_density, result.log_density_of_arc
         chart = search_chart(*densities, result.history, score)
         positive, latents = map(list, zip(*batches, strict=True))
-        drawn = panels.search_chart(*densities, result.history, score)
+        told = (density.tolist() for density in densities)
+        drawn = panels.search_chart(*told, result.history, score)
         return io.NodeOutput(positive, latents, times, chart, result.path, ui=drawn)
 
 
