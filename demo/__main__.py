@@ -12,6 +12,7 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -170,22 +171,25 @@ def pace(steps: Mapping[str, Any]) -> str:
 
 
 def comparison(server: Server, graph: Graph, outputs: Mapping[str, Any], method: str) -> Comparison:
-    def text(title: str) -> str:
-        return outputs[graph.find(title)]["text"][0]
-
-    lines = text("Table").splitlines()
+    lines = outputs[graph.find("Which morph is smoothest?")]["text"][0].splitlines()
     (line,) = (line for line in lines if line.startswith(f"| {method} |"))
     head, row = ([cell.strip() for cell in one.strip("|").split("|")] for one in (lines[0], line))
     measured = dict(zip(head, row, strict=True))
+    chart = outputs[graph.find(f"Pair the rows: {method}")]["geodesic_coupling"][0]
     files = outputs[graph.find(f"Frames: {method}")]["images"]
     return Comparison(
         method=method,
-        cost=float(text(f"Cost: {method}")),
-        relative_cost=float(text(f"Relative cost: {method}")),
+        cost=as_number(chart["cost"]),
+        relative_cost=as_number(chart["relative_cost"]),
         ppl=measured["PPL (mean)"],
         metric=measured["metric"],
         frames=[Image.open(io.BytesIO(server.fetch(file))).convert("RGB") for file in files],
     )
+
+
+def as_number(value: float | None) -> float:
+    """A panel's number; JSON has no infinity, so panels get None instead."""
+    return inf if value is None else value
 
 
 def table(rows: list[Comparison]) -> str:

@@ -8,20 +8,27 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { AnalysisChart } from "./lib/analysis_chart.js";
 import { CompareChart } from "./lib/compare_chart.js";
 import { CouplingChart } from "./lib/coupling_chart.js";
+import { element } from "./lib/dom.js";
 import { nodeAt } from "./lib/locator.js";
+import { SearchChart } from "./lib/search_chart.js";
 import { StepsChart } from "./lib/steps_chart.js";
 import { addPanel, addStyles, chain, grow } from "./panel.js";
 import { say } from "./words.js";
 
-/** For each node type: the key of its data, and the class that draws it. */
+/** For each node type: the key of its data, the class that draws it, and what it says before a run. */
 const KINDS = {
-  GeodesicMorphSampler: ["geodesic_steps", StepsChart],
-  GeodesicPathLength: ["geodesic_steps", StepsChart],
-  GeodesicCouple: ["geodesic_coupling", CouplingChart],
-  GeodesicCompare: ["geodesic_compare", CompareChart],
+  GeodesicMorphSampler: ["geodesic_steps", StepsChart, "stepsPromise"],
+  GeodesicPathLength: ["geodesic_steps", StepsChart, "stepsPromise"],
+  GeodesicCouple: ["geodesic_coupling", CouplingChart, "couplingPromise"],
+  GeodesicCompare: ["geodesic_compare", CompareChart, "comparePromise"],
+  GeodesicDensityPath: ["geodesic_search", SearchChart, "searchPromise"],
+  GeodesicDensityAnalysis: ["geodesic_analysis", AnalysisChart, "analysisPromise"],
 };
+/** The least height of a panel without data: two lines. */
+const PROMISE = 40;
 /** The least width of a node when it shows its first chart. */
 const WIDTH = 380;
 
@@ -44,23 +51,23 @@ app.registerExtension({
 });
 
 function attach(node) {
-  const [key, Chart] = KINDS[node.comfyClass];
+  const [key, Chart, promise] = KINDS[node.comfyClass];
   addStyles("charts.css");
-  let shown = false; // without data the panel takes no room
+  let shown = false;
   const panel = addPanel(node, "chart", {
-    height: () => (shown ? chart.height : 0),
+    height: () => (shown ? chart.height : PROMISE),
     draw: (size) => shown && chart.draw(size),
-    className: "geodesic-chart-panel",
+    className: "geodesic-chart-panel geodesic-waiting",
   });
   const chart = new Chart(panel.root, { say, url });
-  panel.root.hidden = true;
+  panel.root.append(element("div", { class: "geodesic-promise" }, say(promise)));
 
   const show = (output, fresh = false) => {
     const data = output?.[key];
     if (!data?.length) return;
     if (fresh && !shown && node.size[0] < WIDTH) node.setSize([WIDTH, node.size[1]]);
     shown = true;
-    panel.root.hidden = false;
+    panel.root.classList.remove("geodesic-waiting");
     chart.show(data);
     panel.redraw();
     grow(node);

@@ -105,7 +105,8 @@ def draw_density(server: Server) -> None:
     (frames,) = rendered(server, extrapolation, ["All"])
     save(mosaic([frames[:17:3], frames[17:]], 6), EXAMPLES / "extrapolate.jpg")
     clip = is_this_clip_a_geodesic(settings)
-    (chart,) = rendered(server, clip, ["Is it a geodesic?"])
+    clip.add("PreviewImage", "Chart", images=clip.titled("Is it a geodesic?")[0])
+    (chart,) = rendered(server, clip, ["Chart"])
     save(chart[0].crop(chart[0].getbbox()), EXAMPLES / "is_this_clip_a_geodesic.jpg")
 
 

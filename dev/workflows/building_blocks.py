@@ -11,8 +11,9 @@ from .settings import Settings
 
 COUPLINGS = ("optimal transport", "row order", "random")
 PROMPTS, GEOMETRY, RENDER, RESULT = "#3f789e", "#8a5aa5", "#88a05a", "#a1723f"
-# The height of the chart that a node shows after a run.
+# The heights of the charts that nodes show after a run, and of the text below some of them.
 CHART_ROOM = 314
+COMPARE_ROOM, SEARCH_ROOM, ANALYSIS_ROOM = 440, 400, 440
 # A batch size that no path exceeds: all frames in one batch.
 ALL = 4096
 
@@ -186,7 +187,7 @@ def save_film(graph: Graph, s: Settings, images: Link, name: str) -> None:
 
 
 def cloud(graph: Graph, prompt: Link, letter: str) -> Link:
-    return graph.add("GeodesicPointCloud", f"Rows of prompt {letter}", 70, conditioning=prompt)[0]
+    return graph.add("GeodesicPointCloud", f"Rows of prompt {letter}", 40, conditioning=prompt)[0]
 
 
 def couple(graph: Graph, a: Link, b: Link, method: str) -> Node:
@@ -244,11 +245,10 @@ def shared_number(graph: Graph, title: str, value: int) -> Link:
 
 def prompt_path(graph: Graph, s: Settings, common: Common, when: Link) -> tuple[Link, Link]:
     """One conditioning and one latent for each frame."""
-    a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
     scheduled = graph.add(
         "GeodesicSchedule",
         "One prompt per frame",
-        path=couple(graph, a, b, COUPLINGS[0])[0],
+        path=keyframes(graph, common.prompts),
         times=when,
         latent=common.latent,
         frames_per_batch=s.frames_per_batch,

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from .building_blocks import (
     ALL,
-    COUPLINGS,
+    ANALYSIS_ROOM,
     GEOMETRY,
     PROMPTS,
     RENDER,
     RESULT,
+    SEARCH_ROOM,
     Common,
-    cloud,
-    couple,
     encoded_photo,
+    keyframes,
     ksampler,
     path_length,
     prompt_path,
@@ -54,13 +54,12 @@ def shared(graph: Graph, s: Settings) -> tuple[Link, Link]:
 def density_path(
     graph: Graph, s: Settings, common: Common, prompts: list[Link], latents: list[Link]
 ) -> Node:
-    a, b = (cloud(graph, p, letter) for p, letter in zip(prompts, "AB", strict=True))
     return graph.add(
         "GeodesicDensityPath",
         "Through likely images",
-        260,
+        SEARCH_ROOM,
         model=common.model,
-        path=couple(graph, a, b, COUPLINGS[0])[0],
+        path=keyframes(graph, prompts),
         negative=common.negative,
         latent_a=latents[0],
         latent_b=latents[1],
@@ -219,10 +218,10 @@ def is_this_clip_a_geodesic(s: Settings) -> Graph:
     graph.begin_group("4. Its frames as latents", GEOMETRY)
     encoded = graph.add("VAEEncode", "Encode", pixels=images[0], vae=common.vae)
     graph.begin_group("5. Is it a geodesic?", RESULT)
-    analysis = graph.add(
+    graph.add(
         "GeodesicDensityAnalysis",
         "Is it a geodesic?",
-        320,
+        ANALYSIS_ROOM,
         model=common.model,
         positive=positive,
         negative=common.negative,
@@ -235,5 +234,4 @@ def is_this_clip_a_geodesic(s: Settings) -> Graph:
         iterations=50,
         score="noise difference",
     )
-    graph.add("PreviewAny", "Table", 200, source=analysis[1])
     return graph

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-NODE_WIDTH, GAP, GROUP_GAP, GROUP_TITLE = 340, 50, 60, 50
+NODE_WIDTH, GAP, GROUP_GAP, GROUP_TITLE = 380, 50, 60, 50
 TITLE_HEIGHT, ROW_HEIGHT = 30, 26
 # The height that our own panels (js/) add to a node when it is created.
 PANELS = {"GeodesicTimes": 226, "GeodesicKeyframe": 100, "GeodesicNoiseKeyframe": 80}

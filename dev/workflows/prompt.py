@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .building_blocks import (
+    COMPARE_ROOM,
     COUPLINGS,
     GEOMETRY,
     RENDER,
@@ -38,44 +39,38 @@ def even_morph(s: Settings, name: str = "even_morph") -> Graph:
 
 
 def two_prompt_morph(s: Settings) -> Graph:
-    """Two prompts → couple → schedule → KSampler → VAE Decode → CreateVideo → SaveVideo."""
+    """Two prompts → keyframes → schedule → KSampler → VAE Decode → CreateVideo → SaveVideo."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
     graph.begin_group("2. The shortest path", GEOMETRY)
-    a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
-    coupling = couple(graph, a, b, COUPLINGS[0])
+    path = keyframes(graph, common.prompts)
     when = times(graph, s.frames, "ease in-out")
     graph.begin_group("3. Render", RENDER)
-    images = render(graph, s, common, coupling[0], when)
+    images = render(graph, s, common, path, when)
     graph.begin_group("4. Video", RESULT)
     save_video(graph, s, images[0], "two_prompt_morph")
     return graph
 
 
 def compare_couplings(s: Settings) -> Graph:
-    """Two prompts with three couplings: relative cost and PPL of each, in one chart."""
+    """Two prompts with three couplings, a column each: its cost, its frames, its steps."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
-    graph.begin_group("2. Three ways to pair the rows", GEOMETRY)
+    graph.begin_group("2. Both prompts as rows", GEOMETRY)
     a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
     when = times(graph, s.frames)
-    coupled = [couple(graph, a, b, method) for method in COUPLINGS]
-    graph.begin_group("3. Their cost (1 = shortest)", GEOMETRY)
-    for method, node in zip(COUPLINGS, coupled, strict=True):
-        graph.add("PreviewAny", f"Cost: {method}", 60, source=node[1])
-        graph.add("PreviewAny", f"Relative cost: {method}", 60, source=node[2])
     steps = {}
-    for number, (method, node) in enumerate(zip(COUPLINGS, coupled, strict=True), start=4):
-        graph.begin_group(f"{number}. {method}", RENDER)
-        images = render(graph, s, common, node[0], when, f": {method}")
+    for letter, method in zip("abc", COUPLINGS, strict=True):
+        graph.begin_group(f"3{letter}. {method}", RENDER)
+        path = couple(graph, a, b, method)
+        images = render(graph, s, common, path[0], when, f": {method}")
         graph.add("PreviewImage", f"Frames: {method}", 200, images=images[0])
         steps[method] = path_length(graph, s, images[0], f": {method}")[3]
-    graph.begin_group("7. Side by side", RESULT)
+    graph.begin_group("4. Side by side", RESULT)
     compare: dict[str, Any] = {"label_d": "D"}
     for letter, method in zip("abc", COUPLINGS, strict=True):
         compare |= {f"steps_{letter}": steps[method], f"label_{letter}": method}
-    chart = graph.add("GeodesicCompare", "Which morph is smoothest?", 260, **compare)
-    graph.add("PreviewAny", "Table", 160, source=chart[1])
+    graph.add("GeodesicCompare", "Which morph is smoothest?", COMPARE_ROOM, **compare)
     return graph
 
 
@@ -106,7 +101,7 @@ def keyframes_constant_speed(s: Settings) -> Graph:
     graph.add(
         "GeodesicCompare",
         "Before and after",
-        260,
+        COMPARE_ROOM,
         steps_a=measured[3],
         steps_b=again[3],
         label_a="coarse pass",

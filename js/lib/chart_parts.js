@@ -82,7 +82,7 @@ export const asText = (value) => (value === null ? "∞" : short(value));
 
 /** Numbers of a column as texts, all with the decimals that give the largest four digits. */
 export function aligned(values) {
-  const most = largest(values);
+  const most = largest(values.map((value) => Math.abs(value ?? 0)));
   const decimals = clamp(3 - Math.floor(Math.log10(most || 1)), 0, 8);
   return values.map((value) => (value === null ? "∞" : value.toFixed(decimals)));
 }

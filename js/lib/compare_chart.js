@@ -1,8 +1,18 @@
 /** Compare Paths: the steps of up to four morphs by position on the path, and their means. */
 
-import { aligned, caption, clamp, grid, largest, plotIn, share, walk } from "./chart_parts.js";
-import { line } from "./curve_view.js";
+import {
+  aligned,
+  asText,
+  caption,
+  clamp,
+  grid,
+  largest,
+  plotIn,
+  share,
+  walk,
+} from "./chart_parts.js";
 import { element } from "./dom.js";
+import { pointed, series, swatch } from "./lines.js";
 import { linear, ticks } from "./scale.js";
 
 const CHART_HEIGHT = 160;
@@ -36,21 +46,6 @@ export function layout(paths, size) {
   return { plot, x, y, values, points };
 }
 
-const SHAPES = [
-  "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z", // circle
-  "M-2.7 -2.7h5.4v5.4h-5.4Z", // square
-  "M0 -3.6L3.4 2.6H-3.4Z", // triangle
-  "M0 -3.9L3.5 0L0 3.9L-3.5 0Z", // diamond
-];
-
-/** The marks along a line; only every second, third … if they would touch each other. */
-export function marked(points, spacing = 11) {
-  if (points.length < 2) return points;
-  const apart = (points.at(-1)[0] - points[0][0]) / (points.length - 1);
-  const every = Math.max(1, Math.ceil(spacing / apart));
-  return points.filter((_, k) => k % every === 0);
-}
-
 /**
  * Why the numbers of these paths can't be compared: keys of words, and what they need.
  * @param {{distances: unknown[], metric: string}[]} paths
@@ -67,6 +62,14 @@ export function warnings(paths) {
   if (metrics.size > 1) found.push(["compareMetrics", {}]);
   return found;
 }
+
+/** The table's further rows: the key of a name, and the texts of all paths. */
+const STATISTICS = [
+  ["compareCount", (paths) => paths.map(({ distances }) => String(distances.length + 1))],
+  ["stepsSum", (paths) => aligned(paths.map(({ total }) => total))],
+  ["stepsVariance", (paths) => paths.map(({ variance }) => asText(variance))],
+  ["compareSmoothness", (paths) => aligned(paths.map(({ smoothness }) => smoothness))],
+];
 
 /** The number of places to point at: the steps of the longest path. */
 export const stops = (paths) => Math.max(...paths.map(({ distances }) => distances.length));
@@ -88,16 +91,17 @@ export class CompareChart {
       onkeydown: (event) => this.press(event),
     });
     this.table = element("div", { class: "geodesic-legend" });
+    this.more = element("div", { class: "geodesic-table" });
     this.warnings = element("div", { role: "note" });
     this.status = element("div", { class: "geodesic-status" });
     this.spoken = element("div", { class: "geodesic-unseen", "aria-live": "polite" });
-    root.append(this.svg, this.table, this.warnings, this.status, this.spoken);
+    root.append(this.svg, this.table, this.more, this.warnings, this.status, this.spoken);
   }
 
   /** Least height in pixels. */
   get height() {
     const rows = (this.paths?.length ?? 0) + 1 + this.warnings.childElementCount;
-    return CHART_HEIGHT + rows * ROW + 34;
+    return CHART_HEIGHT + (rows + 1 + STATISTICS.length) * ROW + 40;
   }
 
   /** Show what the node returned. */
@@ -110,13 +114,19 @@ export class CompareChart {
     this.here = paths.map(() => element("span", { class: "geodesic-number" }));
     const numbers = aligned(paths.flatMap(({ mean, largest: worst }) => [mean, worst]));
     const rows = paths.flatMap(({ label, metric }, k) => [
-      this.swatch(k),
+      swatch(k),
       element("span", { class: "geodesic-name", title: metric }, label || "–"),
       element("span", { class: "geodesic-number" }, numbers[2 * k]),
       element("span", { class: "geodesic-number" }, numbers[2 * k + 1]),
       this.here[k],
     ]);
     this.table.replaceChildren(...head, ...rows);
+    this.more.style.gridTemplateColumns = `auto repeat(${paths.length}, minmax(0, 1fr))`;
+    this.more.replaceChildren(
+      element("span"),
+      ...paths.map((_, k) => swatch(k)),
+      ...STATISTICS.flatMap(([key, of]) => this.statistic(key, of(paths))),
+    );
     this.warnings.replaceChildren(
       ...warnings(paths).map(([key, values]) =>
         element(
@@ -128,18 +138,12 @@ export class CompareChart {
     );
   }
 
-  swatch(k) {
-    return element(
-      "svg",
-      {
-        class: `geodesic-swatch geodesic-series-${k}`,
-        viewBox: "0 0 30 12",
-        width: 30,
-        height: 12,
-      },
-      element("path", { class: "geodesic-series", d: "M1 6H29" }),
-      element("path", { class: "geodesic-marks", d: SHAPES[k], transform: "translate(15 6)" }),
-    );
+  /** A row of the table: a name and the texts of all paths. */
+  statistic(key, texts) {
+    const name = element("span", { class: "geodesic-head", title: this.say(`${key}Tip`) });
+    name.textContent = this.say(key);
+    const cells = texts.map((text) => element("span", { class: "geodesic-statistic" }, text));
+    return [name, ...cells];
   }
 
   draw({ width }) {
@@ -161,24 +165,10 @@ export class CompareChart {
       ...ends.map(([place, anchor, key]) =>
         element("text", { x: x(place), y: plot.bottom + 12, "text-anchor": anchor }, this.say(key)),
       ),
-      ...points.map((marks, k) => this.series(marks, k)),
+      ...points.map((marks, k) => series(marks, k)),
       this.guide,
     );
     this.choose(this.place);
-  }
-
-  series(points, k) {
-    return element(
-      "g",
-      { class: `geodesic-series-${k}` },
-      element("path", { class: "geodesic-series", d: line(points) }),
-      ...marked(points).map(([x, y]) => this.marker(k, x, y)),
-    );
-  }
-
-  marker(k, x, y, scale = 1) {
-    const transform = `translate(${x.toFixed(2)} ${y.toFixed(2)}) scale(${scale})`;
-    return element("path", { class: "geodesic-marks", d: SHAPES[k], transform });
   }
 
   point(event) {
@@ -212,22 +202,8 @@ export class CompareChart {
       const step = stepAt(place, distances.length);
       return { step, distance: distances[step], at: middle(step, distances.length) };
     });
-    this.guide.replaceChildren(
-      element("line", {
-        class: "geodesic-guide",
-        x1: x(place),
-        x2: x(place),
-        y1: plot.top,
-        y2: plot.bottom,
-      }),
-      ...steps.map(({ distance, at }, k) =>
-        element(
-          "g",
-          { class: `geodesic-series-${k} geodesic-here` },
-          ...(distance === null ? [] : [this.marker(k, x(at), y(distance), 1.5)]),
-        ),
-      ),
-    );
+    const points = steps.map(({ distance, at }) => distance !== null && [x(at), y(distance)]);
+    this.guide.replaceChildren(...pointed(plot, x(place), points));
     const values = aligned(steps.map(({ distance }) => distance));
     values.forEach((value, k) => (this.here[k].textContent = value));
     this.status.textContent = this.say("compareAt", { place: place.toFixed(2) });

@@ -24,6 +24,26 @@ export function ticks(most, count = 4) {
   return result;
 }
 
+/** About `count` round numbers from at most `least` to at least `most`, as `ticks` has them. */
+export function ticksAcross(least, most, count = 4) {
+  if (!(most > least)) return [least, least + 1];
+  const step = ticks(most - least, count)[1];
+  const first = Math.floor(least / step + 1e-9);
+  const last = Math.ceil(most / step - 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, k) =>
+    Number(((first + k) * step).toPrecision(12)),
+  );
+}
+
+/** Powers of ten from at most `least` to at least `most`, both above 0; at most about `count`. */
+export function decades(least, most, count = 4) {
+  const first = Math.floor(Math.log10(least) + 1e-9);
+  const last = Math.max(Math.ceil(Math.log10(most) - 1e-9), first + 1);
+  const every = Math.max(1, Math.ceil((last - first) / count));
+  const steps = Math.ceil((last - first) / every);
+  return Array.from({ length: steps + 1 }, (_, k) => Number(`1e${first + k * every}`));
+}
+
 /** A number with three or four significant digits, as people read it. */
 export function short(value) {
   if (value === 0) return "0";

@@ -87,6 +87,20 @@ class Analysis:
         return f"Not a geodesic: its gradient norm is {ratios}."
 
     @property
+    def drawn(self) -> dict[str, Any]:
+        """What the node's panel shows."""
+        return {
+            "log_density": self.log_density.tolist(),
+            "log_length": self.log_length,
+            "variants": [(name, self.norms[name], self.lengths[name]) for name in self.norms],
+            "near": self.is_near_geodesic if self.norms else None,
+            "noise_level": self.level.share,
+            "strength": self.settings.strength,
+            "draws": self.settings.draws,
+            "score": self.settings.score,
+        }
+
+    @property
     def table(self) -> str:
         """Markdown."""
         s = self.settings

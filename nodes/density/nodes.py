@@ -20,8 +20,8 @@ from ..inputs import (
     path_input,
     seed_input,
 )
+from ..ui import panels
 from ..ui.figures import analysis_chart, search_chart
-from ..ui.status import show_text
 from . import analysis
 from .inputs import (
     JITTER_SEED,
@@ -132,8 +132,9 @@ class GeodesicDensityPath(io.ComfyNode):
         densities = result.log_density, result.log_density_of_arc
         chart = search_chart(*densities, result.history, score)
         positive, latents = map(list, zip(*batches, strict=True))
-        preview = ui.PreviewImage(chart, cls=cls)
-        return io.NodeOutput(positive, latents, times, chart, result.path, ui=preview)
+        told = (density.tolist() for density in densities)
+        drawn = panels.search_chart(*told, result.history, score)
+        return io.NodeOutput(positive, latents, times, chart, result.path, ui=drawn)
 
 
 class GeodesicDensityFrames(io.ComfyNode):
@@ -336,10 +337,8 @@ class GeodesicDensityAnalysis(io.ComfyNode):
         )
         result = analysis.analyse(model[0], positive, negative[0], latents, settings)
         chart = analysis_chart(result.log_density, result.norms)
-        preview = ui.PreviewImage(chart, cls=cls).as_dict()
-        show_text(cls, result.verdict)
-        text = ui.PreviewText(result.table).as_dict()
-        return io.NodeOutput(chart, result.table, result.log_length, ui={**preview, **text})
+        drawn = panels.analysis_chart(**result.drawn) | ui.PreviewText(result.table).as_dict()
+        return io.NodeOutput(chart, result.table, result.log_length, ui=drawn)
 
 
 class GeodesicTextInversion(io.ComfyNode):

@@ -12,7 +12,7 @@ from ...geometry.times import MAX_FRAMES, Times, retime
 from ..inputs import METRICS, CouplingSocket, StepsSocket, TimesSocket
 from ..prompt.tokens import texts_behind
 from ..ui import figures, panels
-from ..ui.status import show_text
+from ..ui.status import show_note, show_text
 from .export import Exported, save
 from .measuring import measure_on_device
 from .weights import fingerprint
@@ -198,9 +198,8 @@ class GeodesicCompare(io.ComfyNode):
         ]
         warnings = comparison_warnings(paths)
         table = compare_table(paths, warnings)
-        # A table does not fit under a node; one line per path does.
-        lines = [f"{label}: PPL {s.mean:.4f}, largest {s.largest:.4f}" for label, s in paths]
-        show_text(cls, "\n".join([*lines, *warnings]))
+        # The panel shows the table; what makes it worthless is also said under the node.
+        show_note(cls, "\n".join(warnings))
         drawn = panels.compare_chart(paths) | ui.PreviewText(table).as_dict()
         return io.NodeOutput(figures.compare_chart(paths, warnings), table, ui=drawn)
 

@@ -1,7 +1,8 @@
 """Which word of a prompt each row of its conditioning came from, where this can be known.
 
 A conditioning holds only rows. Their text is read from the graph, and CLIP's tokens have the order
-of the rows. With other nodes in between, or another encoder, rows have numbers only.
+of the rows. Nodes that leave rows where they are (`PASSING`) are followed through; with others in
+between, or another encoder, rows have numbers only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,22 @@ CLIP_WIDTHS = (768, 2048)
 # ComfyUI replaces "embedding:name" by the rows of a file, and the text does not say how many.
 EMBEDDING = "embedding:"
 TEXT_NODES = ("PrimitiveString", "PrimitiveStringMultiline")
+# Nodes whose output has the rows of an input in their places, perhaps with other numbers in them:
+# by output, the name of that input. The first is ours, the others are ComfyUI's own.
+CONDITIONING = ("conditioning",)
+BOTH_SIDES = ("positive", "negative")
+PASSING = {
+    "GeodesicTextInversion": CONDITIONING,
+    "ConditioningSetTimestepRange": CONDITIONING,
+    "ConditioningSetArea": CONDITIONING,
+    "ConditioningSetAreaPercentage": CONDITIONING,
+    "ConditioningSetAreaStrength": CONDITIONING,
+    "ConditioningSetMask": CONDITIONING,
+    "unCLIPConditioning": CONDITIONING,
+    "ControlNetApply": CONDITIONING,
+    "ControlNetApplyAdvanced": BOTH_SIDES,
+    "InpaintModelConditioning": BOTH_SIDES,
+}
 
 # One label per row: a token's text, or None for padding.
 Labels = tuple[str | None, ...]
@@ -48,14 +65,29 @@ def text_upstream(graph: Mapping[str, Any], node_id: Any, name: str) -> str | No
     """The text of the CLIPTextEncode behind a cloud input, or None.
 
     graph: an API-format prompt. Only one chain of nodes is followed: input `name` ←
-    GeodesicPointCloud ← CLIPTextEncode ← a literal text or one of `TEXT_NODES`. Nodes in between
-    may change the rows.
+    GeodesicPointCloud ← any number of `PASSING` ← CLIPTextEncode ← a literal text or one of
+    `TEXT_NODES`. Other nodes may change the order of the rows.
     """
     cloud = _linked(graph, graph.get(str(node_id)), name, ("GeodesicPointCloud",))
-    encoder = _linked(graph, cloud, "conditioning", ("CLIPTextEncode",))
+    encoder = _encoder(graph, cloud)
     written = _linked(graph, encoder, "text", TEXT_NODES)
     text = _inputs(written).get("value") if written else _inputs(encoder).get("text")
     return text if isinstance(text, str) else None
+
+
+def _encoder(graph: Mapping[str, Any], node: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The CLIPTextEncode whose rows reach a node's `conditioning`, through `PASSING`."""
+    name = "conditioning"
+    for _ in graph:  # a graph without loops: no chain is longer than that
+        passing = _linked(graph, node, name, tuple(PASSING))
+        if passing is None:
+            return _linked(graph, node, name, ("CLIPTextEncode",))
+        output = _inputs(node)[name][1]
+        names = PASSING[passing["class_type"]]
+        if output >= len(names):
+            return None
+        node, name = passing, names[output]
+    return None
 
 
 def _inputs(node: Mapping[str, Any] | None) -> Mapping[str, Any]:

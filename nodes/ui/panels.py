@@ -23,6 +23,8 @@ SHEET, CELL = 4096, 96
 FRAMES_AT_ONCE = 16
 # Of a batch with more prompts than this, the rest is counted, not sent.
 MAX_PARTS = 64
+# A level of a search has up to 10,000 iterations, and its part of a chart about a hundred pixels.
+MOST_NORMS = 200
 
 Charts = dict[str, list[dict[str, Any]]]
 
@@ -42,6 +44,61 @@ def compare_chart(paths: Sequence[tuple[str, Steps]]) -> Charts:
     """Several measured paths with their names, in one chart."""
     charts = [{"label": label, **_statistics(steps)} for label, steps in paths]
     return {"geodesic_compare": [{"paths": charts}]}
+
+
+def search_chart(
+    log_density: Sequence[float],
+    log_density_of_arc: Sequence[float],
+    history: Sequence[Sequence[float]],
+    score: str,
+) -> Charts:
+    """A density path beside the great arc, and the norms of its search, a list per level.
+
+    log_density, log_density_of_arc: at the points of the search, relative to image A. score: the
+    name of the score behind them. A level's norms are thinned to `MOST_NORMS`, enough for a chart.
+    """
+    chart = {
+        "score": score,
+        "path": [number(value) for value in log_density],
+        "arc": [number(value) for value in log_density_of_arc],
+        "levels": [
+            {"iterations": len(norms), "norms": [number(norms[k]) for k in thinned(len(norms))]}
+            for norms in history
+        ],
+    }
+    return {"geodesic_search": [chart]}
+
+
+def thinned(count: int) -> list[int]:
+    """At most `MOST_NORMS` of so many places, evenly spaced, with the first and the last."""
+    shown = min(count, MOST_NORMS)
+    return [round(k * (count - 1) / max(shown - 1, 1)) for k in range(shown)]
+
+
+def analysis_chart(
+    log_density: Sequence[float],
+    log_length: float,
+    variants: Sequence[tuple[str, float, float]],
+    near: bool | None,
+    **settings: float | str,
+) -> Charts:
+    """The density along a clip, and how far it and its variants are from a geodesic.
+
+    log_density: of each frame, relative to the first. variants: the name, mean norm and log length
+    of the clip and of each variant; empty for fewer than three different frames, and `near` is then
+    None. settings: what else the page names, see `DensityAnalysis` in js/lib.
+    """
+    chart = {
+        "log_density": [number(value) for value in log_density],
+        "log_length": number(log_length),
+        "variants": [
+            {"name": name, "norm": number(norm), "length": number(length)}
+            for name, norm, length in variants
+        ],
+        "near": near,
+        **settings,
+    }
+    return {"geodesic_analysis": [chart]}
 
 
 def _statistics(steps: Steps) -> dict[str, Any]:

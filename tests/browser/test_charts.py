@@ -82,7 +82,7 @@ def show(interface: Interface, node_type: str, key: str, data: list[dict[str, An
         [node_type, {key: data}],
     )
     interface.look_at(node_type)
-    panel = interface.page.locator(f"{PANEL}:not([hidden])")
+    panel = interface.page.locator(f"{PANEL}:not(.geodesic-waiting)")
     expect(panel).to_have_count(1)
     panel.wait_for()
     return panel
@@ -98,7 +98,7 @@ def point(interface: Interface, target: Locator, x: float, y: float) -> None:
 def test_a_step_shows_its_frames_and_its_distance(studio: Interface) -> None:
     """At first the largest step; then where the mouse is, then where arrow keys lead."""
     studio.open_file(WORKFLOW)
-    expect(studio.page.locator(f"{PANEL}:not([hidden])")).to_have_count(0)
+    expect(studio.page.locator(f"{PANEL}:not(.geodesic-waiting)")).to_have_count(0)
     distances = [0.1, 0.5, 0.2, 0.4]
     panel = show(studio, "GeodesicPathLength", "geodesic_steps", [steps(studio, distances)])
     words, names = panel.locator(".geodesic-words"), panel.locator("figcaption")
@@ -181,6 +181,8 @@ def test_paths_are_compared_at_one_place(studio: Interface) -> None:
     expect(panel.locator(".geodesic-name")).to_have_text(["optimal transport", "row order"])
     numbers = panel.locator(".geodesic-number")
     expect(numbers).to_have_text(["0.1500", "0.2000", "", "0.2500", "0.4000", ""])
+    table = panel.locator(".geodesic-statistic")
+    expect(table).to_have_text(["3", "5", "0.300", "1.000", "0.0625", "0.0625", "0.5000", "0.5000"])
     expect(panel.get_by_role("note")).to_have_text("⚠ 3, 5 frames: these numbers can't be compared")
     chart = panel.locator("> svg")
     point(studio, chart, 0.9, 0.4)
@@ -225,7 +227,7 @@ def test_charts_come_back(studio: Interface, tmp_path: Path) -> None:
     studio.used_up = True
     (tmp_path / "coupled.json").write_text(json.dumps(coupled(f"{studio.name} (circle:1.2)")))
     studio.open_file(tmp_path / "coupled.json")
-    target = page.locator(f"{PANEL}:not([hidden]) .geodesic-token[text-anchor=start]")
+    target = page.locator(f"{PANEL}:not(.geodesic-waiting) .geodesic-token[text-anchor=start]")
 
     def check() -> None:
         expect(target).to_have_text(["⟨start⟩", "a", "star", "⟨end⟩"])
@@ -309,7 +311,8 @@ SEEN = """async () => {
     const { api } = window.comfyAPI.api;
     window.seen = [];
     const look = ({ type }) => {
-        const bars = document.querySelector(".geodesic-chart-panel:not([hidden]) .geodesic-bars");
+        const panel = document.querySelector(".geodesic-chart-panel:not(.geodesic-waiting)");
+        const bars = panel?.querySelector(".geodesic-bars");
         const frames = document.querySelectorAll(".geodesic-film > *").length;
         window.seen.push([type, bars?.getAttribute("d").split("M").length - 1, frames]);
     };
@@ -333,7 +336,7 @@ def test_a_morph_grows_while_it_is_rendered(studio: Interface, tmp_path: Path) -
     assert first == [LIVE, 1, 2]
     assert [event[0] for event in others] == [LIVE] * (len(others) - 1) + [DONE]
     studio.look_at("GeodesicMorphSampler")
-    panel = studio.page.locator(f"{PANEL}:not([hidden])")
+    panel = studio.page.locator(f"{PANEL}:not(.geodesic-waiting)")
     expect(panel.locator(".geodesic-stat span").last).to_have_text("work")
     studio.page.screenshot(path=studio.screenshots() / f"morph, {studio.name}.png")
 

@@ -55,7 +55,17 @@ PANELS = """() => {
 SLACK = 3
 
 
-WITH_PANELS = ["GeodesicKeyframe", "GeodesicNoiseKeyframe", "GeodesicTimes"]
+WITH_PANELS = [
+    "GeodesicCompare",
+    "GeodesicCouple",
+    "GeodesicDensityAnalysis",
+    "GeodesicDensityPath",
+    "GeodesicKeyframe",
+    "GeodesicMorphSampler",
+    "GeodesicNoiseKeyframe",
+    "GeodesicPathLength",
+    "GeodesicTimes",
+]
 
 
 def inside(panel: list[float], frame: list[float]) -> bool:

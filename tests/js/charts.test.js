@@ -3,9 +3,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { aligned, asText, cut, plotIn, share, walk } from "../../js/lib/chart_parts.js";
+import * as analysis from "../../js/lib/analysis_chart.js";
 import * as compare from "../../js/lib/compare_chart.js";
 import * as coupling from "../../js/lib/coupling_chart.js";
+import { marked } from "../../js/lib/lines.js";
 import { nodeAt } from "../../js/lib/locator.js";
+import { decades, ticksAcross } from "../../js/lib/scale.js";
+import * as search from "../../js/lib/search_chart.js";
 import * as steps from "../../js/lib/steps_chart.js";
 
 const SIZE = { width: 360, height: 120 };
@@ -163,10 +167,10 @@ test("a place of the path lies in the step whose middle is nearest", () => {
 
 test("marks never touch, and a short line keeps all of them", () => {
   const line = (count) => Array.from({ length: count }, (_, k) => [(300 * k) / count, 5]);
-  assert.equal(compare.marked(line(10)).length, 10);
-  const many = compare.marked(line(1000));
+  assert.equal(marked(line(10)).length, 10);
+  const many = marked(line(1000));
   assert.ok(many.every(([x], k) => k === 0 || x - many[k - 1][0] >= 11 - 1e-9));
-  assert.equal(compare.marked(line(1)).length, 1);
+  assert.equal(marked(line(1)).length, 1);
 });
 
 const LABELS = ["⟨start⟩", "red", "circle", "⟨end⟩", null, null, "⟨start⟩", "⟨end⟩", null];
@@ -225,6 +229,90 @@ test("long names leave room for the lines", () => {
   const { edges, letters } = coupling.layout([["x".repeat(99)], ["y".repeat(99)]], 300);
   assert.ok(edges[1] - edges[0] > 60);
   assert.ok(letters.every((count) => count > 5 && count < 99));
+});
+
+test("an axis across 0 holds all values between round numbers", () => {
+  for (const [least, most] of [
+    [-7.3, 0],
+    [0, 0.0123],
+    [-1234, 45],
+    [-0.5, -0.4],
+  ]) {
+    const found = ticksAcross(least, most, 3);
+    assert.ok(found[0] <= least && found.at(-1) >= most);
+    assert.ok(found.length >= 2 && found.length <= 7);
+    assert.ok(found.every((value, k) => k === 0 || value > found[k - 1]));
+  }
+  assert.deepEqual(ticksAcross(-3, 0, 3), [-3, -2, -1, 0]);
+  assert.deepEqual(ticksAcross(0, 0), [0, 1]);
+});
+
+test("a log axis has whole powers of ten around all values, and few", () => {
+  assert.deepEqual(decades(0.02, 7), [0.01, 0.1, 1, 10]);
+  assert.deepEqual(decades(1, 1), [1, 10]);
+  for (const [least, most] of [
+    [1e-12, 3e4],
+    [2e-3, 2.1e-3],
+  ]) {
+    const found = decades(least, most, 3);
+    assert.ok(found[0] <= least && found.at(-1) >= most);
+    assert.ok(found.length >= 2 && found.length <= 5);
+  }
+});
+
+test("both densities stand on one axis, and what is not finite has no point", () => {
+  const data = { path: [0, -3, null, -0.5], arc: [0, -9, -8, -0.5] };
+  const { plot, y, values, points } = search.layout(data, SIZE);
+  assert.ok(values[0] <= -9 && values.at(-1) >= 0);
+  assert.equal(points[0][2], false);
+  for (const [px, py] of points.flat().filter(Boolean)) {
+    assert.ok(px >= plot.left && px <= plot.right && py >= plot.top && py <= plot.bottom);
+  }
+  assert.ok(y(0) < y(-9)); // likelier is higher
+  const equal = search.layout({ path: [0, 0], arc: [0, 0] }, SIZE);
+  assert.ok(equal.points.flat(2).every(Number.isFinite));
+});
+
+test("the levels of a search follow one another, as wide as their iterations", () => {
+  const levels = [
+    { iterations: 100, norms: [10, 1, 0.5] },
+    { iterations: 300, norms: [2, null, 0.05] },
+    { iterations: 0, norms: [] },
+  ];
+  const { plot, lines, spans } = search.progress(levels, SIZE);
+  assert.equal(spans[0][0], plot.left);
+  assert.equal(spans[0][1], spans[1][0]);
+  assert.ok(Math.abs(spans[1][1] - plot.right) < 1e-9);
+  assert.ok(Math.abs((spans[1][1] - spans[1][0]) / (spans[0][1] - spans[0][0]) - 3) < 1e-9);
+  assert.deepEqual(
+    lines.map((points) => points.length),
+    [3, 2, 0],
+  );
+  lines.forEach((points, k) =>
+    points.forEach(([x, y]) => {
+      assert.ok(x >= spans[k][0] - 1e-9 && x <= spans[k][1] + 1e-9);
+      assert.ok(y >= plot.top - 1e-9 && y <= plot.bottom + 1e-9);
+    }),
+  );
+  assert.ok(Math.abs(lines[1][0][0] - spans[1][0]) < 1e-9 && lines[1][1][0] > spans[1][1] - 2);
+});
+
+test("a search without iterations, or at 0 from the start, has an axis too", () => {
+  for (const levels of [[], [{ iterations: 0, norms: [] }], [{ iterations: 2, norms: [0, 0] }]]) {
+    const { y, values, lines } = search.progress(levels, SIZE);
+    assert.ok(values.every((value) => Number.isFinite(y(value))));
+    assert.equal(lines.flat().length, 0);
+  }
+});
+
+test("every frame of a clip has its place, and bars are shares of the largest norm", () => {
+  const { plot, points } = analysis.layout([0, -1, null, 2], SIZE);
+  assert.deepEqual([points[0][0], points[3][0], points[2]], [plot.left, plot.right, false]);
+  assert.ok(points[3][1] < points[0][1] && points[0][1] < points[1][1]);
+  const norms = (...values) => values.map((norm) => ({ norm }));
+  assert.deepEqual(analysis.shares(norms(2, 1, 4)), [0.5, 0.25, 1]);
+  assert.deepEqual(analysis.shares(norms(0, 0)), [0, 0]);
+  assert.deepEqual(analysis.shares(norms(null, 1)), [1, 1]);
 });
 
 test("nodes are found by their outputs' ids, in subgraphs by both forms of an id", () => {

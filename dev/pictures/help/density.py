@@ -39,7 +39,7 @@ def geodesic() -> Example:
     node = between(graph, common)
     images = rendered(graph, common, node)
     seen = look(graph, images, width=300)
-    return Example(graph, [[Tile(node, 360, 560, picture=True)], [*makers(images), seen]])
+    return Example(graph, [[Tile(node, 400)], [*makers(images), seen]])
 
 
 def density_frames() -> Example:
@@ -94,7 +94,7 @@ def analysis() -> Example:
         iterations=50,
         score="noise difference",
     )
-    return Example(graph, [[Tile(node, 420, 600, picture=True)]])
+    return Example(graph, [[Tile(node, 420)]])
 
 
 def text_inversion() -> Example:
