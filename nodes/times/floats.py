@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,9 @@ def curve_of(times: Times) -> Any:
     last = max(len(times) - 1, 1)
     points = [(float(k) / last, times.values[int(k)]) for k in chosen]
     points = points if len(points) > 1 else [points[0], (1.0, points[0][1])]
-    try:
-        from comfy_api.input import CurveInput
-    except ImportError:
-        return {"points": [list(point) for point in points], "interpolation": "linear"}
-    return CurveInput.from_raw({"points": points, "interpolation": "linear"})
+    plain = {"points": [list(point) for point in points], "interpolation": "linear"}
+    curves = getattr(import_module("comfy_api.input"), "CurveInput", None)
+    return plain if curves is None else curves.from_raw(plain)
 
 
 def times_of(given: Sequence[Any], frames: int, stretch: bool, ending: str) -> Times:

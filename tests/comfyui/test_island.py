@@ -173,7 +173,8 @@ def test_one_of_them_is_enough(comfy: Comfy, tmp_path: Path, steps: Any, given: 
 def test_rows_of_zeros_and_infinite_costs_are_empty(comfy: Comfy, tmp_path: Path) -> None:
     """Rows that row order fills up have no number; a cost over zero has none either."""
     prompts = [[[torch.ones(1, rows, 8), {}]] for rows in (2, 3)]
-    written, table = export(comfy, tmp_path, coupling=paired(comfy, *prompts, "row order"))
+    made = paired(comfy, prompts[0], prompts[1], "row order")
+    written, table = export(comfy, tmp_path, coupling=made)
     pairs = json.loads(written)["coupling"]["parts"][0]["pairs"]
     assert [pair["source_row"] for pair in pairs] == [0, 1, None]
     assert pd.read_csv(io.StringIO(table)).source_row.isna().tolist() == [False, False, True]
