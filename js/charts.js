@@ -74,6 +74,8 @@ function attach(node) {
   };
   shows.set(node, show);
   chain(node, "onExecuted", (output) => show(output, true));
+  chain(node, "onConfigure", () => grow(node));
+  grow(node);
 }
 
 /** The function that shows an output in the node with this id, if it is one of our nodes. */

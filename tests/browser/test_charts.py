@@ -58,7 +58,7 @@ def steps(interface: Interface, distances: list[float]) -> dict[str, Any]:
 
 
 def statistics(distances: list[float]) -> dict[str, Any]:
-    total = sum(distances)
+    total = round(sum(distances), 6)  # as the server sends it
     return {
         "distances": distances,
         "mean": total / len(distances),
