@@ -76,9 +76,9 @@ def _row(nodes: Any, pack: Any, clip: Counting, count: int) -> Row:
         clip.calls = 0
         costs.append(cost(torch.device("cpu"), run))
         calls.append(clip.calls)
-    cells = [
+    mine, others = [
         f"{called} calls, {readable(taken)}, {used / 2**20:.0f} MB"
         for called, (taken, used) in zip(calls, costs, strict=True)
     ]
     ratio = f"{costs[1][0] / costs[0][0]:.0f} (aim: at least 20)"
-    return Row(f"a film of {count} prompts in words, {FRAMES} frames", *cells, ratio)
+    return Row(f"a film of {count} prompts in words, {FRAMES} frames", mine, others, ratio)

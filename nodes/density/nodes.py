@@ -132,8 +132,8 @@ class GeodesicDensityPath(io.ComfyNode):
         densities = result.log_density, result.log_density_of_arc
         chart = search_chart(*densities, result.history, score)
         positive, latents = map(list, zip(*batches, strict=True))
-        told = (density.tolist() for density in densities)
-        drawn = panels.search_chart(*told, result.history, score)
+        path_density, arc_density = (density.tolist() for density in densities)
+        drawn = panels.search_chart(path_density, arc_density, result.history, score)
         return io.NodeOutput(positive, latents, times, chart, result.path, ui=drawn)
 
 

@@ -65,7 +65,7 @@ class Exported:
     def as_csv(self) -> str:
         """The same as one long table; its column `table` says what a line belongs to."""
         out = io.StringIO()
-        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        writer: csv.DictWriter[str] = csv.DictWriter(out, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._lines())
         return out.getvalue()
