@@ -57,8 +57,8 @@ def method_input() -> io.Combo.Input:
         options=list(METHODS),
         default=OPTIMAL,
         tooltip="How rows are paired. 'optimal transport' moves them the least and gives the "
-        "shortest path; 'row order' is the ordinary prompt blend; 'random' is there to compare with, "
-        "a long way round.",
+        "shortest path; 'row order' is the ordinary prompt blend; 'random' is there to compare "
+        "with, a long way round.",
     )
 
 
