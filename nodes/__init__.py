@@ -19,6 +19,7 @@ NODES: list[type[io.ComfyNode]] = [
     prompt_nodes.GeodesicBlend,
     prompt_nodes.GeodesicKeyframe,
     schedule_nodes.GeodesicTimes,
+    schedule_nodes.GeodesicBeats,
     schedule_nodes.GeodesicSchedule,
     schedule_nodes.GeodesicFrames,
     prompt_nodes.GeodesicBarycenter,
