@@ -15,7 +15,7 @@ import numpy as np
 from .beats import Beats
 from .easing import LINEAR, easing_function
 from .onsets import RATE
-from .times import ENDINGS, LOOP, PING_PONG, STOP, Times, check_frames, uniform
+from .times import ENDINGS, LOOP, PING_PONG, STOP, Times, check_frames, times, uniform
 
 # The share of the pace that does not depend on the music, so that the picture never stands still.
 BASE = 0.1
@@ -61,7 +61,7 @@ def times_on_beats(
     ease = easing_function(easing)
     places, parts = _places(beats.seconds, frames, fps, len(knots), ending)
     if parts == 0:
-        return BeatTimes(_as_times(_way(uniform_share(frames, ending), ending), ending))
+        return BeatTimes(_equal(frames, ending))
     stops = np.floor(np.linspace(0, len(places) - 1, len(knots)) + 0.5).astype(int)
     at_beats = np.interp(np.arange(len(places)), stops, knots)
     frame = np.clip(np.arange(frames), places[0], places[-1])
@@ -126,13 +126,15 @@ def times_by_energy(
     _check_ending(ending)
     if not smoothing >= 0:
         raise ValueError(f"smoothing: expected 0 or more seconds, got {smoothing}.")
-    equal = uniform_share(frames, ending)
     end = frames if ending == LOOP else frames - 1
     sums = np.cumsum(decaying(onsets**2, smoothing))
     at = np.interp(np.arange(end + 1) / fps, np.arange(len(sums)) / RATE, sums)
     total = at[-1] - at[0]
-    share = BASE * equal + (1 - BASE) * (at[:frames] - at[0]) / total if total > 0 else equal
-    if ending != LOOP and frames > 1:
+    if total == 0:
+        return _equal(frames, ending)
+    passed = uniform(frames, LOOP if ending == LOOP else STOP)
+    share = BASE * passed + (1 - BASE) * (at[:frames] - at[0]) / total
+    if ending != LOOP:
         share[-1] = 1.0
     return _as_times(_way(share, ending), ending)
 
@@ -146,11 +148,6 @@ def decaying(pushes: np.ndarray, seconds: float) -> np.ndarray:
     return np.array(list(accumulate(pushes.tolist(), lambda before, x: keep * before + x)))
 
 
-def uniform_share(frames: int, ending: str) -> np.ndarray:
-    """The share of a film that has passed at each frame: i/(n−1), of a loop i/n."""
-    return uniform(frames, LOOP if ending == LOOP else STOP)
-
-
 def _way(share: np.ndarray, ending: str) -> np.ndarray:
     """t after a share of the film: the share itself, or there and back.
 
@@ -159,8 +156,16 @@ def _way(share: np.ndarray, ending: str) -> np.ndarray:
     if ending != PING_PONG:
         return share
     t = 1 - np.abs(1 - 2 * share)
-    t[t.argmax()] = 1.0 if len(t) > 2 else 0.0
+    if len(t) > 2:
+        t[t.argmax()] = 1.0
     return t
+
+
+def _equal(frames: int, ending: str) -> Times:
+    """Equal steps, as `times` makes them. A ping-pong of fewer than three frames stays at 0."""
+    if ending == PING_PONG and frames < 3:
+        return _as_times(np.zeros(frames), ending)
+    return _as_times(np.array(times(frames, LINEAR, ending).values), ending)
 
 
 def _check_ending(ending: str) -> None:

@@ -103,7 +103,7 @@ def models() -> None:
     """The files in a person's ComfyUI folders: a model, LPIPS weights, pictures."""
     from dev.comfyui import lpips_weights
     from dev.comfyui.environment import BASE, FOLDER, _ensure_base, locate
-    from dev.pictures import photos
+    from dev.pictures import music, photos
     from dev.workflows.settings import SMALL
     from scenes import checkpoint
 
@@ -117,6 +117,7 @@ def models() -> None:
         os.link(whole, own)
     lpips_weights.ensure(BASE / "models" / "lpips")
     photos.ensure(BASE / "input")
+    music.ensure(BASE / "input")
     # The picture that every ComfyUI brings in its own input folder.
     shutil.copy(locate().comfyui / "input" / "example.png", BASE / "input")
 

@@ -242,10 +242,10 @@ def music_chart(onsets: np.ndarray, schedule: BeatTimes, fps: float) -> Tensor:
 
     onsets: [n], what `onset_strength` returns. schedule: one time for each frame, `fps` a second.
     """
-    fig, (ax,) = figure(9, 4.2)
+    fig, (ax,) = figure(7, 3.9)
     loudest = max(float(onsets.max()), 1e-12)
     # One value for each pixel of the chart, so that no attack is lost between two.
-    together = -(-len(onsets) // 800)
+    together = -(-len(onsets) // 600)
     padded = np.pad(onsets, (0, -len(onsets) % together))
     heights = padded.reshape(-1, together).max(axis=1) / loudest
     seconds = np.arange(len(heights)) * together / RATE

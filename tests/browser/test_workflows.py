@@ -40,6 +40,8 @@ CHOICES: dict[str, dict[str, Any]] = {
     "Photo A": {"image": SMALL_SETTINGS.photos[0]},
     "Photo B": {"image": SMALL_SETTINGS.photos[1]},
     "GeodesicTextInversion": {"steps": 2},
+    "Music": {"audio": SMALL_SETTINGS.music},
+    "Cut, in seconds": {"duration": 1.0},
     "GeodesicDensityPath": {"frames": FRAMES, "levels": 2, "iterations": 3, "strength": 0.1},
     "GeodesicDensityExtrapolate": {"frames": 2, "steps": 2},
     "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.1},
@@ -50,6 +52,7 @@ PROMPT_A = {
     "two_prompt_morph": "a large yellow star on a blue background",
     "compare_couplings": "a large orange circle on a green background",
     "keyframes_constant_speed": "a large white square on a purple background",
+    "music_morph": "a small white ring on a red background",
     "seed_travel": "a cyan ring",
     "prompt_and_seed_travel": "a green triangle",
     "noise_grid": "a pink star",
@@ -62,6 +65,7 @@ VIDEO_FRAMES = {
     "even_morph": FRAMES,
     "two_prompt_morph": FRAMES,
     "keyframes_constant_speed": 2 * FRAMES,
+    "music_morph": 12,
     "seed_travel": FRAMES,
     "prompt_and_seed_travel": FRAMES,
     "photo_to_photo": FRAMES,
@@ -75,12 +79,13 @@ DRAWN = {
     "PathLength": "geodesic_steps",
     "Compare": "geodesic_compare",
 }
-PICTURES = {"DensityPath", "DensityAnalysis"}
+PICTURES = {"Beats", "DensityPath", "DensityAnalysis"}
 CHARTS = {
     "even_morph": 1,
     "two_prompt_morph": 1,
     "compare_couplings": 7,
     "keyframes_constant_speed": 3,
+    "music_morph": 1,
     "prompt_and_seed_travel": 1,
     "photo_to_photo": 1,
     "image_to_image_geodesic": 3,
@@ -143,7 +148,7 @@ def test_a_workflow_runs_from_the_page(interface: Interface, server: Server, nam
 def check_charts(server: Server, graph: Any, outputs: dict[str, Any], count: int) -> int:
     """Every chart node hands over what it shows; the number of those that the page draws.
 
-    The density nodes show one picture that is not blank; the others send numbers, no picture.
+    Density nodes and Times from Audio show one picture that is not blank; the others send numbers.
     """
     found = [
         (node.type.removeprefix("Geodesic"), outputs[str(node.id)])

@@ -13,7 +13,7 @@ from dev.pictures.help.tiles import Tile
 from dev.workflows.graph import Graph
 
 SECTIONS = ["Inputs", "Outputs", "How to use", "The idea", "Good to know"]
-WIDEST, HEAVIEST, TOGETHER = 1000, 90_000, 1_200_000
+WIDEST, HEAVIEST, TOGETHER = 1000, 90_000, 1_400_000
 
 
 @pytest.mark.parametrize("name", list(EXAMPLES))

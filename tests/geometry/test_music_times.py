@@ -13,7 +13,7 @@ from geodesic_morph.geometry.beats import Beats, find_beats
 from geodesic_morph.geometry.easing import CURVE, EASE_IN_OUT, EASINGS, LINEAR
 from geodesic_morph.geometry.music import BASE, decaying, times_by_energy, times_on_beats
 from geodesic_morph.geometry.onsets import RATE, onset_strength
-from geodesic_morph.geometry.times import ENDINGS, LOOP, MAX_FRAMES, PING_PONG, STOP
+from geodesic_morph.geometry.times import ENDINGS, LOOP, MAX_FRAMES, PING_PONG, STOP, times
 
 FPS = 24.0
 FORMULAS = [easing for easing in EASINGS if easing != CURVE]
@@ -122,6 +122,14 @@ def test_without_beats_times_are_equal(seconds: list[float], ending: str) -> Non
         assert steps == pytest.approx(steps[0])
 
 
+@pytest.mark.parametrize("frames", [2, 3, 48])
+def test_equal_times_there_and_back_are_those_of_morph_times(frames: int) -> None:
+    """With an even number of frames the far end is held for two; two frames stay at the start."""
+    found = times_on_beats(Beats(np.empty(0)), frames, FPS, 2, LINEAR, PING_PONG).times
+    assert found == times_by_energy(np.zeros(9), frames, FPS, 0.1, PING_PONG)
+    assert found.values == ((0, 0) if frames == 2 else times(frames, LINEAR, PING_PONG).values)
+
+
 def test_a_ping_pong_turns_on_a_beat_and_comes_back() -> None:
     """Its keyframes stand on beats there and back: 2·keyframes − 1 of them."""
     schedule = times_on_beats(Beats(np.arange(0.5, 12, 0.5)), 290, FPS, 4, LINEAR, PING_PONG)
@@ -198,7 +206,7 @@ def test_the_pace_is_in_proportion_to_the_energy_of_the_onsets() -> None:
 
 
 def test_nothing_moves_before_it_is_heard() -> None:
-    """An attack pushes from its own moment on, and the push falls to 37 % in `smoothing` seconds."""
+    """An attack pushes from its own moment on; the push falls to 37 % in `smoothing` seconds."""
     onsets = np.zeros(5 * RATE)
     onsets[2 * RATE] = 1
     push = decaying(onsets, 0.5)
