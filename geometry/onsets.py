@@ -99,8 +99,8 @@ def _mel_filters(length: int, sample_rate: int) -> Tensor:
     def hertz(mel: np.ndarray) -> np.ndarray:
         return 700 * (10 ** (mel / 2595) - 1)
 
-    ends = 2595 * np.log10(1 + np.array([LOWEST, HIGHEST]) / 700)
-    edges = hertz(np.linspace(*ends, BANDS + 2))
+    lowest, highest = (2595 * math.log10(1 + end / 700) for end in (LOWEST, HIGHEST))
+    edges = hertz(np.linspace(lowest, highest, BANDS + 2))
     bins = np.arange(length // 2 + 1)[:, None] * sample_rate / length
     low, peak, high = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (bins - low) / (peak - low), (high - bins) / (high - peak)

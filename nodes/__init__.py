@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .density import nodes as density_nodes
 from .metrics import nodes as metrics_nodes
 from .metrics.weights import register_folder
+from .music import nodes as music_nodes
 from .noise import nodes as noise_nodes
 from .prompt import nodes as prompt_nodes
 from .render import nodes as render_nodes
@@ -19,7 +20,7 @@ NODES: list[type[io.ComfyNode]] = [
     prompt_nodes.GeodesicBlend,
     prompt_nodes.GeodesicKeyframe,
     schedule_nodes.GeodesicTimes,
-    schedule_nodes.GeodesicBeats,
+    music_nodes.GeodesicBeats,
     schedule_nodes.GeodesicSchedule,
     schedule_nodes.GeodesicFrames,
     prompt_nodes.GeodesicBarycenter,

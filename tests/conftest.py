@@ -104,7 +104,7 @@ def models() -> None:
     from dev.comfyui import lpips_weights
     from dev.comfyui.environment import BASE, FOLDER, _ensure_base, locate
     from dev.pictures import music, photos
-    from dev.workflows.settings import SMALL
+    from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
     from scenes import checkpoint
 
     whole = FOLDER / "base" / "models" / "checkpoints" / SMALL
@@ -120,6 +120,8 @@ def models() -> None:
     music.ensure(BASE / "input")
     # The picture that every ComfyUI brings in its own input folder.
     shutil.copy(locate().comfyui / "input" / "example.png", BASE / "input")
+    # The music that a person has put where `music_morph` looks for it.
+    shutil.copy(BASE / "input" / SMALL_SETTINGS.music, BASE / "input" / Settings().music)
 
 
 @pytest.fixture(scope="session")

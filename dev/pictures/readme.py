@@ -75,7 +75,7 @@ def draw_prompts(server: Server) -> None:
 
 
 def draw_music(server: Server) -> None:
-    """The thumbnail of the workflow that is set to music: a picture for each half beat."""
+    """The thumbnail of the workflow that is set to music."""
     music.ensure(BASE / "input")
     graph = music_morph(dataclasses.replace(SMALL_SETTINGS, frames_per_batch=0))
     frames = decoded(server, graph, "Decode")

@@ -173,7 +173,8 @@ def save_video(graph: Graph, s: Settings, images: Link, name: str, **more: Link)
 
 def save_film(graph: Graph, s: Settings, images: Link, name: str, **more: Link) -> None:
     """One batch → one video. more: links to Create Video's `fps` and `audio`."""
-    video = graph.add("CreateVideo", "Video", images=images, **({"fps": s.fps} | more))
+    inputs: dict[str, Any] = {"fps": s.fps, **more}
+    video = graph.add("CreateVideo", "Video", images=images, **inputs)
     graph.add(
         "SaveVideo",
         "Save",

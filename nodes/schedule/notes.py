@@ -1,12 +1,8 @@
-"""What Morph Schedule and Times from Audio say under themselves."""
+"""What Morph Schedule says under itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
-
-from ...geometry.beats import Beats
-from ...geometry.music import BeatTimes
 
 
 def batches_note(
@@ -35,24 +31,3 @@ def batches_note(
             "flicker. Set frames_per_batch to 1, then all draw the same."
         )
     return "\n".join(lines)
-
-
-def beats_note(beats: Beats, schedule: BeatTimes) -> str:
-    """How many beats there are, and how many of them lie between two keyframes."""
-    if not schedule.keyframes:
-        return (
-            f"Beats found: {len(beats)}. That is too few for the keyframes, so the times are "
-            "equal. Take fewer keyframes, 'energy', or a longer piece."
-        )
-    places = [*schedule.beats, len(schedule.times)]
-    stops = [places.index(frame) for frame in schedule.keyframes]
-    between = " or ".join(map(str, sorted({b - a for a, b in pairwise(stops)})))
-    return (
-        f"{len(beats)} beats, {beats.bpm:.0f} a minute. From keyframe to keyframe: {between} "
-        f"{_steps(schedule.parts)}."
-    )
-
-
-def _steps(parts: int) -> str:
-    named = {1: "beats", 2: "half beats", 4: "quarter beats"}
-    return named.get(parts, f"{parts}ths of a beat")

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from dev.comfyui.environment import BASE
+from dev.comfyui.in_process import pack_nodes
 from dev.comfyui.server import Server, ServerError
 from dev.pictures.music import band, beats_of, write_wave
 from dev.workflows.graph import Graph
@@ -48,14 +49,17 @@ def music() -> np.ndarray:
 
 
 def follow(comfy: Comfy, sound: Any, **settings: Any) -> Any:
-    return comfy.schedule.GeodesicBeats.execute(sound, **(SETTINGS | settings))
+    """Run the node, once `comfy` has loaded the pack."""
+    assert comfy
+    return pack_nodes().music.nodes.GeodesicBeats.execute(sound, **(SETTINGS | settings))
 
 
 @pytest.fixture
 def said(comfy: Comfy, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What nodes write under themselves; without a server ComfyUI has no place for it."""
+    assert comfy
     notes: list[str] = []
-    monkeypatch.setattr(comfy.schedule, "show_note", lambda _, text: notes.append(text))
+    monkeypatch.setattr(pack_nodes().music.nodes, "show_note", lambda _, text: notes.append(text))
     return notes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -249,9 +251,14 @@ def test_one_frame_is_the_first_keyframe() -> None:
         ({"smoothing": -1.0}, "smoothing: expected 0 or more seconds, got -1.0"),
     ],
 )
-def test_wrong_settings_are_named(settings: dict[str, object], message: str) -> None:
-    by_energy = {"onsets": np.ones(9), "frames": 9, "fps": FPS, "smoothing": 0.1}
-    on_beats = {"beats": Beats(np.arange(3)), "frames": 9, "fps": FPS, "keyframes": 2}
+def test_wrong_settings_are_named(settings: dict[str, Any], message: str) -> None:
+    by_energy: dict[str, Any] = {"onsets": np.ones(9), "frames": 9, "fps": FPS, "smoothing": 0.1}
+    on_beats: dict[str, Any] = {
+        "beats": Beats(np.arange(3)),
+        "frames": 9,
+        "fps": FPS,
+        "keyframes": 2,
+    }
     own = "smoothing" in settings
     function, given = (times_by_energy, by_energy) if own else (times_on_beats, on_beats)
     with pytest.raises(ValueError, match=message):
