@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .density import nodes as density_nodes
 from .metrics import nodes as metrics_nodes
 from .metrics.weights import register_folder
+from .music import nodes as music_nodes
 from .noise import nodes as noise_nodes
 from .prompt import nodes as prompt_nodes
 from .render import nodes as render_nodes
@@ -20,6 +21,7 @@ NODES: list[type[io.ComfyNode]] = [
     prompt_nodes.GeodesicBlend,
     prompt_nodes.GeodesicKeyframe,
     times_nodes.GeodesicTimes,
+    music_nodes.GeodesicBeats,
     schedule_nodes.GeodesicPromptText,
     schedule_nodes.GeodesicKeyframes,
     schedule_nodes.GeodesicSchedule,

@@ -103,8 +103,8 @@ def models() -> None:
     """The files in a person's ComfyUI folders: a model, LPIPS weights, pictures."""
     from dev.comfyui import lpips_weights
     from dev.comfyui.environment import BASE, FOLDER, ensure_base, locate
-    from dev.pictures import photos
-    from dev.workflows.settings import SMALL
+    from dev.pictures import music, photos
+    from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
     from scenes import checkpoint
 
     whole = FOLDER / "base" / "models" / "checkpoints" / SMALL
@@ -117,8 +117,11 @@ def models() -> None:
         os.link(whole, own)
     lpips_weights.ensure(BASE / "models" / "lpips")
     photos.ensure(BASE / "input")
+    music.ensure(BASE / "input")
     # The picture that every ComfyUI brings in its own input folder.
     shutil.copy(locate().comfyui / "input" / "example.png", BASE / "input")
+    # The music that a person has put where `music_morph` looks for it.
+    shutil.copy(BASE / "input" / SMALL_SETTINGS.music, BASE / "input" / Settings().music)
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,13 @@ from dev.comfyui.server import Server
 from dev.workflows.building_blocks import COUPLINGS
 from dev.workflows.density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
 from dev.workflows.graph import Graph, Node
+from dev.workflows.music import music_morph
 from dev.workflows.noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
 from dev.workflows.prompt import compare_couplings, even_morph, keyframes_constant_speed
 from dev.workflows.settings import SEED_SETTINGS, SMALL_SETTINGS, Settings
 from scenes import checkpoint
 
-from . import density_figure, even, photos
+from . import density_figure, even, music, photos
 from .sheets import Frames, filmstrip, mosaic
 
 EXAMPLES, DOCS = ROOT / "example_workflows", ROOT / "docs"
@@ -70,6 +71,15 @@ def draw_prompts(server: Server) -> None:
     save(mosaic(in_rows(by_coupling[0], 2), 4), EXAMPLES / "two_prompt_morph.jpg")
     save(mosaic(by_coupling, 6), EXAMPLES / "compare_couplings.jpg")
     save(mosaic(in_rows(loop_frames, 3), 6), EXAMPLES / "keyframes_constant_speed.jpg")
+    draw_music(server)
+
+
+def draw_music(server: Server) -> None:
+    """The thumbnail of the workflow that is set to music."""
+    music.ensure(BASE / "input")
+    graph = music_morph(dataclasses.replace(SMALL_SETTINGS, frames_per_batch=0))
+    frames = decoded(server, graph, "Decode")
+    save(mosaic(in_rows(frames[3:], 3), 8), EXAMPLES / "music_morph.jpg")
 
 
 def draw_noise(server: Server) -> None:

@@ -166,15 +166,16 @@ def morph_sampler(graph: Graph, s: Settings, common: Common, path: Link) -> Node
     )
 
 
-def save_video(graph: Graph, s: Settings, images: Link, name: str) -> None:
+def save_video(graph: Graph, s: Settings, images: Link, name: str, **more: Link) -> None:
     """Batches of any size → one video."""
     joined = graph.add("RebatchImages", "Join the frames", images=images, batch_size=ALL)
-    save_film(graph, s, joined[0], name)
+    save_film(graph, s, joined[0], name, **more)
 
 
-def save_film(graph: Graph, s: Settings, images: Link, name: str) -> None:
-    """One batch → one video."""
-    video = graph.add("CreateVideo", "Video", images=images, fps=s.fps)
+def save_film(graph: Graph, s: Settings, images: Link, name: str, **more: Link) -> None:
+    """One batch → one video. more: links to Create Video's `fps` and `audio`."""
+    inputs: dict[str, Any] = {"fps": s.fps, **more}
+    video = graph.add("CreateVideo", "Video", images=images, **inputs)
     graph.add(
         "SaveVideo",
         "Save",

@@ -29,6 +29,9 @@ class Settings:
     # the render back.
     photos: tuple[str, str] = ("example.png", "example.png")
     inversion_steps: int = 50
+    # ComfyUI brings no sound: a person chooses a file. How much of it becomes a film.
+    music: str = "music.mp3"
+    music_seconds: float = 8.0
     # What a density path avoids, and how strongly (arXiv 2504.06675, section 5).
     artefacts: str = "double exposure, ghosting, blurry, distorted, low detail"
     strength: float = 0.002
@@ -49,6 +52,7 @@ SMALL_SETTINGS = Settings(
     frames=24,
     cfg=4.0,
     photos=("geodesic_scene_a.png", "geodesic_scene_b.png"),
+    music="geodesic_music.wav",
     artefacts="",
     # Latents have 64 times fewer values than those of SD1.5, so the same effect needs more.
     strength=0.1,

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ...geometry.coupling import Coupling, squared_distances
+from ...geometry.music import BeatTimes
+from ...geometry.onsets import RATE
 from ...geometry.perceptual import Steps
 
 if TYPE_CHECKING:
@@ -232,4 +234,37 @@ def analysis_chart(log_density: np.ndarray, norms: Mapping[str, float]) -> Tenso
             transform=right.transAxes,
         )
     right.set_ylabel("mean norm of the functional gradient")
+    return image_of(fig)
+
+
+def music_chart(onsets: np.ndarray, schedule: BeatTimes, fps: float) -> Tensor:
+    """The onsets of the music, its beats, and the place on the path at every frame.
+
+    onsets: [n], what `onset_strength` returns. schedule: one time for each frame, `fps` a second.
+    """
+    fig, (ax,) = figure(7, 3.9)
+    loudest = max(float(onsets.max()), 1e-12)
+    # One value for each pixel of the chart, so that no attack is lost between two.
+    together = -(-len(onsets) // 600)
+    padded = np.pad(onsets, (0, -len(onsets) % together))
+    heights = padded.reshape(-1, together).max(axis=1) / loudest
+    seconds = np.arange(len(heights)) * together / RATE
+    ax.fill_between(seconds, heights, color=COLOURS[0], alpha=0.45, linewidth=0, label="onsets")
+    if schedule.beats:
+        places = np.array(schedule.beats) / fps
+        low = np.full(len(places), 0.025)
+        ax.plot(places, low, "|", color=INK, markersize=9, label="beats")
+    t = np.array(schedule.times.values)
+    frames = np.arange(len(t)) / fps
+    ax.plot(frames, t, color=COLOURS[1], linewidth=1.8, label="place on the path")
+    if schedule.keyframes:
+        stops = np.array(schedule.keyframes)
+        ax.scatter(stops / fps, t[stops], s=36, color=COLOURS[3], zorder=3, label="keyframes")
+    ax.set_xlim(0, max(len(onsets) / RATE, len(t) / fps))
+    ax.set_ylim(0, 1.04)
+    ax.set_xlabel("seconds")
+    ax.set_ylabel("place on the path (0 = first keyframe)")
+    ax.grid(axis="x", visible=False)
+    # Above the axes, where it hides nothing.
+    legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1.01), ncols=4, fontsize=9)
     return image_of(fig)

@@ -107,10 +107,10 @@ def at_rest(page: Page) -> tuple[dict[str, Any], Image.Image]:
 
 @IN_ALL
 def test_every_node_is_drawn(studio: Interface) -> None:
-    """29 nodes, none blank; every panel stands inside its node."""
+    """30 nodes, none blank; every panel stands inside its node."""
     studio.page.set_viewport_size(WIDE)
     types: list[str] = studio.page.evaluate(ADD_ALL, [COLUMNS, WIDTH, SCALE])
-    assert len(types) == 29
+    assert len(types) == 30
     frames, picture = at_rest(studio.page)
     folder = studio.screenshots() / studio.name
     folder.mkdir(exist_ok=True)

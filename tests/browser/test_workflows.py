@@ -40,6 +40,8 @@ CHOICES: dict[str, dict[str, Any]] = {
     "Photo A": {"image": SMALL_SETTINGS.photos[0]},
     "Photo B": {"image": SMALL_SETTINGS.photos[1]},
     "GeodesicTextInversion": {"steps": 2},
+    "Music": {"audio": SMALL_SETTINGS.music},
+    "Cut, in seconds": {"duration": 1.0},
     "GeodesicDensityPath": {"frames": FRAMES, "levels": 2, "iterations": 3, "strength": 0.1},
     "GeodesicDensityExtrapolate": {"frames": 2, "steps": 2},
     "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.1},
@@ -50,6 +52,7 @@ PROMPT_A = {
     "two_prompt_morph": "a large yellow star on a blue background",
     "compare_couplings": "a large orange circle on a green background",
     "keyframes_constant_speed": "a large white square on a purple background",
+    "music_morph": "a small white ring on a red background",
     "seed_travel": "a cyan ring",
     "prompt_and_seed_travel": "a green triangle",
     "noise_grid": "a pink star",
@@ -62,6 +65,7 @@ VIDEO_FRAMES = {
     "even_morph": FRAMES,
     "two_prompt_morph": FRAMES,
     "keyframes_constant_speed": 2 * FRAMES,
+    "music_morph": 12,
     "seed_travel": FRAMES,
     "prompt_and_seed_travel": FRAMES,
     "photo_to_photo": FRAMES,
@@ -77,10 +81,13 @@ DRAWN = {
     "PathLength": "geodesic_steps",
     "Compare": "geodesic_compare",
 }
+# Nodes whose chart is a picture.
+PICTURES = {"Beats"}
 CHARTS = {
     "even_morph": 1,
     "compare_couplings": 7,
     "keyframes_constant_speed": 3,
+    "music_morph": 1,
     "image_to_image_geodesic": 2,
     "extrapolate": 1,
     "is_this_clip_a_geodesic": 1,
@@ -88,7 +95,7 @@ CHARTS = {
 
 
 @pytest.mark.parametrize("name", list(WORKFLOWS))
-def test_a_file_opens_as_its_definition(interface: Interface, name: str) -> None:
+def test_a_file_opens_as_its_definition(interface: Interface, server: Server, name: str) -> None:
     """No node is missing, and the interface would send exactly the graph of dev/workflows/."""
     interface.open_file(ROOT / "example_workflows" / f"{name}.json")
     missing = interface.page.evaluate(
@@ -97,18 +104,25 @@ def test_a_file_opens_as_its_definition(interface: Interface, name: str) -> None
     )
     assert missing == []
     expected = WORKFLOWS[name](Settings()).to_api()
-    sent = interface.prompt()
+    sent, schemas = interface.prompt(), server.get("object_info")
     assert {k: (v["class_type"], without_display(v["inputs"])) for k, v in sent.items()} == {
-        k: (v["class_type"], v["inputs"]) for k, v in expected.items()
+        k: (kind := v["class_type"], defaults(schemas[kind]) | v["inputs"])
+        for k, v in expected.items()
     }
     groups = interface.page.evaluate("() => window.app.graph.groups.map(g => g.title)")
     assert len(groups) >= 4
     assert all(title[0].isdigit() for title in groups)
 
 
+def defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """What the page sends for optional inputs that the definition leaves as they are."""
+    optional = schema["input"].get("optional", {})
+    return {k: v[1]["default"] for k, v in optional.items() if "default" in [*v, {}][1]}
+
+
 def without_display(inputs: dict[str, Any]) -> dict[str, Any]:
-    """PreviewAny's text box is a widget of the page; the server has no such input."""
-    return {k: v for k, v in inputs.items() if not k.startswith("preview")}
+    """PreviewAny's text box and Load Audio's player are widgets of the page, no inputs."""
+    return {k: v for k, v in inputs.items() if not k.startswith(("preview", "audioUI"))}
 
 
 @pytest.mark.parametrize("name", list(WORKFLOWS))
@@ -130,7 +144,7 @@ def test_a_workflow_runs_from_the_page(studio: Interface, name: str) -> None:
     entry = server.wait(prompt_id)
     assert entry["status"]["status_str"] == "success", entry["status"]
     graph = WORKFLOWS[name](Settings())
-    check_panels(interface, check_charts(graph, entry["outputs"], CHARTS.get(name, 0)))
+    check_panels(interface, check_charts(server, graph, entry["outputs"], CHARTS.get(name, 0)))
     if name in VIDEO_FRAMES:
         check_video(server, entry["outputs"][graph.find("Save")], VIDEO_FRAMES[name])
         check_player(interface)
@@ -190,18 +204,27 @@ def layout_faults(interface: Interface) -> list[str]:
     return over + outside
 
 
-def check_charts(graph: Any, outputs: dict[str, Any], count: int) -> int:
-    """Every chart node hands over numbers and no picture; the number of these nodes."""
+def check_charts(server: Server, graph: Any, outputs: dict[str, Any], count: int) -> int:
+    """Every chart node hands over numbers, Times from Audio a picture that is not blank.
+
+    Returns how many have a panel.
+    """
     found = [
         (node.type.removeprefix("Geodesic"), outputs[str(node.id)])
         for node in graph.nodes
-        if node.type.removeprefix("Geodesic") in DRAWN
+        if node.type.removeprefix("Geodesic") in {*DRAWN, *PICTURES}
     ]
     assert len(found) == count
     for kind, output in found:
-        assert output[DRAWN[kind]]
-        assert "images" not in output
-    return count
+        if kind in PICTURES:
+            (file,) = output["images"]
+            picture = np.array(Image.open(io.BytesIO(server.fetch(file))))
+            assert min(picture.shape[:2]) > 300
+            assert picture.std() > 10
+        else:
+            assert output[DRAWN[kind]]
+            assert "images" not in output
+    return sum(kind in DRAWN for kind, _ in found)
 
 
 def check_panels(interface: Interface, count: int) -> None:

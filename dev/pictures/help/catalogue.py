@@ -16,6 +16,7 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "GeodesicBarycenter": prompt.barycenter,
     "GeodesicKeyframe": prompt.keyframe,
     "GeodesicTimes": prompt.when,
+    "GeodesicBeats": prompt.beats,
     "GeodesicSchedule": prompt.schedule,
     "GeodesicFrames": prompt.in_step,
     "GeodesicPromptText": written.text,

@@ -13,7 +13,7 @@ from dev.comfyui import lpips_weights
 from dev.comfyui.browser import NODES_2, SETTINGS, chromium, show
 from dev.comfyui.environment import BASE, FOLDER, ROOT, newest_front_end
 from dev.comfyui.server import Server, ServerError
-from dev.pictures import photos
+from dev.pictures import music, photos
 from dev.workflows.catalogue import pack_version
 from dev.workflows.settings import SMALL
 from scenes import checkpoint
@@ -185,6 +185,7 @@ def draw(names: Sequence[str] = ()) -> None:
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     lpips_weights.ensure(BASE / "models" / "lpips")
     photos.ensure(BASE / "input")
+    music.ensure(BASE / "input")
     log, front_end = FOLDER / "help.log", newest_front_end()
     with Server(cpu=True, log=log, front_end=front_end) as server, chromium() as browser:
         for name in names or EXAMPLES:

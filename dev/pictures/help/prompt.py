@@ -114,6 +114,27 @@ def when() -> Example:
     return Example(graph, [[Tile(node, 420)]])
 
 
+def beats() -> Example:
+    """Four seconds of music with three keyframes, and the frames on every beat."""
+    graph, common = prompted(STAR, HEART, "on black, a big cyan ring in the middle")
+    music = graph.add("LoadAudio", audio=S.music)
+    cut = graph.add("TrimAudioDuration", audio=music[0], start_index=0.0, duration=4.0)
+    node = graph.add(
+        "GeodesicBeats",
+        audio=cut[0],
+        fps=12.0,
+        response="beats",
+        smoothing=0.1,
+        keyframes=3,
+        ending="stop",
+        easing="ease in-out",
+        bpm=0.0,
+    )
+    images = render(graph, S, common, keyframes(graph, common.prompts), node[0])[0]
+    seen = look(graph, images, "48 frames", 380)
+    return Example(graph, [[Tile(node, 440, 540, picture=True)], [*makers(images), seen]])
+
+
 def schedule() -> Example:
     """All frames of a morph."""
     graph, common = prompted(STAR, HEART)
