@@ -61,9 +61,11 @@ WITH_PANELS = [
     "GeodesicDensityAnalysis",
     "GeodesicDensityPath",
     "GeodesicKeyframe",
+    "GeodesicKeyframes",
     "GeodesicMorphSampler",
     "GeodesicNoiseKeyframe",
     "GeodesicPathLength",
+    "GeodesicPromptText",
     "GeodesicTimes",
 ]
 

@@ -67,7 +67,6 @@ def test_an_analysis_can_be_cancelled(server: Server) -> None:
     graph = is_this_clip_a_geodesic(quick(prompt_a="a red ring", steps=2))
     (encoded,) = (node for node in graph.nodes if node.type == "VAEEncode")
     (analysis,) = (node for node in graph.nodes if node.type == "GeodesicDensityAnalysis")
-    graph.nodes.remove(analysis)
     inverted = graph.add(
         "GeodesicInvert",
         model=analysis.inputs["model"],
@@ -77,6 +76,7 @@ def test_an_analysis_can_be_cancelled(server: Server) -> None:
         noise_level=0.6,
     )
     analysis.inputs["latents"] = inverted[0]
+    graph.nodes.remove(analysis)  # it runs after the node that was added
     graph.nodes.append(analysis)
     changes = {"Is it a geodesic?": {"iterations": 5000, "draws": 1}}
     told = cancelled(server, graph, "GeodesicDensityAnalysis", **changes)
