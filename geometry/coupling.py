@@ -81,6 +81,13 @@ class Coupling:
             return x, y
         return pad_rows(x, x.shape[1] + 1), pad_rows(y, y.shape[1] + 1)
 
+    def distinct_pairs(self, b: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The pairs of prompt b, each once: rows [P, 2], distances [P] in float64, counts [P]."""
+        rows = torch.stack([self.source_rows[b], self.target_rows[b]], dim=1)
+        unique, counts = torch.unique(rows, dim=0, return_counts=True)
+        x, y = (points[b].cpu().double() for points in self.points)
+        return unique, (x[unique[:, 0]] - y[unique[:, 1]]).norm(dim=1), counts
+
     @cached_property
     def squared_cost(self) -> float:
         """Σ ‖x_i − y_σ(i)‖² over all pairs of all prompts in the batch, float64."""

@@ -185,9 +185,9 @@ def groups(path: Path, times: Sequence[float]) -> list[range]:
     return ranges
 
 
-def changing_keys(path: Path, times: Sequence[float]) -> set[str]:
-    """The keys of the dictionaries that keep frames at these times from sharing a conditioning."""
-    dictionaries = [_extras(path, *path.locate(t)) for t in times]
+def changing_keys(path: Path) -> set[str]:
+    """The keys of the dictionaries that keep frames of a path from sharing a conditioning."""
+    dictionaries = [dict(stop.extras) for stop in path.stops]
     return {key for a, b in pairwise(dictionaries) for key in _unshared_keys(a, b)}
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import folder_paths
-import torch
 
 from ...geometry.coupling import Coupling, relative_cost, total_cost
 from ...geometry.perceptual import Steps
@@ -113,13 +112,8 @@ def _pairs(coupling: Coupling, texts: Sequence[str | None]) -> Iterator[dict[str
     clouds = coupling.source, coupling.target
     words = [row_labels(t, c.rows, c.width) for t, c in zip(texts, clouds, strict=True)]
     for b in range(coupling.source.batch):
-        rows = torch.stack([coupling.source_rows[b], coupling.target_rows[b]], dim=1)
-        unique, times = torch.unique(rows, dim=0, return_counts=True)
-        x, y = (points[b].cpu().double() for points in coupling.points)
-        distances = (x[unique[:, 0]] - y[unique[:, 1]]).norm(dim=1)
-        for pair, distance, count in zip(
-            unique.tolist(), distances.tolist(), times.tolist(), strict=True
-        ):
+        pairs = (values.tolist() for values in coupling.distinct_pairs(b))
+        for pair, distance, count in zip(*pairs, strict=True):
             named = [
                 (row if row < cloud.rows else None, word[row] if word and row < len(word) else None)
                 for row, cloud, word in zip(pair, clouds, words, strict=True)

@@ -7,9 +7,10 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ...geometry.beats import find_beats
-from ...geometry.easing import CURVE, EASE_IN_OUT, EASINGS
+from ...geometry.easing import EASE_IN_OUT
 from ...geometry.music import BeatTimes, times_by_energy, times_on_beats
 from ...geometry.onsets import onset_strength
+from ...geometry.prompt_text import WRITTEN_EASINGS
 from ...geometry.times import ENDINGS, MAX_FRAMES, STOP
 from ..inputs import PROMPT, TimesSocket
 from ..ui.figures import music_chart
@@ -76,7 +77,7 @@ class GeodesicBeats(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "easing",
-                    options=[easing for easing in EASINGS if easing != CURVE],
+                    options=list(WRITTEN_EASINGS),
                     default=EASE_IN_OUT,
                     optional=True,
                     tooltip="For 'beats': the way from beat to beat. 'linear' is even, 'ease in' "

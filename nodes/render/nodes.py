@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from ...geometry.perceptual import Steps
 from ...geometry.placement import Rules
-from ...geometry.times import ENDINGS, MAX_FRAMES, STOP
+from ...geometry.times import MAX_FRAMES
 from ..inputs import (
     MAX_SEED,
     RENDER,
@@ -18,6 +18,7 @@ from ..inputs import (
     StepsSocket,
     TimesSocket,
     as_paths,
+    ending_input,
     path_input,
 )
 from ..internals import sampler_names, scheduler_names, without_ratios
@@ -123,13 +124,7 @@ class GeodesicMorphSampler(io.ComfyNode):
                     tooltip="How frames are compared: by LPIPS (alex, vgg or squeeze; its weights "
                     "must be in models/lpips), or by their latents, which needs no file.",
                 ),
-                io.Combo.Input(
-                    "ending",
-                    options=list(ENDINGS),
-                    default=STOP,
-                    tooltip="'stop' ends at the last prompt, 'ping-pong' goes there and back, "
-                    "'loop' closes the path to the first prompt so that the video cycles.",
-                ),
+                ending_input(),
                 NoisePathSocket.Input(
                     "noise_path",
                     optional=True,

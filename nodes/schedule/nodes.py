@@ -265,7 +265,7 @@ class GeodesicSchedule(io.ComfyNode):
         made = schedule(paths, times, latent, frames_per_batch, noise, part)
         positive, latents = zip(*made, strict=True)
         counts = [len(batch["samples"]) for batch in latents]
-        changing, sampler = cut_by(paths, times), stochastic_sampler(cls)
+        changing, sampler = cut_by(paths), stochastic_sampler(cls)
         show_note(cls, batches_note(counts, frames_per_batch, changing, sampler))
         return io.NodeOutput(list(positive), list(latents), len(part))
 

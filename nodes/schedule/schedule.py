@@ -42,9 +42,9 @@ def schedule(
     return pairs
 
 
-def cut_by(paths: Sequence[Path], times: Times) -> list[str]:
+def cut_by(paths: Sequence[Path]) -> list[str]:
     """The keys of the conditioning whose values change along the path and so end batches."""
-    return sorted({key for path in paths for key in changing_keys(path, times.values)})
+    return sorted({key for path in paths for key in changing_keys(path)})
 
 
 def part_of(frames: int, first_frame: int, frame_limit: int) -> range:

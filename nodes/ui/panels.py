@@ -149,13 +149,10 @@ def _side(points: Tensor, text: str | None) -> dict[str, Any]:
 
 def _pairs(coupling: Coupling, b: int) -> Iterator[list[Any]]:
     """[source row, target row, distance, count]: each pair once, none with a row of zeros."""
-    rows = torch.stack([coupling.source_rows[b], coupling.target_rows[b]], dim=1)
-    rows = rows[(rows < torch.tensor([coupling.source.rows, coupling.target.rows])).all(dim=1)]
-    unique, times = torch.unique(rows, dim=0, return_counts=True)
-    x, y = (cloud.points[b].cpu().double() for cloud in (coupling.source, coupling.target))
-    distances = (x[unique[:, 0]] - y[unique[:, 1]]).norm(dim=1)
-    for (i, j), d, count in zip(unique.tolist(), distances.tolist(), times.tolist(), strict=True):
-        yield [i, j, number(d), count]
+    pairs = (values.tolist() for values in coupling.distinct_pairs(b))
+    for (i, j), d, count in zip(*pairs, strict=True):
+        if i < coupling.source.rows and j < coupling.target.rows:
+            yield [i, j, number(d), count]
 
 
 def saved_sheet(images: Sequence[Tensor]) -> dict[str, Any]:
