@@ -317,7 +317,8 @@ def with_copied_weights(model: Any) -> Any:
 
 
 def _fresh(weight: Tensor) -> Tensor:
-    return weight.clone() if weight.is_inference() else weight.detach()
+    # Always a copy: what is loaded for one use only lies in memory that the next layer overwrites.
+    return weight.detach().clone()
 
 
 @contextmanager

@@ -178,8 +178,8 @@ def test_a_state_is_image_and_noise(comfy: Comfy, internals: Any, kind: str) -> 
     assert of_image == pytest.approx(0.7 if kind == "flow" else 1.0)
 
 
-def test_copied_weights_give_gradients(comfy: Comfy, internals: Any) -> None:
-    """add_weight_wrapper: rows can be differentiated through weights loaded in inference mode."""
+def row_gradient(comfy: Comfy, internals: Any) -> torch.Tensor:
+    """The gradient of the model's answer for the rows of a prompt, [1, 77, 768]."""
     with torch.inference_mode():
         rows = comfy.encode("a red circle")[0][0]
 
@@ -193,8 +193,39 @@ def test_copied_weights_give_gradients(comfy: Comfy, internals: Any) -> None:
 
     with torch.inference_mode():
         model = internals.with_copied_weights(comfy.model)
-        gradient = seen(internals, model, comfy.encode(""), work)
-    assert bool(gradient.any())
+        return seen(internals, model, comfy.encode(""), work)
+
+
+def test_copied_weights_give_gradients(comfy: Comfy, internals: Any) -> None:
+    """add_weight_wrapper: rows can be differentiated through weights loaded in inference mode."""
+    assert bool(row_gradient(comfy, internals).any())
+
+
+def test_weights_that_arrive_in_reused_memory_are_copied(
+    comfy: Comfy, internals: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a model is only partly on the card, the next layer's weights overwrite these ones.
+
+    ComfyUI then brings all weights through one buffer. Here `cast_to` does so on the CPU.
+    """
+    import comfy.model_management as management
+
+    expected = row_gradient(comfy, internals)
+    cast_to, handed_out = management.cast_to, 0
+    with torch.inference_mode(False):
+        memory = torch.zeros(2, 8_000_000)  # a layer's weight and bias come one after the other
+
+    def through_memory(weight: torch.Tensor, *given: Any, **more: Any) -> torch.Tensor:
+        nonlocal handed_out
+        cast = cast_to(weight, *given, **more)
+        if not more.get("copy"):
+            return cast
+        handed_out += 1
+        return memory[handed_out % 2, : cast.numel()].view(cast.shape).copy_(cast)
+
+    monkeypatch.setattr(management, "cast_to", through_memory)
+    torch.testing.assert_close(row_gradient(comfy, internals), expected)
+    assert handed_out
 
 
 def test_frames_leave_room_for_the_rest_of_the_model(
