@@ -76,6 +76,9 @@ function attach(node) {
   chain(node, "onExecuted", (output) => show(output, true));
   chain(node, "onConfigure", () => grow(node));
   grow(node);
+  // A new node is as large as its first chart will be; a file's node then gets its own size.
+  const [width, height] = node.size;
+  node.setSize([Math.max(width, WIDTH), height + chart.height - PROMISE]);
 }
 
 /** The function that shows an output in the node with this id, if it is one of our nodes. */

@@ -13,6 +13,8 @@ COUPLINGS = ("optimal transport", "row order", "random")
 PROMPTS, GEOMETRY, RENDER, RESULT = "#3f789e", "#8a5aa5", "#88a05a", "#a1723f"
 # The heights of the charts that nodes show after a run, and of the text below some of them.
 CHART_ROOM = 314
+# For the most rows that the chart of a coupling shows at once.
+COUPLE_ROOM = 466
 COMPARE_ROOM, SEARCH_ROOM, ANALYSIS_ROOM = 440, 400, 440
 # A batch size that no path exceeds: all frames in one batch.
 ALL = 4096
@@ -195,7 +197,7 @@ def couple(graph: Graph, a: Link, b: Link, method: str) -> Node:
     return graph.add(
         "GeodesicCouple",
         f"Pair the rows: {method}",
-        400,
+        COUPLE_ROOM,
         source=a,
         target=b,
         method=method,
@@ -225,6 +227,23 @@ def keyframes(graph: Graph, prompts: Sequence[Link]) -> Link:
         path = graph.add("GeodesicKeyframe", f"Keyframe {letter}", **inputs)[0]
     assert path is not None
     return path
+
+
+def prompt_keyframes(graph: Graph, s: Settings, prompts: Sequence[Link]) -> Node:
+    """All prompts in one node, at equal distances: a path, and the times of its frames."""
+    connected = {f"prompt_{k}": prompt for k, prompt in enumerate(prompts, 1)}
+    return graph.add(
+        "GeodesicKeyframes",
+        "Prompts at their frames",
+        frames="",
+        length=s.frames,
+        fps=s.fps,
+        easing="ease in-out",
+        method=COUPLINGS[0],
+        seed=0,
+        ending="stop",
+        **connected,
+    )
 
 
 def path_length(graph: Graph, s: Settings, images: Link, label: str = "") -> Node:

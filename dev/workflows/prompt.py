@@ -15,6 +15,7 @@ from .building_blocks import (
     keyframes,
     morph_sampler,
     path_length,
+    prompt_keyframes,
     render,
     save_film,
     save_video,
@@ -43,10 +44,9 @@ def two_prompt_morph(s: Settings) -> Graph:
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
     graph.begin_group("2. The shortest path", GEOMETRY)
-    path = keyframes(graph, common.prompts)
-    when = times(graph, s.frames, "ease in-out")
+    film = prompt_keyframes(graph, s, common.prompts)
     graph.begin_group("3. Render", RENDER)
-    images = render(graph, s, common, path, when)
+    images = render(graph, s, common, film[0], film[1])
     graph.begin_group("4. Video", RESULT)
     save_video(graph, s, images[0], "two_prompt_morph")
     return graph

@@ -80,11 +80,15 @@ export function stat(value, name, hint, className = "") {
 /** A number from the server as text; null, which was not finite there, becomes ∞. */
 export const asText = (value) => (value === null ? "∞" : short(value));
 
-/** Numbers of a column as texts, all with the decimals that give the largest four digits. */
+/**
+ * Numbers of a column or row as texts, all with the decimals that give the largest four digits.
+ * Where that takes more than eight, all are powers of ten.
+ */
 export function aligned(values) {
   const most = largest(values.map((value) => Math.abs(value ?? 0)));
-  const decimals = clamp(3 - Math.floor(Math.log10(most || 1)), 0, 8);
-  return values.map((value) => (value === null ? "∞" : value.toFixed(decimals)));
+  const decimals = Math.max(3 - Math.floor(Math.log10(most || 1)), 0);
+  const text = (value) => (decimals > 8 ? value.toExponential(2) : value.toFixed(decimals));
+  return values.map((value) => (value === null ? "∞" : text(value)));
 }
 
 /** The name of an axis, above the plot. */

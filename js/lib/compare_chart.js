@@ -2,7 +2,6 @@
 
 import {
   aligned,
-  asText,
   caption,
   clamp,
   grid,
@@ -17,6 +16,8 @@ import { linear, ticks } from "./scale.js";
 
 const CHART_HEIGHT = 160;
 const ROW = 18;
+/** How many paths there will be, as far as one knows before a run. */
+const USUAL = 2;
 
 /** The middle of a step as a share of the path, so that paths of any length compare. */
 export const middle = (step, count) => (step + 0.5) / count;
@@ -67,7 +68,7 @@ export function warnings(paths) {
 const STATISTICS = [
   ["compareCount", (paths) => paths.map(({ distances }) => String(distances.length + 1))],
   ["stepsSum", (paths) => aligned(paths.map(({ total }) => total))],
-  ["stepsVariance", (paths) => paths.map(({ variance }) => asText(variance))],
+  ["stepsVariance", (paths) => aligned(paths.map(({ variance }) => variance))],
   ["compareSmoothness", (paths) => aligned(paths.map(({ smoothness }) => smoothness))],
 ];
 
@@ -100,7 +101,7 @@ export class CompareChart {
 
   /** Least height in pixels. */
   get height() {
-    const rows = (this.paths?.length ?? 0) + 1 + this.warnings.childElementCount;
+    const rows = (this.paths?.length ?? USUAL) + 1 + this.warnings.childElementCount;
     return CHART_HEIGHT + (rows + 1 + STATISTICS.length) * ROW + 40;
   }
 

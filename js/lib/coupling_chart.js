@@ -146,6 +146,7 @@ export class CouplingChart {
     );
     this.scale = element("div", { class: "geodesic-scale" });
     this.status = element("div", { class: "geodesic-status", "aria-live": "polite" });
+    this.rows = MOST_ROWS; // until a run says how many
     root.append(this.stats, this.head, this.scroller, this.scale, this.status);
   }
 

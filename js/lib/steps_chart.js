@@ -119,10 +119,10 @@ export class StepsChart {
     root.append(this.stats, this.field, this.pair);
   }
 
-  /** Least height in pixels. */
+  /** Least height in pixels; before there is data, that for square frames. */
   get height() {
-    const pair = this.sheet ? this.shown().height + 16 : 34;
-    return STATS_HEIGHT + CHART_HEIGHT + (this.sheet ? FILM_HEIGHT : 0) + pair + 2 * GAP;
+    const pair = this.sheet ? this.shown().height : FRAME;
+    return STATS_HEIGHT + CHART_HEIGHT + FILM_HEIGHT + pair + 16 + 2 * GAP;
   }
 
   /** Show what the node returned. */

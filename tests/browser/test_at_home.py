@@ -69,7 +69,7 @@ def test_a_file_opens_as_a_whole(studio: Interface) -> None:
 
 def test_the_help_panel_shows_the_page_and_its_picture(studio: Interface) -> None:
     """Select a node, press its info button: title, inputs and a picture that is really there."""
-    studio.open_file(ROOT / "example_workflows" / "two_prompt_morph.json")
+    studio.open_file(ROOT / "example_workflows" / "keyframes_constant_speed.json")
     studio.look_at("GeodesicTimes")
     page = studio.page
     studio.used_up = True

@@ -130,6 +130,26 @@ def colour(frame: Locator) -> str:
     return "red" if red > 200 > 50 > blue else "blue" if blue > 200 > 50 > red else "neither"
 
 
+def test_a_node_made_by_hand_has_room_for_its_chart(studio: Interface) -> None:
+    """It does not grow over its neighbours when its first chart comes."""
+    charts = {
+        ("GeodesicCouple", "geodesic_coupling"): coupling(list(range(77)), None),
+        ("GeodesicPathLength", "geodesic_steps"): steps(studio, [0.1, 0.2]),
+    }
+    for (node, key), data in charts.items():
+        studio.page.evaluate(
+            "type => { app.graph.clear(); app.graph.add(LiteGraph.createNode(type)) }", node
+        )
+        studio.look_at(node)
+        before = studio.page.evaluate(SIZE)
+        show(studio, node, key, [data])
+        studio.at_rest()
+        assert studio.page.evaluate(SIZE) == before
+
+
+SIZE = "() => [...app.graph.nodes[0].size]"
+
+
 def test_a_token_shows_its_partners(studio: Interface) -> None:
     """Padding is one entry; pointing at a token or moving to it shows its partners."""
     studio.open_file(WORKFLOW)
@@ -182,7 +202,9 @@ def test_paths_are_compared_at_one_place(studio: Interface) -> None:
     numbers = panel.locator(".geodesic-number")
     expect(numbers).to_have_text(["0.1500", "0.2000", "", "0.2500", "0.4000", ""])
     table = panel.locator(".geodesic-statistic")
-    expect(table).to_have_text(["3", "5", "0.300", "1.000", "0.0625", "0.0625", "0.5000", "0.5000"])
+    expect(table).to_have_text(
+        ["3", "5", "0.300", "1.000", "0.06250", "0.06250", "0.5000", "0.5000"]
+    )
     expect(panel.get_by_role("note")).to_have_text("⚠ 3, 5 frames: these numbers can't be compared")
     chart = panel.locator("> svg")
     point(studio, chart, 0.9, 0.4)

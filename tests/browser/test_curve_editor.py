@@ -20,7 +20,7 @@ from .test_workflows import CHOICES, FRAMES
 
 HANDLES = ".geodesic-curve circle[role=slider]"
 PLACES = "() => Object.fromEntries(app.graph.nodes.map(n => [n.id, [...n.pos]]))"
-WORKFLOW = ROOT / "example_workflows" / "two_prompt_morph.json"
+WORKFLOW = ROOT / "example_workflows" / "prompt_and_seed_travel.json"
 
 
 def centre(locator: Locator) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from PIL import Image
 from dev.comfyui.environment import ROOT
 from dev.comfyui.server import Server
 from dev.workflows.catalogue import WORKFLOWS
+from dev.workflows.graph import Graph
 from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 from tests.video import decode
 
@@ -28,6 +29,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "Prompt C": {"text": SMALL_SETTINGS.prompt_c},
     "Negative": {"text": ""},
     "GeodesicTimes": {"frames": FRAMES},
+    "GeodesicKeyframes": {"length": FRAMES},
     "GeodesicRetime": {"frames": 2 * FRAMES},
     "CFGGuider": {"cfg": 4.0},
     "BasicScheduler": {"steps": 2},
@@ -133,7 +135,8 @@ def test_a_workflow_runs_from_the_page(studio: Interface, name: str) -> None:
     """
     interface, server = studio, studio.server
     interface.open_file(ROOT / "example_workflows" / f"{name}.json")
-    assert layout_faults(interface) == []
+    graph = WORKFLOWS[name](Settings())
+    assert layout_faults(interface, graph) == []
     interface.set_widgets(CHOICES | {"Prompt A": {"text": PROMPT_A[name]}})
     before = set(server.get("history"))
     with interface.page.expect_response("**/api/prompt") as answered:
@@ -143,7 +146,6 @@ def test_a_workflow_runs_from_the_page(studio: Interface, name: str) -> None:
     assert prompt_id not in before
     entry = server.wait(prompt_id)
     assert entry["status"]["status_str"] == "success", entry["status"]
-    graph = WORKFLOWS[name](Settings())
     check_panels(interface, check_charts(server, graph, entry["outputs"], CHARTS.get(name, 0)))
     if name in VIDEO_FRAMES:
         check_video(server, entry["outputs"][graph.find("Save")], VIDEO_FRAMES[name])
@@ -155,7 +157,7 @@ def test_a_workflow_runs_from_the_page(studio: Interface, name: str) -> None:
     elif name == "compare_couplings":
         check_frames(server, graph, entry["outputs"])
     print("screenshot:", interface.screenshot(f"{name}, {interface.name}"))
-    assert layout_faults(interface) == []
+    assert layout_faults(interface, graph) == []
 
 
 # Nodes as they are drawn, by id, and groups: left, top, right and bottom on the canvas.
@@ -177,29 +179,29 @@ BOXES = """() => {
     };
     const groups = graph.groups.map(({title, _bounding: [x, y, w, h]}) =>
         [title, [x, y, x + w, y + h]]);
-    return [graph.nodes.map(node => [`${node.id} ${node.title}`, drawn(node)]), groups];
+    return [graph.nodes.map(node => [node.id, drawn(node)]), groups];
 }"""
 SLACK = 2
 
 
-def layout_faults(interface: Interface) -> list[str]:
-    """Which nodes lie over another or outside of all groups; seen as a whole."""
+def layout_faults(interface: Interface, graph: Graph) -> list[str]:
+    """Which nodes lie over another or leave their own group; seen as a whole."""
     interface.page.evaluate(WHOLE)
     interface.at_rest()
     nodes, groups = interface.page.evaluate(BOXES)
+    room = dict(groups)
+    known = {node.id: node for node in graph.nodes}
     over = [
-        f"'{name}' lies over '{other}'"
-        for k, (name, box) in enumerate(nodes)
+        f"'{known[number].title}' lies over '{known[other].title}'"
+        for k, (number, box) in enumerate(nodes)
         for other, its in nodes[:k]
         if all(box[x] < its[x + 2] - SLACK and its[x] < box[x + 2] - SLACK for x in (0, 1))
     ]
     outside = [
-        f"'{name}' leaves its group"
-        for name, box in nodes
-        if not any(
-            all(box[x] >= its[x] - SLACK and box[x + 2] <= its[x + 2] + SLACK for x in (0, 1))
-            for _, its in groups
-        )
+        f"'{known[number].title}' leaves its group"
+        for number, box in nodes
+        for its in [room[known[number].group]]
+        if any(box[x] < its[x] - SLACK or box[x + 2] > its[x + 2] + SLACK for x in (0, 1))
     ]
     return over + outside
 

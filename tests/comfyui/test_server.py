@@ -177,16 +177,16 @@ def test_a_measurement_can_be_cancelled(server: Server) -> None:
     assert events[-1]["value"] < events[-1]["max"] == 600
 
 
-def test_an_unknown_choice_is_refused_before_anything_runs(
-    server: Server, settings: Settings
-) -> None:
+def test_an_unknown_choice_is_refused_before_anything_runs(server: Server) -> None:
     """A combo value that does not exist, and a t beyond the end, are named by node and input."""
-    graph = two_prompt_morph(settings).to_api()
-    (when,) = (n for n in graph.values() if n["class_type"] == "GeodesicTimes")
-    when["inputs"]["easing"] = "bouncy"
+    when = {"frames": 4, "easing": "bouncy", "ending": "stop", "curve": "[[0, 0], [1, 1]]"}
+    graph = {
+        "when": {"class_type": "GeodesicTimes", "inputs": when},
+        "show": {"class_type": "PreviewAny", "inputs": {"source": ["when", 0]}},
+    }
     with pytest.raises(ServerError, match=r"GeodesicTimes.*easing"):
         server.run(graph)
-    when["inputs"] |= {"easing": "curve", "curve": "[[0, 0], [1, 2]]"}
+    when |= {"easing": "curve", "curve": "[[0, 0], [1, 2]]"}
     with pytest.raises(ServerError, match="GeodesicTimes: curve: expected JSON points"):
         server.run(graph)
 

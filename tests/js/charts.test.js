@@ -113,6 +113,7 @@ test("numbers in a column have the same number of decimals", () => {
   assert.deepEqual(aligned([0.5, 0.01234, 0]), ["0.5000", "0.0123", "0.0000"]);
   assert.deepEqual(aligned([12.3456, null]), ["12.35", "∞"]);
   assert.deepEqual(aligned([0, 0]), ["0.000", "0.000"]);
+  assert.deepEqual(aligned([1.2e-7, 3e-9]), ["1.20e-7", "3.00e-9"]);
   assert.equal(asText(null), "∞");
 });
 
