@@ -43,7 +43,9 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--toy", action="store_true", help="toy sizes")
     parser.add_argument("--cpu", action="store_true", help="without the card; toy sizes only")
-    parser.add_argument("--only", default="", help="only rows whose name contains this text")
+    parser.add_argument(
+        "--only", action="append", help="only rows whose name contains this text; may be repeated"
+    )
     parser.add_argument("--pack", type=Path, help="copy what a bare machine lacks, and end")
     parser.add_argument("--apart", help=argparse.SUPPRESS)  # one row, under dynamic VRAM
     options = parser.parse_args(given)
@@ -78,7 +80,11 @@ def _everything(options: argparse.Namespace) -> int:
         return _in_own_process(name, options.toy)
 
     machine = _machine(options)
-    measurements = [one for one in plan(machine, apart, cpu) if options.only in one.name]
+    measurements = [
+        one
+        for one in plan(machine, apart, cpu)
+        if any(text in one.name for text in options.only or [""])
+    ]
 
     def write(text: str) -> None:
         if options.out:

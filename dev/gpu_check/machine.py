@@ -22,6 +22,7 @@ from dev.measure import cost, readable
 from .sizes import Sizes
 
 CFG, PIXELS = 7.0, 8  # guidance; pixels for each value of a latent, along a side
+PROMPTS = 2  # a guided step evaluates the network with two prompts
 
 
 class Machine:
@@ -148,6 +149,18 @@ class Machine:
 
         file = self.lpips_folder / f"{backbone}.safetensors"
         save_file(random_weights(backbone), file, {"name": "random weights"})
+
+
+def counted(family: Family) -> tuple[Any, list[int]]:
+    """The model, and a list that gets the number of pictures of each of its evaluations."""
+    model, evaluations = family.model.clone(), []
+
+    def count(apply: Any, given: dict[str, Any]) -> Tensor:
+        evaluations.append(len(given["input"]))
+        return apply(given["input"], given["timestep"], **given["c"])
+
+    model.set_model_unet_function_wrapper(count)
+    return model, evaluations
 
 
 def told(seconds: float, peak: int) -> str:

@@ -13,11 +13,10 @@ from dev.families.tiny import SDXL
 
 from . import films, perceptual, searches
 from .budget import Cells, Measurement
-from .machine import Machine
+from .machine import PROMPTS, Machine
 from .sizes import FULL, SD15, Film, evaluation
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
-PROMPTS = 2  # a guided step evaluates the network with two prompts
 NO_CARD, NO_HALVES = "needs a card", "needs a model of true size"
 NO_DYNAMIC = "needs a ComfyUI with dynamic VRAM"
 # Seconds to draw a model's weights and to load it, and to start a process with ComfyUI in it.
@@ -51,7 +50,8 @@ def plan(machine: Machine, apart: Callable[[str], Cells], cpu: bool) -> list[Mea
         *(precision(machine, dtype) for dtype in DTYPES),
         fitting(machine, SD15, small),
         fitting(machine, SDXL, large),
-        morph_sampler(machine),
+        morph_sampler(machine, SD15, small),
+        morph_sampler(machine, SDXL, large),
         *(lpips(machine, backbone, small) for backbone in sizes.backbones),
         lpips(machine, sizes.backbones[0], large),
         inversion(machine),
@@ -92,12 +92,12 @@ def fitting(machine: Machine, name: str, side: int) -> Measurement:
     return _of(machine, what, films.fitting, (name, side), work, BUILD[name])
 
 
-def morph_sampler(machine: Machine) -> Measurement:
-    side, film = machine.sizes.small, machine.sizes.short
-    what = f"{SD15}, {film.frames} frames of {side}×{side} by Morph Sampler"
-    told = f"{what}: 'what fits' at once (left), {film.per_batch} at once"
-    work = 2 * film.frames * film.steps * PROMPTS * evaluation(SD15, side)
-    return _of(machine, told, films.morph_sampler, (SD15, side, film), work)
+def morph_sampler(machine: Machine, name: str, side: int) -> Measurement:
+    film = machine.sizes.short
+    what = f"{name}, {film.frames} frames of {side}×{side}, {film.steps} steps"
+    told = f"{what}: Morph Sampler (left), Morph Schedule and KSampler"
+    work = 3 * film.frames * film.steps * PROMPTS * evaluation(name, side)
+    return _of(machine, told, films.morph_sampler, (name, side, film), work, BUILD[name])
 
 
 def precision(machine: Machine, dtype: torch.dtype) -> Measurement:

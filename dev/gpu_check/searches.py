@@ -13,7 +13,7 @@ from dev.families.tiny import Family
 from dev.measure import readable, seconds
 
 from .budget import Cells
-from .machine import Machine, relative, told
+from .machine import Machine, counted, relative, told
 
 # Draws of noise in a step of Text Inversion, and images that it makes room for.
 DRAWS, ROOM = 2, 8
@@ -142,18 +142,6 @@ def density_path(machine: Machine, name: str, side: int) -> Cells:
     ours(1)
     theirs()
     return _rates(ours, theirs, evaluations)
-
-
-def counted(family: Family) -> tuple[Any, list[int]]:
-    """The model, and a list that gets the number of pictures of each of its evaluations."""
-    model, evaluations = family.model.clone(), []
-
-    def count(apply: Any, given: dict[str, Any]) -> Tensor:
-        evaluations.append(len(given["input"]))
-        return apply(given["input"], given["timestep"], **given["c"])
-
-    model.set_model_unet_function_wrapper(count)
-    return model, evaluations
 
 
 def _rates(ours: Any, theirs: Any, evaluations: list[int]) -> Cells:
