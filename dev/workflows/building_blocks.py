@@ -231,7 +231,7 @@ def keyframes(graph: Graph, prompts: Sequence[Link]) -> Link:
 
 def prompt_keyframes(graph: Graph, s: Settings, prompts: Sequence[Link]) -> Node:
     """All prompts in one node, at equal distances: a path, and the times of its frames."""
-    connected = {f"prompt_{k}": prompt for k, prompt in enumerate(prompts, 1)}
+    connected: dict[str, Any] = {f"prompt_{k}": prompt for k, prompt in enumerate(prompts, 1)}
     return graph.add(
         "GeodesicKeyframes",
         "Prompts at their frames",
