@@ -1,15 +1,6 @@
 /** Compare Paths: the steps of up to four morphs by position on the path, and their means. */
 
-import {
-  aligned,
-  caption,
-  clamp,
-  grid,
-  largest,
-  plotIn,
-  share,
-  walk,
-} from "./chart_parts.js";
+import { aligned, caption, clamp, grid, largest, plotIn, share, walk } from "./chart_parts.js";
 import { element } from "./dom.js";
 import { pointed, series, swatch } from "./lines.js";
 import { linear, ticks } from "./scale.js";
