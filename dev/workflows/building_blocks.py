@@ -235,6 +235,7 @@ def prompt_keyframes(graph: Graph, s: Settings, prompts: Sequence[Link]) -> Node
     return graph.add(
         "GeodesicKeyframes",
         "Prompts at their frames",
+        120,
         frames="",
         length=s.frames,
         fps=s.fps,

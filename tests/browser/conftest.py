@@ -281,7 +281,8 @@ def working(variant: Variant, request: pytest.FixtureRequest) -> Iterator[Interf
         raise
     finally:
         if interface.used_up or request.session.testsfailed != failed:
-            PAGES.pop(variant).page.close()
+            PAGES.pop(variant, None)
+            page.close()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.video import decode
 
 from .conftest import WHOLE, Interface
 
-FRAMES, SIZE, COLUMNS = 3, 64, 3
+FRAMES, SIZE, COLUMNS = 3, 32, 3
 # What a person without a GPU and with the small checkpoint would choose.
 CHOICES: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": SMALL},
@@ -179,7 +179,7 @@ BOXES = """() => {
     };
     const groups = graph.groups.map(({title, _bounding: [x, y, w, h]}) =>
         [title, [x, y, x + w, y + h]]);
-    return [graph.nodes.map(node => [node.id, drawn(node)]), groups];
+    return [graph.nodes.map(node => [Number(node.id), drawn(node)]), groups];
 }"""
 SLACK = 2
 

@@ -292,23 +292,23 @@ def test_what_else_a_latent_holds_stays(comfy: Comfy) -> None:
 
 
 def test_a_photo_can_be_a_keyframe(comfy: Comfy) -> None:
-    """Two inverted pictures: the ends of the path are their noises, and render the pictures."""
+    """Two inverted pictures: the ends of the path are their noises, bit for bit.
+
+    That these noises render the pictures is `test_a_picture_comes_back`.
+    """
     ends = []
     for k in (3, 4):
         image, caption = picture(k)
         latent = {"samples": comfy.vae.encode(image)}
-        noise, _ = invert(comfy, comfy.model, latent, 30, 1.0, 1, prompt=caption)
-        ends.append((noise, latent, caption))
+        ends.append(invert(comfy, comfy.model, latent, 10, 1.0, 1, prompt=caption)[0])
     path = None
-    for noise, _, _ in ends:
+    for noise in ends:
         path = comfy.noise.GeodesicNoiseKeyframe.execute(0, 1.0, noise, path)[0]
     when = comfy.times.GeodesicTimes.execute(5, "linear", "stop", "")[0]
     along = comfy.noise.GeodesicNoiseAlong.execute(path, when, "COG")[0]
     frames = along.generate_noise({"samples": torch.zeros(5, 4, 8, 8)})
-    for frame, (noise, latent, caption) in zip((frames[:1], frames[-1:]), ends, strict=True):
+    for frame, noise in zip((frames[:1], frames[-1:]), ends, strict=True):
         assert torch.equal(frame, noise["samples"])
-        back = generate(comfy, comfy.model, {"samples": frame}, 30, caption)
-        assert psnr(comfy.vae.decode(back), comfy.vae.decode(latent["samples"])) >= 45
     norms = frames.flatten(1).norm(dim=1)
     assert float(norms.min()) > 0.85 * float(norms[[0, -1]].min())
 

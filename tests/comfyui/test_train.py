@@ -62,7 +62,7 @@ def test_training_ends_in_a_checkpoint_that_comfyui_loads(
 def test_training_sees_the_rows_that_comfyui_makes(comfy: Comfy) -> None:
     """The same tokens; and the text model's only active layer gives the same as all twelve."""
     encoder = Text(text.weights(), torch.device("cpu"))
-    for k in range(20):
+    for k in range(6):
         caption = say(*training_scene(7, k))
         (pairs,) = comfy.clip.tokenize(caption)["l"]
         assert encoder.tokens(caption) == [token for token, _ in pairs]
