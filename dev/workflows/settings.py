@@ -42,6 +42,8 @@ class Settings:
 
 # Settings for the small checkpoint of this repository: 64 pixels, captions that it knows.
 SMALL = "geodesic_small_sd15.safetensors"
+# The same with the text model that was trained.
+SMALL_READER = "geodesic_small_reader_sd15.safetensors"
 SMALL_SETTINGS = Settings(
     checkpoint=SMALL,
     prompt_a="a large yellow star on a blue background",
