@@ -67,6 +67,28 @@ class Layer(nn.Module):
         return x + self.mlp(self.layer_norm2(x))
 
 
+class Embeddings(nn.Module):
+    """Vectors of the known tokens and of all positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(len(KNOWN), WIDTH)
+        self.position_embedding = nn.Embedding(POSITIONS, WIDTH)
+
+
+class Encoder(nn.Module):
+    """The layers that were trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer() for _ in range(TRAINED_LAYERS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
 class Reader(nn.Module):
     """Tokens [B, L] of captions, L up to 77 → rows [B, L, 768], as ComfyUI's CLIP-L gives them.
 
@@ -78,26 +100,16 @@ class Reader(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embeddings = nn.ModuleDict(
-            {
-                "token_embedding": nn.Embedding(len(KNOWN), WIDTH),
-                "position_embedding": nn.Embedding(POSITIONS, WIDTH),
-            }
-        )
-        self.encoder = nn.ModuleDict(
-            {"layers": nn.ModuleList(Layer() for _ in range(TRAINED_LAYERS))}
-        )
+        self.embeddings, self.encoder = Embeddings(), Encoder()
         self.final_layer_norm = nn.LayerNorm(WIDTH)
         places = torch.full((text.VOCABULARY,), -1)
         places[torch.tensor(KNOWN)] = torch.arange(len(KNOWN))
         self.register_buffer("places", places, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        words = self.embeddings["token_embedding"](self.places[tokens])
-        x = words + self.embeddings["position_embedding"].weight[: tokens.shape[1]]
-        for layer in self.encoder["layers"]:
-            x = layer(x)
-        return self.final_layer_norm(x)
+        positions = self.embeddings.position_embedding.weight[: tokens.shape[1]]
+        x = self.embeddings.token_embedding(self.places[tokens]) + positions
+        return self.final_layer_norm(self.encoder(x))
 
 
 def build(seed: int = 0) -> Reader:
@@ -110,10 +122,12 @@ def build(seed: int = 0) -> Reader:
         elif "norm" in name:
             p.data.fill_(1.0)
         else:
-            std = {"token_embedding.weight": WORD_STD, "position_embedding.weight": POSITION_STD}
-            spread = std.get(name.removeprefix("embeddings."), p.shape[-1] ** -0.5)
-            into_rows = name.endswith(("out_proj.weight", "fc2.weight"))
-            p.data.normal_(0, spread * (branch if into_rows else 1), generator=g)
+            std = p.shape[-1] ** -0.5
+            if name.endswith(("out_proj.weight", "fc2.weight")):
+                std *= branch
+            p.data.normal_(0, std, generator=g)
+    network.embeddings.token_embedding.weight.data.normal_(0, WORD_STD, generator=g)
+    network.embeddings.position_embedding.weight.data.normal_(0, POSITION_STD, generator=g)
     return network
 
 

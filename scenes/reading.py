@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,9 +23,9 @@ from .classifier import MEAN, STD, SceneClassifier
 from .language import Scene, held_out, say
 from .reader import Reader
 from .text import WIDTH
-from .tokens import END, tokens
+from .tokens import END, spoken
 
-WORDINGS = 8  # captions of each scene
+WORDINGS = 4  # captions of each scene
 TRUNK = 256 * 3 * 3
 # CLIP's: the temperature to begin with, and the lowest.
 TEMPERATURE, LOWEST = 0.07, 0.01
@@ -75,11 +76,14 @@ class Library:
     ) -> Library:
         """Different wordings of every scene, the same on every machine."""
         rng = Random(f"wordings/{seed}")
-        texts = [tokens(say(scene, rng, complete)) for scene in scenes for _ in range(wordings)]
-        table = torch.tensor(texts, dtype=torch.int32).view(len(scenes), wordings, -1)
-        ends = (table == END).int().argmax(-1)
+        texts = [spoken(say(scene, rng, complete)) for scene in scenes for _ in range(wordings)]
+        ends = np.array([len(text) for text in texts])
         # What comes after the longest caption is not read here: the model is causal.
-        return cls(table[..., : int(ends.max()) + 1].contiguous(), ends)
+        table = np.full((len(texts), ends.max() + 1), END, np.int32)
+        for row, text in zip(table, texts, strict=True):
+            row[: len(text)] = text
+        shape = (len(scenes), wordings)
+        return cls(torch.from_numpy(table).view(*shape, -1), torch.from_numpy(ends).view(shape))
 
     def to(self, device: torch.device) -> Library:
         return Library(self.tokens.to(device), self.ends.to(device))

@@ -64,5 +64,10 @@ def tokens(caption: str) -> list[int]:
 
     Raises KeyError for a word that the language does not have.
     """
-    words = [token for word in re.findall(r"\w+|,", caption) for token in TOKENS[word]]
-    return [START, *words, *[END] * (POSITIONS - 1 - len(words))]
+    words = spoken(caption)
+    return [*words, *[END] * (POSITIONS - len(words))]
+
+
+def spoken(caption: str) -> list[int]:
+    """The tokens before the end of a caption."""
+    return [START, *(token for word in re.findall(r"\w+|,", caption) for token in TOKENS[word])]

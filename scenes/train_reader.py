@@ -105,7 +105,8 @@ def main(
     pictures = pictures or draw_all(plan)
     members, table, scenes = scenes_of(plan)
     network = train_reader(members, table, pictures.of_families, folder, device, plan)
-    print(reading_report(network, device), flush=True)
+    for (change, things), share in told_apart(network, device).items():
+        print(f"of {things}, told from the {change}: {share:.1%}", flush=True)
     reader.export(network.reader)
     # The denoiser learns from the rows that the checkpoint will give.
     read = reader.load().to(device)
@@ -143,22 +144,26 @@ def train_reader(
     return cast("Matching", train(stage, folder, SEED))
 
 
-def reading_report(network: Matching, device: torch.device, count: int = 1000) -> str:
-    """How often held-out captions are nearer to their own picture than to a hard one."""
+def told_apart(
+    network: Matching, device: torch.device, count: int = 1000
+) -> dict[tuple[str, int], float]:
+    """How often held-out captions are nearer to their own picture than to a hard one.
+
+    Keys: how the other scene was changed, and how many things there are.
+    """
     scenes = [evaluation_scene(SEED, k)[0] for k in range(count)]
-    own = reading.trunk(classifier.load(), torch.from_numpy(drawn(scenes, 0)), device)
-    lines = []
+    judge, shares = classifier.load(), {}
     for change in (reading.mirrored, reading.recolored):
         for things in (1, 2):
-            which = torch.tensor([k for k in range(count) if len(scenes[k].things) == things])
-            changed = [change(scenes[int(k)]) for k in which]
-            others = torch.from_numpy(drawn(changed, count))
-            far = reading.trunk(classifier.load(), others, device)
-            library = Library.of([scenes[int(k)] for k in which], 1, SEED, complete=True).to(device)
-            texts = library.drawn(torch.arange(len(which)), generator(SEED, change.__name__))
-            share = reading.told_apart(network, texts, own[which.to(device)], far)
-            lines.append(f"{100 * share:.1f} % {change.__name__}, {things}")
-    return "own picture nearer than the changed one: " + "; ".join(lines)
+            asked = [scene for scene in scenes if len(scene.things) == things]
+            own, far = (
+                reading.trunk(judge, torch.from_numpy(drawn(of, 0)), device)
+                for of in (asked, [change(scene) for scene in asked])
+            )
+            library = Library.of(asked, 1, SEED, complete=True).to(device)
+            texts = library.drawn(torch.arange(len(asked)), generator(SEED))
+            shares[change.__name__, things] = reading.told_apart(network, texts, own, far)
+    return shares
 
 
 @torch.no_grad()

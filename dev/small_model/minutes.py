@@ -78,7 +78,7 @@ def pack(folder: Path) -> None:
     (folder / "run.sh").write_text(
         "export BEGAN=$(date +%s) PYTHONUNBUFFERED=1 TQDM_MININTERVAL=10\n"
         'timeout -s INT -k 10 285 python3 -m dev.small_model.minutes run "$OUT" 2>&1 '
-        "| tr '\\r' '\\n' | tee \"$OUT/log.txt\"\n"
+        '| tee "$OUT/log.txt"\n'
     )
 
 
@@ -94,7 +94,7 @@ def run(output: Path) -> None:
         steps=int(seconds("STEPS", 8000)),
         batch=int(seconds("BATCH", 512)),
         rate=seconds("RATE", 5e-4),
-        reader_seconds=lambda: left("READER_ENDS", READER_ENDS),
+        reader_seconds=lambda: max(left("READER_ENDS", READER_ENDS), seconds("READER_LEAST", 15)),
         seconds=lambda: left("DENOISER_ENDS", DENOISER_ENDS),
         save_every=int(seconds("SAVE_EVERY", 1000)),
         saved=partial(keep, output),
@@ -171,7 +171,7 @@ def take(output: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=("pack", "run", "take"))
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
