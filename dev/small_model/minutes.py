@@ -110,7 +110,7 @@ def run(output: Path) -> None:
         say(f"ComfyUI is there; stand-ins: {start(cpu)}")
         pictures = train_reader.Pictures(*map(joined, work))
     say("drawn")
-    _, unet = train_reader.main(output.parent / "training", cpu, plan, pictures)
+    _, unet = train_reader.main(FOLDER / "training", cpu, plan, pictures)
     keep(output, unet)
     say("trained")
     evaluate(output, unet, cpu)
@@ -127,7 +127,7 @@ def joined(parts: list[Future[np.ndarray]]) -> torch.Tensor:
 def keep(output: Path, unet: nn.Module) -> None:
     """Store the reader and the denoiser, in files that come back."""
     shutil.copy(reader.FILE, output)
-    whole = output.parent / "unet.safetensors"
+    whole = FOLDER / "unet.safetensors"
     weights.save({checkpoint.UNET + name: p for name, p in unet.state_dict().items()}, whole)
     stored = load_file(whole)
     names, total = sorted(stored), 0

@@ -75,8 +75,8 @@ def test_louder_positions_keep_rows_at_their_numbers(written: dict[str, torch.Te
     loud = text.weights(positions=10)
     pair = torch.tensor([A, B])
     own = [
-        pair_measures(*clip_rows(tensors, pair), kinds(A), kinds(B))["own index"]
-        for tensors in (written, loud)
+        pair_measures(x, y, kinds(A), kinds(B))["own index"]
+        for x, y in (clip_rows(tensors, pair) for tensors in (written, loud))
     ]
     assert own[0] < own[1] == 1
 
