@@ -43,10 +43,10 @@ models: ## run every node on tiny models of all families and write docs/models.m
 	@$(SETUP) --develop --next --run -m dev.families
 
 train: ## the small model's weights from nothing, in .comfyui/training; stop and go on at will
-	@$(RUN) -m dev.small_model train
+	@$(RUN) -m dev.small_model train $(ARGS)
 
 evaluate: ## does the small model draw what it is asked? writes scenes/quality.md
-	@$(RUN) -m dev.small_model evaluate
+	@$(RUN) -m dev.small_model evaluate $(ARGS)
 
 study: ## one of the study's commands, such as make study ARGS="run my-run --guidance 7"
 	@$(RUN) -m study $(or $(ARGS),--help)

@@ -23,11 +23,11 @@ from dev.comfyui.environment import BASE, ROOT, locate
 from dev.comfyui.models import find_checkpoint
 from dev.comfyui.server import Server, ServerError
 from dev.pictures.sheets import filmstrip
+from dev.small_model.files import place
 from dev.workflows.building_blocks import COUPLINGS
 from dev.workflows.graph import Graph
 from dev.workflows.prompt import compare_couplings, even_morph
-from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
-from scenes import checkpoint
+from dev.workflows.settings import SMALL, SMALL_MODELS, SMALL_SETTINGS, Settings
 from scenes.language import COLORS, SHAPES
 from scenes.weights import WeightsError
 
@@ -86,10 +86,11 @@ def main(environment: Mapping[str, str]) -> None:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings from CHECKPOINT, PROMPT_A, PROMPT_B, FRAMES and SEED."""
+    """The settings from CHECKPOINT, TEXT_MODEL, PROMPT_A, PROMPT_B, FRAMES and SEED."""
     given = environment.get("CHECKPOINT")
-    name = find_checkpoint(given) if given else SMALL
-    default = SMALL_SETTINGS if name == SMALL else Settings(checkpoint=name)
+    name = find_checkpoint(given) if given else read_text_model(environment)
+    own = name in SMALL_MODELS.values()
+    default = replace(SMALL_SETTINGS if own else Settings(), checkpoint=name)
     prompts = {
         name.lower(): environment.get(name) or getattr(default, name.lower())
         for name in ("PROMPT_A", "PROMPT_B")
@@ -102,11 +103,19 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     )
 
 
+def read_text_model(environment: Mapping[str, str]) -> str:
+    """The small checkpoint with the text model of TEXT_MODEL."""
+    asked = environment.get("TEXT_MODEL") or "written"
+    for text_model, name in SMALL_MODELS.items():
+        if asked == text_model:
+            return name
+    raise ServerError(f"TEXT_MODEL={asked}: expected one of {', '.join(SMALL_MODELS)}.")
+
+
 def announce_checkpoint(settings: Settings) -> None:
     """If the small checkpoint is used, put it in place and say what it can draw."""
-    if settings.checkpoint != SMALL:
+    if not place(settings.checkpoint):
         return
-    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     print(
         "Using the small checkpoint of this repository (CHECKPOINT= takes your SD1.5). It draws "
         f"one or two of {', '.join(SHAPES)} in {', '.join(COLORS)}."

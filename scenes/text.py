@@ -46,23 +46,28 @@ def uniform(seed: int, name: str, *shape: int) -> Tensor:
     return torch.from_numpy((unit * math.sqrt(3)).reshape(shape))
 
 
-def weights(seed: int = 0) -> dict[str, Tensor]:
-    """All tensors of the text model in CLIP-L's names, float16."""
-    tensors = dict(_silent())
+def weights(seed: int = 0, positions: float = 1.0, context: float = 1.0) -> dict[str, Tensor]:
+    """All tensors of the text model in CLIP-L's names, float16.
+
+    positions, context: factors of the amplitudes of positions and of the words before, for the
+    study. What the heads read stays the same.
+    """
+    amplitude = POSITION_AMPLITUDE * positions
+    tensors = dict(silent())
     tensors |= {
         f"{EMBEDDINGS}.token_embedding.weight": _words(seed),
-        f"{EMBEDDINGS}.position_embedding.weight": _positions(),
-        f"{FIRST}.q_proj.weight": _queries(),
+        f"{EMBEDDINGS}.position_embedding.weight": _positions(amplitude),
+        f"{FIRST}.q_proj.weight": _queries(amplitude),
         f"{FIRST}.k_proj.weight": _keys(),
         f"{FIRST}.v_proj.weight": _values(seed),
-        f"{FIRST}.out_proj.weight": _outputs(seed),
+        f"{FIRST}.out_proj.weight": _outputs(seed) * context,
         "text_projection.weight": torch.eye(WIDTH),
     }
     # Rounded to float32 first, as PyTorch itself does today, so that all builds give the same.
     return {name: tensor.float().half() for name, tensor in tensors.items()}
 
 
-def _silent() -> Iterator[tuple[str, Tensor]]:
+def silent() -> Iterator[tuple[str, Tensor]]:
     """Twelve layers that add nothing to their input."""
     for k in range(LAYERS):
         layer = f"text_model.encoder.layers.{k}"
@@ -91,18 +96,18 @@ def _frequencies() -> Tensor:
     return (torch.arange(HEAD // 2, dtype=torch.float64) + 0.5) * math.pi / (HEAD // 2)
 
 
-def _positions() -> Tensor:
+def _positions(amplitude: float) -> Tensor:
     angle = torch.arange(POSITIONS, dtype=torch.float64)[:, None] * _frequencies()
     table = torch.zeros(POSITIONS, WIDTH, dtype=torch.float64)
-    table[:, WORDS:] = torch.cat([angle.cos(), angle.sin()], 1) * POSITION_AMPLITUDE
+    table[:, WORDS:] = torch.cat([angle.cos(), angle.sin()], 1) * amplitude
     return table
 
 
-def _queries() -> Tensor:
+def _queries(amplitude: float) -> Tensor:
     """Head h rotates a row's position to the one h places before it."""
     # The layer norm before the attention scales a wave by this.
-    variance = (WORDS * WORD_STD**2 + HEAD / 2 * POSITION_AMPLITUDE**2) / WIDTH
-    agreement = HEAD / 2 * POSITION_AMPLITUDE**2 / variance / math.sqrt(HEAD)
+    variance = (WORDS * WORD_STD**2 + HEAD / 2 * amplitude**2) / WIDTH
+    agreement = HEAD / 2 * amplitude**2 / variance / math.sqrt(HEAD)
     matrix = torch.zeros(WIDTH, WIDTH, dtype=torch.float64)
     for h in range(1, HEADS):
         turn = _frequencies() * h

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,9 @@ class Stage:
     recipe: everything else that the result depends on, in words; a stopped run with another recipe
     is refused. rate, muon: the highest learning rates of AdamW, and of Muon for wide matrices (0:
     no Muon). Muon halves the steps of an autoencoder, but on a UNet it costs more time than it
-    saves.
+    saves. seconds: where the time is short, the training ends after them, and the rates fall with
+    the clock. saved: is called with the averaged network at every save, each `save_every` steps (0:
+    SAVE_EVERY).
     """
 
     name: str
@@ -42,6 +45,9 @@ class Stage:
     rate: float
     muon: float = 0.0
     warm_up: int = 100
+    seconds: float = math.inf
+    saved: Callable[[nn.Module], None] | None = None
+    save_every: int = 0
     average: nn.Module = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +64,12 @@ def train(stage: Stage, folder: Path, seed: int = 0) -> nn.Module:
     optimizers = _optimizers(stage)
     done, smooth = _load(stage, optimizers, path), math.nan
     bar = tqdm(range(done, stage.steps), stage.name, initial=done, total=stage.steps)
+    started, every = time.monotonic(), stage.save_every or SAVE_EVERY
     for step in bar:
+        progress = max(step / stage.steps, (time.monotonic() - started) / stage.seconds)
+        if progress >= 1:
+            _save(stage, optimizers, path, step)
+            break
         loss = stage.loss(generator(seed, stage.name, step))
         value = loss.item()
         if not math.isfinite(value):
@@ -67,11 +78,11 @@ def train(stage: Stage, folder: Path, seed: int = 0) -> nn.Module:
         loss.backward()
         nn.utils.clip_grad_norm_(stage.network.parameters(), 1.0)
         for optimizer in optimizers:
-            optimizer.step(pace(step, stage))
+            optimizer.step(pace(step, stage, progress))
         _average(stage, step)
         smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
         bar.set_postfix(loss=f"{smooth:.4f}", refresh=False)
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == stage.steps:
+        if (step + 1) % every == 0 or step + 1 == stage.steps:
             _save(stage, optimizers, path, step + 1)
     return stage.average.train(False)
 
@@ -81,9 +92,13 @@ def generator(seed: int, *names: object) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(repr((seed, *names)).encode()))
 
 
-def pace(step: int, stage: Stage) -> float:
-    """The learning rate as a share of the highest: a linear warm-up, then half a cosine to 0."""
-    return min(1, (step + 1) / stage.warm_up) * 0.5 * (1 + math.cos(math.pi * step / stage.steps))
+def pace(step: int, stage: Stage, progress: float | None = None) -> float:
+    """The learning rate as a share of the highest: a linear warm-up, then half a cosine to 0.
+
+    progress: the share of the training that is behind, by default by its steps.
+    """
+    progress = step / stage.steps if progress is None else progress
+    return min(1, (step + 1) / stage.warm_up) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 class Optimizer:
@@ -137,6 +152,8 @@ def _save(stage: Stage, optimizers: Sequence[Optimizer], path: Path, done: int) 
     unfinished = path.with_suffix(".partial")
     torch.save(state, unfinished)
     os.replace(unfinished, path)
+    if stage.saved:
+        stage.saved(stage.average)
 
 
 def _load(stage: Stage, optimizers: Sequence[Optimizer], path: Path) -> int:

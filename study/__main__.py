@@ -3,6 +3,7 @@
 python -m study noise     paths and mixes of noise compared: study/results/noise.md, .png, .parquet
 python -m study density   paths between two images: study/results/density.md, .jpg, .parquet
 python -m study even      ways to place a morph's frames compared: study/results/even_morph/
+python -m study text-models   the rows of both text models: study/results/text_models.md, .parquet
 """
 
 from __future__ import annotations
@@ -83,6 +84,20 @@ def even(arguments: argparse.Namespace) -> None:
     print(arguments.output / "even_morph" / report.PAGE)
 
 
+def text_models(arguments: argparse.Namespace) -> None:
+    """Measure the rows of the text models; write table and page."""
+    from . import text_models
+
+    folder: Path = arguments.output
+    folder.mkdir(parents=True, exist_ok=True)
+    if not arguments.report:
+        plan = text_models.Plan(arguments.per_bin)
+        text_models.save(*text_models.run(plan), plan, folder)
+    page = text_models.report(*text_models.load(folder))
+    (folder / text_models.PAGE).write_text(page)
+    print(page)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m study",
@@ -119,6 +134,13 @@ def main() -> None:
     command.add_argument("--seconds", type=float, default=inf, help="stop before (default never)")
     command.add_argument("--threads", type=int, default=1, help="of the CPU (default 1)")
     command.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    command = commands.add_parser("text-models", help="how like CLIP the text models are")
+    command.set_defaults(run=text_models)
+    command.add_argument("--per-bin", type=int, default=50, help="pairs in each bin (default 50)")
+    command.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    command.add_argument(
+        "--report", action="store_true", help="write the page again, from the Parquet file there"
+    )
     prompts.add_commands(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)

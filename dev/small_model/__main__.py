@@ -14,26 +14,36 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from dev.comfyui.environment import BASE, FOLDER, ROOT
-from dev.workflows.settings import SMALL
+from dev.comfyui.environment import FOLDER, ROOT
+from dev.workflows.settings import SMALL_MODELS
+from scenes import checkpoint
 from scenes.weights import WeightsError
 
-QUALITY = ROOT / "scenes" / "quality.md"
-SHEET = ROOT / "docs" / "scenes.jpg"
+from .files import place
+
+# The page and the pictures by text model.
+PAGES: dict[checkpoint.TextModel, tuple[Path, Path]] = {
+    "written": (ROOT / "scenes" / "quality.md", ROOT / "docs" / "scenes.jpg"),
+    "reader": (ROOT / "scenes" / "quality_reader.md", ROOT / "docs" / "scenes_reader.jpg"),
+}
 ROWS, COLUMNS = 4, 10
 
 
 def train(arguments: argparse.Namespace) -> None:
     from dev.comfyui.in_process import import_comfyui
-    from scenes.train import main
+    from scenes import train, train_reader
 
     cpu = not torch.cuda.is_available()
     import_comfyui(cpu)
-    main(arguments.folder, cpu)
+    if arguments.text == "written":
+        train.main(arguments.folder, cpu)
+        return
+    _, unet = train_reader.main(arguments.folder, cpu, train_reader.Plan())
+    print(checkpoint.export_unet(unet.state_dict()))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    from scenes import checkpoint, classifier
+    from scenes import classifier
     from scenes.evaluate import COUNT, evaluate, report
 
     from .painter import SAMPLING, Painter
@@ -41,13 +51,16 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if arguments.count < 50:
         raise ValueError(f"--count: expected at least 50 captions, got {arguments.count}.")
     cpu = not torch.cuda.is_available()
-    checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-    result = evaluate(Painter(SMALL, cpu), classifier.load(), arguments.count)
-    page = report(result, checkpoint.expected_digest(), "CPU" if cpu else "GPU", SAMPLING)
+    name = SMALL_MODELS[arguments.text]
+    place(name)
+    result = evaluate(Painter(name, cpu), classifier.load(), arguments.count)
+    digest = checkpoint.expected_digest(arguments.text)
+    page = report(result, digest, "CPU" if cpu else "GPU", SAMPLING)
     print(page)
     if arguments.count == COUNT:  # the published report always uses the full count
-        QUALITY.write_text(page)
-        contact_sheet(result.pictures[: ROWS * COLUMNS], COLUMNS).save(SHEET, quality=90)
+        quality, sheet = PAGES[arguments.text]
+        quality.write_text(page)
+        contact_sheet(result.pictures[: ROWS * COLUMNS], COLUMNS).save(sheet, quality=90)
 
 
 def contact_sheet(pictures: torch.Tensor, columns: int, gap: int = 4) -> Image.Image:
@@ -64,9 +77,7 @@ def contact_sheet(pictures: torch.Tensor, columns: int, gap: int = 4) -> Image.I
 
 
 def write(arguments: argparse.Namespace) -> None:
-    from scenes import checkpoint
-
-    print(checkpoint.write(arguments.path))
+    print(checkpoint.write(arguments.path, arguments.text))
 
 
 def main() -> None:
@@ -83,6 +94,13 @@ def main() -> None:
     command = commands.add_parser("checkpoint", help="write the checkpoint")
     command.add_argument("path", type=Path)
     command.set_defaults(run=write)
+    for command in commands.choices.values():
+        command.add_argument(
+            "--text",
+            choices=checkpoint.TEXT_MODELS,
+            default="written",
+            help="the text model: written down (default), or the reader, which is trained",
+        )
     arguments = parser.parse_args()
     try:
         arguments.run(arguments)

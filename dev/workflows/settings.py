@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scenes.checkpoint import TextModel
 
 # ComfyUI's own default for SD1.5.
 SD15 = "v1-5-pruned-emaonly-fp16.safetensors"
@@ -42,6 +46,10 @@ class Settings:
 
 # Settings for the small checkpoint of this repository: 64 pixels, captions that it knows.
 SMALL = "geodesic_small_sd15.safetensors"
+# The same with the text model that was trained.
+SMALL_READER = "geodesic_small_reader_sd15.safetensors"
+# This repository's checkpoints by their text models.
+SMALL_MODELS: dict[TextModel, str] = {"written": SMALL, "reader": SMALL_READER}
 SMALL_SETTINGS = Settings(
     checkpoint=SMALL,
     prompt_a="a large yellow star on a blue background",

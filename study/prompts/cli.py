@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dev.comfyui.models import find_checkpoint
 from dev.comfyui.server import ServerError
-from dev.workflows.settings import SMALL
+from dev.workflows.settings import SMALL_MODELS
 
 from . import evidence, figures, measurements, pairs, report, scene_pairs, store
 from .plan import Plan
@@ -72,7 +72,13 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--captions", type=Path, help="dataset_coco.json, if captions are numbers of MS-COCO"
     )
-    command.add_argument("--checkpoint", help="a file, or a name in ComfyUI's models")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--checkpoint", help="a file, or a name in ComfyUI's models")
+    which.add_argument(
+        "--text-model",
+        choices=SMALL_MODELS,
+        help="of the small checkpoint: written down, or trained to read (default: written)",
+    )
     small = Plan()
     for name, (kind, text) in _PLAN.items():
         default = "" if "default" in text else f" (small checkpoint: {getattr(small, name)!r})"
@@ -140,7 +146,7 @@ def print_verdicts(arguments: argparse.Namespace) -> None:
 def _checkpoint(given: str) -> str:
     """The name by which ComfyUI knows a checkpoint, from a path or a name."""
     try:
-        return given if given == SMALL else find_checkpoint(given)
+        return given if given in SMALL_MODELS.values() else find_checkpoint(given)
     except ServerError as error:
         raise ValueError(
             f"checkpoint: {given} is neither a file nor a name in ComfyUI's models."
@@ -159,6 +165,8 @@ def measure(arguments: argparse.Namespace) -> None:
     options = {name: value for name, value in given.items() if value is not None}
     if arguments.checkpoint:
         options["checkpoint"] = _checkpoint(arguments.checkpoint)
+    elif arguments.text_model:
+        options["checkpoint"] = SMALL_MODELS[arguments.text_model]
     request = RunRequest(
         arguments.folder,
         options,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from dev.workflows.building_blocks import COUPLINGS
-from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
+from dev.workflows.settings import SMALL, SMALL_MODELS, SMALL_SETTINGS, Settings
 
 OPTIMAL, ROW_ORDER, RANDOM = COUPLINGS
 
@@ -83,8 +83,8 @@ class Plan:
 
 def defaults(checkpoint: str) -> Plan:
     """The default plan for a checkpoint: settings of the small one, or of SD1.5."""
-    if checkpoint == SMALL:
-        return Plan()
+    if checkpoint in SMALL_MODELS.values():
+        return Plan(checkpoint)
     s = Settings()
     return Plan(checkpoint, size=s.size, steps=s.steps, guidance=s.cfg, negative="")
 

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from dev.comfyui import lpips_weights
 from dev.comfyui.environment import BASE, ROOT, locate
-from dev.workflows.settings import SMALL
-from scenes import checkpoint
+from dev.small_model.files import place
+from dev.workflows.settings import SMALL, SMALL_MODELS
 
 from . import pairs as prompt_pairs
 from . import scene_pairs, store
@@ -202,12 +202,12 @@ def _pairs(request: RunRequest, plan: Plan) -> tuple[list[Pair], list[Excluded],
         raise ValueError("captions: expected with --pairs, whose sentence numbers it explains.")
     if request.files:
         usable, excluded = prompt_pairs.read(request.files, request.captions)
-    elif plan.checkpoint == SMALL:
+    elif plan.checkpoint in SMALL_MODELS.values():
         usable, excluded = scene_pairs.generate(plan.per_bin, plan.choice_seed), []
     else:
         raise ValueError(
-            "pairs: expected a file of prompt pairs (--pairs). The small checkpoint alone has a "
-            "generator of its own."
+            "pairs: expected a file of prompt pairs (--pairs). Only the small checkpoints have "
+            "a generator of their own."
         )
     chosen = prompt_pairs.choose(usable, plan.per_bin, plan.choice_seed)
     if not chosen:
@@ -218,8 +218,7 @@ def _pairs(request: RunRequest, plan: Plan) -> tuple[list[Pair], list[Excluded],
 def _ensure_models(name: str) -> None:
     """Put the project's own model files in place."""
     lpips_weights.ensure(BASE / "models" / "lpips")
-    if name == SMALL:
-        checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
+    place(name)
 
 
 def checkpoint_digest(name: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from scenes import checkpoint, classifier, text, train
+from scenes import checkpoint, classifier, reader, text, train, train_reader
 from scenes.denoiser import Text
 from scenes.language import say, training_scene
+from scenes.tokens import TOKENS, tokens
 
 from .conftest import Comfy
 
@@ -87,3 +88,39 @@ def test_the_classifier_starts_from_its_seed() -> None:
     one, two, other = (classifier.build(seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_reader_and_its_denoiser_end_in_a_checkpoint(
+    comfy: Comfy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps of both stages; ComfyUI gives the rows on which the denoiser was trained."""
+    monkeypatch.setattr(reader, "FILE", tmp_path / "reader.safetensors")
+    monkeypatch.setattr(checkpoint, "READER_UNET", tmp_path / "unet.safetensors")
+    monkeypatch.setattr(checkpoint, "READER_DIGEST", tmp_path / "reader.digest")
+    plan = train_reader.Plan(6, 6, reader_steps=2, reader_batch=2, steps=2, batch=2)
+    read, unet = train_reader.main(tmp_path / "training", True, plan)
+    checkpoint.export_unet(unet.state_dict())
+    path = checkpoint.write(tmp_path / "checkpoint.safetensors", "reader")
+    import comfy.sd as sd
+
+    loaded: Any = sd.load_checkpoint_guess_config(str(path))
+    model, clip, vae = loaded[:3]
+    caption = "a small cyan ring, pink background"
+    prompt = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
+    expected = read(torch.tensor([tokens(caption)]))
+    assert torch.allclose(prompt[0][0].float(), expected, atol=0.02)
+    (done,) = comfy.nodes.common_ksampler(
+        *(model, 0, 2, 4.0, "dpmpp_2m", "karras", prompt, prompt, comfy.latent())
+    )
+    assert bool(torch.isfinite(vae.decode(done["samples"])).all())
+
+
+@pytest.mark.usefixtures("comfy")
+def test_words_have_the_tokens_of_comfyuis_tokenizer() -> None:
+    """All words of the language, one by one and in a caption."""
+    from comfy.sd1_clip import SDTokenizer
+
+    tokenizer = SDTokenizer()
+    for said in (*TOKENS, "on black, a big cyan ring in the middle", ""):
+        (row,) = tokenizer.tokenize_with_weights(said)
+        assert tokens(said) == [token for token, _ in row]

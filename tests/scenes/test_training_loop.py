@@ -95,6 +95,17 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     assert not (tmp_path / "broken.pt").exists()
 
 
+def test_a_run_that_has_no_more_time_ends_well(tmp_path: Path) -> None:
+    """It stops by the clock, saves, hands out its weights, and the rates have gone to nothing."""
+    hurried = stage(10**9)
+    kept: list[nn.Module] = []
+    hurried.seconds, hurried.saved = 0.5, kept.append
+    assert train(hurried, tmp_path) is hurried.average is kept[-1]
+    state = torch.load(tmp_path / "line.pt", weights_only=True)
+    assert 0 < state["done"] < 10**9
+    assert pace(10**6, hurried, progress=0.999) < 1e-4
+
+
 def test_the_pace_rises_and_falls_to_nothing() -> None:
     """Warm-up, then half a cosine."""
     paces = [pace(k, stage(100)) for k in range(100)]

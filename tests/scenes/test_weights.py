@@ -59,7 +59,7 @@ def test_changed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     tensors = checkpoint.assemble()
     name = f"{checkpoint.UNET}out.2.bias"
     tensors[name] = tensors[name] + 1
-    monkeypatch.setattr(checkpoint, "assemble", lambda: tensors)
+    monkeypatch.setattr(checkpoint, "assemble", lambda _: tensors)
     with pytest.raises(weights.WeightsError, match=r"should have the digest .* git checkout"):
         checkpoint.write(tmp_path / "c.safetensors")
     assert not list(tmp_path.iterdir())
