@@ -9,6 +9,7 @@ from ...geometry.path import Path, changing_keys
 from ...geometry.times import Times
 from ..latents import FRAME_COUNT, FRAMES, check_one_image, repeat_latent
 from ..prompt.batches import batches_along
+from .made_when_read import entries_along
 
 # Whether all frames start from the same noise, or each from its own.
 ONE_FOR_ALL, ONE_PER_FRAME = "one for all", "one per frame"
@@ -28,6 +29,7 @@ def schedule(
     """Pairs of a CONDITIONING and a LATENT of equal batch size, in the order of the frames.
 
     Both are made together, because ComfyUI silently repeats or cuts a CONDITIONING of another size.
+    ComfyUI keeps the whole list in its cache, so the rows are made when they are read.
     noise: one of `NOISES`; one per frame does not depend on the size of batches. part: the frames
     to make; None for all. Raises ValueError for anything but one image in `latent`.
     """
@@ -35,7 +37,8 @@ def schedule(
     paths = [path.closed() if times.is_loop else path for path in paths]
     part = part or range(len(times))
     pairs = []
-    for batch in batches_along(paths, times.values[part.start : part.stop], frames_per_batch):
+    own = times.values[part.start : part.stop]
+    for batch in batches_along(paths, own, frames_per_batch, entries_along):
         frames = list(part[batch.start : batch.stop])
         repeated = repeat_latent(latent, batch.count, frames if noise == ONE_PER_FRAME else None)
         pairs.append((batch.conditioning, repeated | {FRAMES: frames, FRAME_COUNT: len(times)}))
