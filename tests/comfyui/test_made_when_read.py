@@ -83,10 +83,10 @@ def test_whoever_reads_an_entry_sees_a_list_of_a_tensor_and_a_dictionary(entry: 
     assert len(entry) == 2
     assert entry[1] is extras is entry[-1] is list(entry)[1]
     copies: Any = [*entry], tuple(entry), entry.copy(), entry[:], entry * 1, [] + entry  # noqa: RUF005
-    seen = [entry[0], entry[-2], next(iter(entry)), *(part[0] for part in copies)]
+    seen: Any = [entry[0], entry[-2], next(iter(entry)), *(part[0] for part in copies)]
     assert all(torch.equal(one, rows) for one in seen)
     again: Any = pickle.loads(pickle.dumps(entry)), copy.deepcopy(entry), copy.copy(entry)
-    assert all(type(one) is list and torch.equal(one[0], rows) for one in again)
+    assert all([type(one), torch.equal(one[0], rows)] == [list, True] for one in again)
 
 
 def test_rows_are_one_tensor_as_long_as_somebody_holds_them(entry: Any) -> None:
