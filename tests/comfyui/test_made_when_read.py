@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import gc
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,44 +35,34 @@ def film(comfy: Comfy, frames: int, *part: int) -> Any:
     return run(path, frame_times(comfy, frames), latent, PER_BATCH, "one for all", False, *part)
 
 
-def held() -> int:
-    """The bytes of all tensors that are alive, each memory once."""
-    gc.collect()
-    alive = [x.untyped_storage() for x in gc.get_objects() if issubclass(type(x), Tensor)]
-    return sum({storage.data_ptr(): storage.nbytes() for storage in alive}.values())
-
-
 @pytest.mark.parametrize(("frames", "part"), [(48, ()), (480, ()), (480, (96, 48))])
 def test_a_film_needs_one_batch_and_its_keyframes(
-    comfy: Comfy, frames: int, part: tuple[int, ...]
+    comfy: Comfy, held: Callable[[], int], frames: int, part: tuple[int, ...]
 ) -> None:
     """As ComfyUI runs it: all outputs are kept while one batch after another is sampled.
 
     At most 1.2 batches of rows at any time, however long the film is, and none before or after;
     all batches together would be 6 to 60. What is kept for each frame is its pooled vector.
     """
-    film(comfy, 8)  # imports and caches
-    before = held()
     made = film(comfy, frames, *part)
     one_batch = PER_BATCH * ROWS * WIDTH * 4
     kept_keyframes = 3 * (ROWS + 1) * WIDTH * 4 * 2  # the prompts, and the rows of their pairs
     pooled = made[2] * WIDTH * 4
-    assert held() - before <= kept_keyframes + pooled + 0.05 * one_batch
+    assert held() <= kept_keyframes + pooled + 0.05 * one_batch
     for positive in made[0]:
         rows = positive[0][0]
         assert rows.shape == (PER_BATCH, ROWS, WIDTH)
-        assert held() - before <= kept_keyframes + pooled + 1.2 * one_batch
+        assert held() <= kept_keyframes + pooled + 1.2 * one_batch
         del rows
-    assert held() - before <= kept_keyframes + pooled + 0.05 * one_batch
+    assert held() <= kept_keyframes + pooled + 0.05 * one_batch
 
 
 @pytest.fixture
 def entry(comfy: Comfy) -> Any:
     """The only entry of a schedule's only batch."""
-    path = keyframes(comfy, *prompts(2))
-    return schedule(comfy, path, frame_times(comfy, 3), {"samples": torch.zeros(1, 1, 1, 1)})[0][0][
-        0
-    ]
+    latent = {"samples": torch.zeros(1, 1, 1, 1)}
+    made = schedule(comfy, keyframes(comfy, *prompts(2)), frame_times(comfy, 3), latent)
+    return made[0][0][0]
 
 
 def test_whoever_reads_an_entry_sees_a_list_of_a_tensor_and_a_dictionary(entry: Any) -> None:
