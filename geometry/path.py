@@ -196,9 +196,17 @@ def joined(path: Path, times: Sequence[float]) -> PointCloud:
 
     N is the least common multiple of the rows of these frames' own legs, not of the whole path.
     """
-    places = [path.locate(t) for t in times]
-    extras = [_extras(path, k, u) for k, u in places]
-    return PointCloud(_points(path, places), _with_joined_pooled(extras))
+    return PointCloud(joined_points(path, times), joined_extras(path, times))
+
+
+def joined_points(path: Path, times: Sequence[float]) -> Tensor:
+    """The rows of `joined` alone, [F, N, D]."""
+    return _points(path, [path.locate(t) for t in times])
+
+
+def joined_extras(path: Path, times: Sequence[float]) -> dict[str, Any]:
+    """The dictionary of `joined` alone. Raises ValueError for keys that cannot be blended."""
+    return _with_joined_pooled([_extras(path, *path.locate(t)) for t in times])
 
 
 def _row_counts(path: Path, place: tuple[int, float]) -> set[int]:

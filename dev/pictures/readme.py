@@ -15,6 +15,7 @@ from dev.comfyui.server import Server
 from dev.workflows.building_blocks import COUPLINGS
 from dev.workflows.density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
 from dev.workflows.graph import Graph, Node
+from dev.workflows.long import long_morph
 from dev.workflows.music import music_morph
 from dev.workflows.noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
 from dev.workflows.prompt import compare_couplings, even_morph, keyframes_constant_speed
@@ -72,6 +73,7 @@ def draw_prompts(server: Server) -> None:
     save(mosaic(by_coupling, 6), EXAMPLES / "compare_couplings.jpg")
     save(mosaic(in_rows(loop_frames, 3), 6), EXAMPLES / "keyframes_constant_speed.jpg")
     draw_music(server)
+    draw_long(server)
 
 
 def draw_music(server: Server) -> None:
@@ -80,6 +82,13 @@ def draw_music(server: Server) -> None:
     graph = music_morph(dataclasses.replace(SMALL_SETTINGS, frames_per_batch=0))
     frames = decoded(server, graph, "Decode")
     save(mosaic(in_rows(frames[3:], 3), 8), EXAMPLES / "music_morph.jpg")
+
+
+def draw_long(server: Server) -> None:
+    """The thumbnail of the film in words: every fourth frame, in one run."""
+    settings = dataclasses.replace(SMALL_SETTINGS, frames_per_batch=0, frame_limit=97)
+    frames = decoded(server, long_morph(settings), "Decode")
+    save(mosaic(in_rows(frames[:96:4], 3), 8), EXAMPLES / "long_morph.jpg")
 
 
 def draw_noise(server: Server) -> None:

@@ -12,6 +12,7 @@ from dev.comfyui.environment import ROOT
 
 from .density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
 from .graph import Graph
+from .long import long_morph
 from .music import music_morph
 from .noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
 from .prompt import compare_couplings, even_morph, keyframes_constant_speed, two_prompt_morph
@@ -23,6 +24,7 @@ WORKFLOWS: dict[str, Callable[[Settings], Graph]] = {
     "compare_couplings": compare_couplings,
     "keyframes_constant_speed": keyframes_constant_speed,
     "music_morph": music_morph,
+    "long_morph": long_morph,
     "seed_travel": seed_travel,
     "prompt_and_seed_travel": prompt_and_seed_travel,
     "noise_grid": noise_grid,

@@ -17,6 +17,8 @@ TITLE_HEIGHT, ROW_HEIGHT = 30, 26
 PANELS = {"GeodesicTimes": 226, "GeodesicKeyframe": 100, "GeodesicNoiseKeyframe": 80}
 # A menu of newer ComfyUIs whose choices have inputs of their own. Its first choice has none.
 DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+# A text on the canvas. It is the interface's own, so the server never hears of it.
+NOTE = "MarkdownNote"
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", DYNAMIC_COMBO)
 OWN_PREFIX = "Geodesic"
 # A node and its schema → (name, description) of its inputs that have a slot.
@@ -54,9 +56,13 @@ class Node:
 
 @dataclass
 class Graph:
-    """Nodes in the order in which they were added; they must be able to run in this order."""
+    """Nodes in the order in which they were added; they must be able to run in this order.
+
+    notes: texts for people, which stand in the file alone.
+    """
 
     nodes: list[Node] = field(default_factory=list)
+    notes: list[Node] = field(default_factory=list)
     group: str = ""
     colours: dict[str, str] = field(default_factory=dict)
 
@@ -70,6 +76,11 @@ class Graph:
         node = Node(len(self.nodes) + 1, type, inputs, title, self.group, room)
         self.nodes.append(node)
         return node
+
+    def add_note(self, title: str, text: str, height: int) -> None:
+        """Add a text in Markdown. All nodes must have been added before, for the ids."""
+        number = len(self.nodes) + len(self.notes) + 1
+        self.notes.append(Node(number, NOTE, {"text": text}, title, self.group, height))
 
     def titled(self, title: str) -> Node:
         """The only node with this title."""
@@ -131,6 +142,10 @@ class Graph:
             )
             for order, node in enumerate(self.nodes)
         ]
+        nodes += [
+            _note(note, order, places[note.id])
+            for order, note in enumerate(self.notes, start=len(nodes))
+        ]
         return nodes, links, groups
 
     def _links(self, schemas: dict[str, Any], slots: Slots, linked: list[Node]) -> list[list[Any]]:
@@ -152,8 +167,8 @@ class Graph:
         places, groups, x = {}, [], 0
         for number, (title, colour) in enumerate(self.colours.items(), start=1):
             y = GROUP_TITLE + TITLE_HEIGHT
-            for node in (node for node in self.nodes if node.group == title):
-                height = _height(node, schemas[node.type])
+            for node in (node for node in [*self.nodes, *self.notes] if node.group == title):
+                height = node.room if node.type == NOTE else _height(node, schemas[node.type])
                 places[node.id] = (x + GAP // 2, y, height)
                 y += height + TITLE_HEIGHT + GAP
             width = NODE_WIDTH + GAP
@@ -275,3 +290,21 @@ def _workflow_node(
         "widgets_values": _widget_values(node, schema),
     }
     return {**described, "title": node.title} if node.title else described
+
+
+def _note(note: Node, order: int, place: tuple[int, int, int]) -> dict[str, Any]:
+    x, y, height = place
+    return {
+        "id": note.id,
+        "type": note.type,
+        "pos": [x, y],
+        "size": [NODE_WIDTH, height],
+        "flags": {},
+        "order": order,
+        "mode": 0,
+        "inputs": [],
+        "outputs": [],
+        "properties": {},
+        "widgets_values": [note.inputs["text"]],
+        "title": note.title,
+    }

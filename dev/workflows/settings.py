@@ -11,6 +11,25 @@ if TYPE_CHECKING:
 # ComfyUI's own default for SD1.5.
 SD15 = "v1-5-pruned-emaonly-fp16.safetensors"
 
+# Prompts of 77, 154 and 231 rows in one film: Prompt Path from Text pairs any lengths.
+FILM = """\
+0: a red fox in fresh snow
+24: an old lighthouse above a stormy sea, white tower with a red lantern room, waves that break \
+on dark rocks, spray in the air, gulls against the wind, heavy clouds with a gap of pale evening \
+light, a narrow path with worn stone steps, a small keeper's house with one lit window, wet \
+grass, a wooden fence, a rowing boat drawn up on the shingle, nets and a rusty anchor
++12 hold
+3.5s: a field of sunflowers under a summer sky, tall stems in long rows, broad leaves, yellow \
+petals around dark seeds, every head turned towards the light, bees above the flowers, dust in \
+the warm air, a sandy track between the rows, a line of poplars far away, low hills in blue \
+haze, a farmhouse with a tiled roof, white walls and green shutters, a well, a cart with two \
+wheels, washing on a line, a dog asleep in the shade, swallows high up, a few small clouds, soft \
+noon light, long grass at the edge of the field, poppies and cornflowers, a stream with stones, \
+a plank as a bridge, willows, a heron that stands in the water, dragonflies, reeds, ripples, a \
+distant church tower | ease in-out
+end: a red fox in fresh snow
+"""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -36,6 +55,12 @@ class Settings:
     # ComfyUI brings no sound: a person chooses a file. How much of it becomes a film.
     music: str = "music.mp3"
     music_seconds: float = 8.0
+    # A film in words, and how many of its frames are rendered in one run.
+    film: str = FILM
+    film_style: str = "watercolour"
+    film_frames: int = 97
+    film_fps: float = 24.0
+    frame_limit: int = 5
     # What a density path avoids, and how strongly (arXiv 2504.06675, section 5).
     artefacts: str = "double exposure, ghosting, blurry, distorted, low detail"
     strength: float = 0.002
@@ -61,6 +86,14 @@ SMALL_SETTINGS = Settings(
     cfg=4.0,
     photos=("geodesic_scene_a.png", "geodesic_scene_b.png"),
     music="geodesic_music.wav",
+    film="""\
+0: a large yellow star on a blue background
+24: a pink background, a large red heart
++12 hold
+3.5s: on black, a big cyan ring in the middle | ease in-out
+end: a large yellow star on a blue background
+""",
+    film_style="",
     artefacts="",
     # Latents have 64 times fewer values than those of SD1.5, so the same effect needs more.
     strength=0.1,

@@ -16,6 +16,14 @@ from torch import Tensor
 from ...geometry.cloud import conditioning_from_clouds
 from ...geometry.path import Path, groups, joined
 
+# Paths of all entries, and the times of one batch → its CONDITIONING.
+Build = Callable[[Sequence[Path], Sequence[float]], Any]
+
+
+def conditioning_along(paths: Sequence[Path], times: Sequence[float]) -> list[list[Any]]:
+    """The CONDITIONING of the frames of one batch, one entry for each path."""
+    return conditioning_from_clouds([joined(path, times) for path in paths])
+
 
 @dataclass(frozen=True, eq=False)
 class FrameBatch:
@@ -40,7 +48,10 @@ class FrameBatch:
 
 
 def batches_along(
-    paths: Sequence[Path], times: Sequence[float], frames_per_batch: int
+    paths: Sequence[Path],
+    times: Sequence[float],
+    frames_per_batch: int,
+    build: Build = conditioning_along,
 ) -> list[FrameBatch]:
     """The prompts of F times on the paths of all entries, in order.
 
@@ -49,7 +60,7 @@ def batches_along(
     """
 
     def batch(start: int, stop: int) -> FrameBatch:
-        return FrameBatch(start, stop, lambda: _conditioning(paths, times[start:stop]))
+        return FrameBatch(start, stop, lambda: build(paths, times[start:stop]))
 
     edges = {0, len(times)}
     for path in paths:
@@ -60,10 +71,6 @@ def batches_along(
         for a, b in pairwise(sorted(edges))
         for start in range(a, b, size)
     ]
-
-
-def _conditioning(paths: Sequence[Path], times: Sequence[float]) -> list[list[Any]]:
-    return conditioning_from_clouds([joined(path, times) for path in paths])
 
 
 def batches_of(positives: Sequence[Any], counts: Sequence[int]) -> list[FrameBatch]:

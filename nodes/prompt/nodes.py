@@ -24,7 +24,8 @@ from ..inputs import (
     seed_input,
     weight_input,
 )
-from ..ui import figures, panels
+from ..ui import panels
+from ..ui.heatmap import coupling_heatmap
 from ..ui.status import show_note, show_text
 from . import invariance
 from .notes import padding_note, path_note
@@ -140,7 +141,7 @@ class GeodesicCouple(io.ComfyNode):
             couplings,
             total_cost(couplings),
             relative_cost(couplings),
-            figures.coupling_heatmap(couplings),
+            coupling_heatmap(couplings),
             ui=panels.coupling_charts(couplings, texts),
         )
 

@@ -8,6 +8,7 @@ and no later node could tell. Only the graph shows it beforehand.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io
@@ -15,8 +16,11 @@ from comfy_api.latest import io
 from ..inputs import FRAMES_PER_BATCH
 from ..internals import output_types
 from ..samplers import draws_step_noise
+from .schedule import Cuts
 
 SCHEDULE = "GeodesicSchedule"
+# The inputs in which our nodes say how many frames their times have.
+COUNTS = ("frames", "length")
 POSITIVE, LATENTS = 0, 1
 
 # An API-format prompt: node id → class_type and inputs; an input is a value or [node id, output].
@@ -30,8 +34,11 @@ def graph_of(node: type[io.ComfyNode]) -> tuple[Graph, str] | None:
     return node.hidden.prompt, str(node.hidden.unique_id)
 
 
-def check_equal_batches(node: type[io.ComfyNode], frames: int, frames_per_batch: int) -> None:
-    """Raise ValueError if another schedule, cut into other batches, meets this one's prompts."""
+def check_equal_batches(node: type[io.ComfyNode], cuts: Cuts) -> None:
+    """Raise ValueError if another schedule, cut into other batches, meets this one's prompts.
+
+    A number that is linked is not known before it has run, and taken as equal.
+    """
     found = graph_of(node)
     if found is None:
         return
@@ -40,15 +47,15 @@ def check_equal_batches(node: type[io.ComfyNode], frames: int, frames_per_batch:
     for other, entry in graph.items():
         if other == this or entry.get("class_type") != SCHEDULE:
             continue
-        theirs = entry.get("inputs", {}).get("frames_per_batch", FRAMES_PER_BATCH)
-        is_same = not isinstance(theirs, int) or _size(theirs, frames) == _size(
-            frames_per_batch, frames
-        )
-        if not is_same and mine & set(_behind(graph, other, POSITIVE, "CONDITIONING")):
+        theirs = _cuts_of(graph, graph.get(this, {}), entry, cuts)
+        if theirs.batches != cuts.batches and mine & set(
+            _behind(graph, other, POSITIVE, "CONDITIONING")
+        ):
+            name, here, there = cuts.difference(theirs)
             raise ValueError(
-                "frames_per_batch: expected one value in all Morph Schedules whose prompts are "
-                f"used together, got {frames_per_batch} here and {theirs} in node {other}. "
-                "ComfyUI would pair prompts of different frames. Set both to the same value."
+                f"{name}: expected one value in all Morph Schedules whose prompts are used "
+                f"together, got {here} here and {there} in node {other}. ComfyUI would pair "
+                "prompts of different frames. Set both to the same value."
             )
 
 
@@ -62,8 +69,37 @@ def stochastic_sampler(node: type[io.ComfyNode]) -> str | None:
     return next((name for name in names if name and draws_step_noise(name)), None)
 
 
-def _size(frames_per_batch: int, frames: int) -> int:
-    return min(frames_per_batch or frames, frames)
+def _cuts_of(graph: Graph, mine: Mapping[str, Any], theirs: Mapping[str, Any], cuts: Cuts) -> Cuts:
+    """What another schedule's entry in the graph says of its batches, else this one's `cuts`."""
+    inputs = {"frames_per_batch": FRAMES_PER_BATCH, "first_frame": 0, "frame_limit": 0}
+    inputs |= theirs.get("inputs", {})
+    known = {
+        name: inputs[name]
+        for name in ("frames_per_batch", "first_frame", "frame_limit")
+        if isinstance(inputs[name], int)
+    }
+    # Only numbers that are found in the same way: this schedule knows how many it really got.
+    if _count(graph, mine) == cuts.frames:
+        known["frames"] = _count(graph, theirs) or cuts.frames
+    return replace(cuts, **known)
+
+
+def _count(graph: Graph, entry: Mapping[str, Any]) -> int | None:
+    """The number of frames of a schedule's times, if a node behind them has it in a widget."""
+    link = entry.get("inputs", {}).get("times")
+    if not isinstance(link, list):
+        return None
+    inputs = graph.get(str(link[0]), {}).get("inputs", {})
+    values = [_constant(graph, inputs.get(name)) for name in COUNTS]
+    return next((value for value in values if isinstance(value, int)), None)
+
+
+def _constant(graph: Graph, value: Any) -> Any:
+    """A widget's value; of a link to a node with a `value`, such as Int, that one."""
+    if not isinstance(value, list):
+        return value
+    inner = graph.get(str(value[0]), {}).get("inputs", {}).get("value")
+    return None if isinstance(inner, list) else inner
 
 
 def _behind(graph: Graph, node_id: str, output: int, kind: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ from ..ui.status import show_note, show_text
 from .consumers import check_equal_batches, stochastic_sampler
 from .in_step import cut, cut_latent
 from .notes import batches_note
-from .schedule import AFTER_RUN, NOISES, ONE_FOR_ALL, cut_by, part_of, schedule
+from .schedule import AFTER_RUN, NOISES, ONE_FOR_ALL, Cuts, cut_by, schedule
 from .written import MOST_PROMPTS, film_of_prompts, film_of_text
 
 # What Prompt Path from Text begins with.
@@ -259,9 +259,10 @@ class GeodesicSchedule(io.ComfyNode):
         frame_limit: int = 0,
         after_run: str = AFTER_RUN[0],  # noqa: ARG003 - read by the browser, which moves first_frame
     ) -> io.NodeOutput:
-        check_equal_batches(cls, len(times), frames_per_batch)
+        cuts = Cuts(len(times), frames_per_batch, first_frame, frame_limit)
+        part = cuts.part
+        check_equal_batches(cls, cuts)
         paths = [in_one_order(p) if one_row_order else p for p in as_paths(path)]
-        part = part_of(len(times), first_frame, frame_limit)
         made = schedule(paths, times, latent, frames_per_batch, noise, part)
         positive, latents = zip(*made, strict=True)
         counts = [len(batch["samples"]) for batch in latents]

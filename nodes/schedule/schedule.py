@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ...geometry.path import Path, changing_keys
 from ...geometry.times import Times
 from ..latents import FRAME_COUNT, FRAMES, check_one_image, repeat_latent
 from ..prompt.batches import batches_along
+from .made_when_read import entries_along
 
 # Whether all frames start from the same noise, or each from its own.
 ONE_FOR_ALL, ONE_PER_FRAME = "one for all", "one per frame"
@@ -28,6 +30,7 @@ def schedule(
     """Pairs of a CONDITIONING and a LATENT of equal batch size, in the order of the frames.
 
     Both are made together, because ComfyUI silently repeats or cuts a CONDITIONING of another size.
+    ComfyUI keeps the whole list in its cache, so the rows are made when they are read.
     noise: one of `NOISES`; one per frame does not depend on the size of batches. part: the frames
     to make; None for all. Raises ValueError for anything but one image in `latent`.
     """
@@ -35,7 +38,8 @@ def schedule(
     paths = [path.closed() if times.is_loop else path for path in paths]
     part = part or range(len(times))
     pairs = []
-    for batch in batches_along(paths, times.values[part.start : part.stop], frames_per_batch):
+    own = times.values[part.start : part.stop]
+    for batch in batches_along(paths, own, frames_per_batch, entries_along):
         frames = list(part[batch.start : batch.stop])
         repeated = repeat_latent(latent, batch.count, frames if noise == ONE_PER_FRAME else None)
         pairs.append((batch.conditioning, repeated | {FRAMES: frames, FRAME_COUNT: len(times)}))
@@ -47,14 +51,46 @@ def cut_by(paths: Sequence[Path]) -> list[str]:
     return sorted({key for path in paths for key in changing_keys(path)})
 
 
-def part_of(frames: int, first_frame: int, frame_limit: int) -> range:
-    """The frames of one run of a long film. frame_limit: how many at most; 0 for all that are left.
+@dataclass(frozen=True)
+class Cuts:
+    """How a film of so many frames is cut: into runs, and each run into batches."""
 
-    Raises ValueError, naming the input, where no frame is left.
-    """
-    if first_frame >= frames:
-        raise ValueError(
-            f"first_frame: expected 0 to {frames - 1}, got {first_frame}. The film has {frames} "
-            "frames: all of them are made. Set first_frame to 0 for another film."
-        )
-    return range(frames)[first_frame:][: frame_limit or frames]
+    frames: int
+    frames_per_batch: int
+    first_frame: int = 0
+    frame_limit: int = 0
+
+    @property
+    def part(self) -> range:
+        """The frames of this run.
+
+        Raises ValueError, naming the input, where no frame is left.
+        """
+        if self.first_frame >= self.frames:
+            raise ValueError(
+                f"first_frame: expected 0 to {self.frames - 1}, got {self.first_frame}. The film "
+                f"has {self.frames} frames: all of them are made. Set first_frame to 0 for another "
+                "film."
+            )
+        return self._part
+
+    @property
+    def _part(self) -> range:
+        return range(self.frames)[self.first_frame :][: self.frame_limit or self.frames]
+
+    @property
+    def batches(self) -> list[range]:
+        """The frames of each batch, as long as no key of the conditioning cuts them further."""
+        part = self._part
+        size = self.frames_per_batch or max(len(part), 1)
+        return [part[start : start + size] for start in range(0, len(part), size)]
+
+    def difference(self, other: Cuts) -> tuple[str, int, int]:
+        """An input of Morph Schedule by which two cuts differ, and both values.
+
+        The last one that differs: where two films have two lengths, the numbers of their times.
+        """
+        names = {"frames_per_batch": "frames_per_batch", "first_frame": "first_frame"}
+        names |= {"frame_limit": "frame_limit", "frames": "times"}
+        values = [(shown, getattr(self, n), getattr(other, n)) for n, shown in names.items()]
+        return [value for value in values if value[1] != value[2]][-1]

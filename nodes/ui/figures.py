@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...geometry.coupling import Coupling, squared_distances
 from ...geometry.music import BeatTimes
 from ...geometry.onsets import RATE
 from ...geometry.perceptual import Steps
@@ -63,37 +62,6 @@ def image_of(fig: Figure) -> Tensor:
 
 def legend(ax: Axes, **options: Any) -> None:
     ax.legend(facecolor=GROUND, edgecolor=FAINT, labelcolor=INK, **options)
-
-
-def coupling_heatmap(couplings: Sequence[Coupling]) -> Tensor:
-    """Distances of all rows, and which were paired; one panel per entry and prompt."""
-    panels = [(c, b) for c in couplings for b in range(c.source.batch)]
-    shown = panels[:MAX_PANELS]
-    fig, axes = figure(5.2 * len(shown), 4.8, len(shown))
-    for k, (ax, (coupling, b)) in enumerate(zip(axes, shown, strict=True)):
-        distances = np.sqrt(squared_distances(coupling.source.points[b], coupling.target.points[b]))
-        picture = ax.imshow(distances, cmap="magma", origin="upper", aspect="auto")
-        # Pairs with a row of zeros, which row order adds to a shorter prompt, have no place here.
-        both = np.stack([coupling.source_rows[b].numpy(), coupling.target_rows[b].numpy()])
-        rows = both[:, (both < np.array([[len(distances)], [distances.shape[1]]])).all(axis=0)]
-        size = max(4.0, 900 / max(distances.shape))
-        ax.scatter(
-            rows[1], rows[0], s=size, facecolors="none", edgecolors=COLOURS[0], label="paired"
-        )
-        ax.grid(False)
-        ax.set_xlabel("row of the target prompt")
-        ax.set_ylabel("row of the source prompt")
-        ax.set_title(_heatmap_title(coupling, k, len(panels)))
-        bar = fig.colorbar(picture, ax=ax)
-        bar.set_label("distance of two rows (embedding units)", color=INK)
-        bar.ax.tick_params(colors=INK)
-        legend(ax, loc="upper right")
-    return image_of(fig)
-
-
-def _heatmap_title(coupling: Coupling, k: int, count: int) -> str:
-    part = f", part {k + 1} of {count}" if count > 1 else ""
-    return f"{coupling.method}: cost {coupling.cost:.2f}{part}"
 
 
 def steps_chart(steps: Steps) -> Tensor:

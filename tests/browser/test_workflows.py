@@ -42,19 +42,27 @@ CHOICES: dict[str, dict[str, Any]] = {
     "Photo A": {"image": SMALL_SETTINGS.photos[0]},
     "Photo B": {"image": SMALL_SETTINGS.photos[1]},
     "GeodesicTextInversion": {"steps": 2},
+    "Film in words": {
+        "text": f"0: a small red star\nend: {'a large blue ring, ' * 20}",
+        "frames": 2 * FRAMES,
+        "after": "",
+    },
+    "One run of the film": {"first_frame": 1, "frame_limit": FRAMES},
     "Music": {"audio": SMALL_SETTINGS.music},
     "Cut, in seconds": {"duration": 1.0},
     "GeodesicDensityPath": {"frames": FRAMES, "levels": 2, "iterations": 3, "strength": 0.1},
     "GeodesicDensityExtrapolate": {"frames": 2, "steps": 2},
     "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.1},
 }
-# Each file gets its own first prompt: a node with a cached result would show nothing.
+# Each file gets its own first prompt: a node with a cached result would show nothing. The film in
+# words has its own text.
 PROMPT_A = {
     "even_morph": "a small green circle on a white background",
     "two_prompt_morph": "a large yellow star on a blue background",
     "compare_couplings": "a large orange circle on a green background",
     "keyframes_constant_speed": "a large white square on a purple background",
     "music_morph": "a small white ring on a red background",
+    "long_morph": "",
     "seed_travel": "a cyan ring",
     "prompt_and_seed_travel": "a green triangle",
     "noise_grid": "a pink star",
@@ -150,6 +158,8 @@ def test_a_workflow_runs_from_the_page(studio: Interface, name: str) -> None:
     if name in VIDEO_FRAMES:
         check_video(server, entry["outputs"][graph.find("Save")], VIDEO_FRAMES[name])
         check_player(interface)
+    elif name == "long_morph":
+        check_pictures(server, entry["outputs"][graph.find("Save")]["images"])
     elif name == "noise_grid":
         check_sheet(server, entry["outputs"][graph.find("Save")])
     elif name == "is_this_clip_a_geodesic":
@@ -242,9 +252,13 @@ def check_panels(interface: Interface, count: int) -> None:
 def check_frames(server: Server, graph: Any, outputs: dict[str, Any]) -> None:
     """Each coupling shows all its frames at the chosen size."""
     for method in ("optimal transport", "row order", "random"):
-        files = outputs[graph.find(f"Frames: {method}")]["images"]
-        sizes = [Image.open(io.BytesIO(server.fetch(file))).size for file in files]
-        assert sizes == [(SIZE, SIZE)] * FRAMES
+        check_pictures(server, outputs[graph.find(f"Frames: {method}")]["images"])
+
+
+def check_pictures(server: Server, files: list[dict[str, Any]]) -> None:
+    """As many pictures as frames, each of the chosen size."""
+    sizes = [Image.open(io.BytesIO(server.fetch(file))).size for file in files]
+    assert sizes == [(SIZE, SIZE)] * FRAMES
 
 
 def check_table(output: dict[str, Any]) -> None:

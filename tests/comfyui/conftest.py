@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -95,3 +97,22 @@ def pair(comfy: Comfy) -> tuple[Any, Any]:
 
     with torch.inference_mode():
         return both(comfy, comfy.model)
+
+
+@pytest.fixture
+def held() -> Iterator[Callable[..., int]]:
+    """Counts the bytes of tensors made since the test began, each memory once.
+
+    width: only of those with so many numbers in a row.
+    """
+
+    def count(width: int | None = None) -> int:
+        gc.collect()
+        tensors = [x for x in gc.get_objects() if issubclass(type(x), Tensor)]
+        alive = [x.untyped_storage() for x in tensors if width in (None, *x.shape[-1:])]
+        return sum({storage.data_ptr(): storage.nbytes() for storage in alive}.values())
+
+    gc.collect()
+    gc.freeze()  # looks at nothing that was there before, which is most of ComfyUI
+    yield count
+    gc.unfreeze()

@@ -260,3 +260,75 @@ def test_hidden_inputs_stay_hidden(server: Server) -> None:
     found = server.get("object_info")["GeodesicCouple"]["input"]
     assert not {"prompt", "unique_id"} & {*found["required"], *found.get("optional", {})}
     assert set(found["hidden"]) == {"prompt", "unique_id"}
+
+
+# The chart of a coupling as an image
+
+
+def drawn(comfy: Comfy, rows: tuple[int, int], scale: float = 1.0) -> tuple[Tensor, Any]:
+    """The heatmap of two random prompts, [H, W, 3], and their coupling."""
+    draw = torch.Generator().manual_seed(0)
+    a, b = ([[scale * torch.randn(1, n, 8, generator=draw), {}]] for n in rows)
+    _, (coupling,), done = couple(comfy, a, b)
+    return done[3][0], coupling
+
+
+@pytest.mark.parametrize("rows", [(2, 2), (6, 4), (9, 9)])
+def test_a_heatmap_shows_every_distance_and_every_pair(comfy: Comfy, rows: tuple[int, int]) -> None:
+    """The colours of the cells are ordered as the distances; circles stand on the pairs alone."""
+    picture, coupling = drawn(comfy, rows)
+    square = pack_nodes().ui.heatmap.SQUARE
+    inside = picture[square[1] : square[3], square[0] : square[2]]
+    cell = inside.shape[0] / rows[0], inside.shape[1] / rows[1]
+    # Near a corner of each cell, where neither its circle nor its neighbours' are.
+    y, x = (
+        ((torch.arange(n) + near) * size).long()
+        for n, near, size in zip(rows, (0.9, 0.1), cell, strict=True)
+    )
+    brightness = inside[y[:, None], x].sum(-1).flatten()
+    points = coupling.source.points[0], coupling.target.points[0]
+    order = torch.cdist(*points).flatten().argsort()
+    assert bool((brightness[order].diff() >= -0.02).all())
+    # Circles are light blue; the cells' colours, from black over red to yellow, are never so green.
+    blue = inside[..., 1] - inside[..., 0] > 0.1
+    blue[:36, 230:] = False  # the legend
+    seen = {(int(y / cell[0]), int(x / cell[1])) for y, x in blue.nonzero().tolist()}
+    both = coupling.source_rows[0].tolist(), coupling.target_rows[0].tolist()
+    pairs = set(zip(*both, strict=True))
+    assert {pair for pair in pairs if not is_under_legend(pair, cell)} <= seen <= pairs
+
+
+def is_under_legend(pair: tuple[int, int], cell: tuple[float, float]) -> bool:
+    """The right upper corner of the square, where the legend lies over the cells."""
+    return (pair[0] + 0.5) * cell[0] < 60 and (pair[1] + 0.5) * cell[1] > 200
+
+
+@pytest.mark.parametrize(("rows", "scale"), [((1, 1), 1.0), ((3, 3), 0.0), ((200, 100), 1e-6)])
+def test_a_heatmap_is_drawn_of_any_distances(
+    comfy: Comfy, rows: tuple[int, int], scale: float
+) -> None:
+    """One row, no distances at all, many rows and tiny numbers."""
+    picture, _ = drawn(comfy, rows, scale)
+    assert picture.shape == (480, 520, 3)
+    assert 0 <= float(picture.min()) < float(picture.max()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 76), (0, 0), (0, 1), (35.7, 42.8), (0, 1e-9), (-3, 5e4)]
+)
+def test_ticks_are_round_numbers_inside(low: float, high: float) -> None:
+    """At most nine, inside the range, at equal distances of 1, 2 or 5 times a power of ten."""
+    ticks = pack_nodes().ui.heatmap._ticks(low, high)
+    assert len(ticks) <= 9
+    slack = 1e-6 * (high - low)
+    assert all(low - slack <= tick <= high + slack for tick in ticks)
+    steps = np.diff(ticks)
+    assert all(f"{step:.0e}"[0] in "125" for step in steps)
+    assert np.allclose(steps, steps[:1], rtol=1e-3)
+
+
+def test_a_heatmap_has_a_panel_for_each_entry(comfy: Comfy) -> None:
+    """Up to six beside each other."""
+    entry = [torch.randn(1, 3, 8, generator=torch.Generator().manual_seed(0)), {}]
+    *_, done = couple(comfy, [entry] * 7, [entry] * 7)
+    assert done[3].shape == (1, 480, 6 * 520, 3)

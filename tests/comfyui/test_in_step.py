@@ -222,6 +222,7 @@ def test_a_sampler_that_draws_noise_is_found(
 def test_schedules_that_never_meet_may_differ(comfy: Comfy, frames_per_batch: int) -> None:
     """Two films for one comparison: each has its own sampler. The same holds for equal batches."""
     from geodesic_morph.nodes.schedule.consumers import check_equal_batches
+    from geodesic_morph.nodes.schedule.schedule import Cuts
 
     inputs = {"frames_per_batch": frames_per_batch}
     graph = behind(
@@ -232,14 +233,55 @@ def test_schedules_that_never_meet_may_differ(comfy: Comfy, frames_per_batch: in
         },
     )
     node = run_as(comfy.schedule.GeodesicSchedule, graph, "1")
-    check_equal_batches(node, 5, 2)
+    check_equal_batches(node, Cuts(5, 2))
     graph["6"]["inputs"]["negative"] = ["1", 0]
     if frames_per_batch == 2:
-        check_equal_batches(node, 5, 2)
+        check_equal_batches(node, Cuts(5, 2))
     else:
         with pytest.raises(ValueError, match=rf"got 2 here and {frames_per_batch} in node 5"):
-            check_equal_batches(node, 5, 2)
-        check_equal_batches(node, 1, 2)  # one frame is one batch, whatever the number
+            check_equal_batches(node, Cuts(5, 2))
+        check_equal_batches(node, Cuts(1, 2))  # one frame is one batch, whatever the number
+
+
+@pytest.mark.parametrize(
+    ("times", "other_times", "more", "says"),
+    [
+        ({"frames": 5}, {"frames": 5}, {}, None),
+        ({"frames": 5}, {"frames": 7}, {}, "times: .* got 5 here and 7 in node 5"),
+        ({"frames": 5}, {"frames": ["9", 0]}, {}, "times: .* got 5 here and 6 in node 5"),
+        ({"frames": 5}, {"frames": "0, 24", "length": 4}, {}, "times: .* 5 here and 4 in node 5"),
+        ({"frames": 5}, {"weights": [1]}, {}, None),  # a number that only the run will tell
+        ({"frames": 9}, {"frames": 8}, {}, None),  # 9 is not what came: nothing can be known
+        ({"frames": 5}, {"frames": 5}, {"first_frame": 2}, "first_frame: .* 0 here and 2 in node"),
+        ({"frames": 5}, {"frames": 5}, {"frame_limit": 2}, "frame_limit: .* 0 here and 2 in node"),
+        ({"frames": 5}, {"frames": 5}, {"frame_limit": 5}, None),  # all frames in one run
+    ],
+)
+def test_films_of_other_lengths_are_refused_where_they_meet(
+    comfy: Comfy, times: Any, other_times: Any, more: dict[str, int], says: str | None
+) -> None:
+    """Other frames, or other parts of a film, in batches of one size: by the graph's numbers."""
+    from geodesic_morph.nodes.schedule.consumers import check_equal_batches
+    from geodesic_morph.nodes.schedule.schedule import Cuts
+
+    def schedule_entry(times_node: str, **more: int) -> dict[str, Any]:
+        inputs = {"frames_per_batch": 2, "times": [times_node, 0], **more}
+        return {"class_type": "GeodesicSchedule", "inputs": inputs}
+
+    graph = {
+        "1": schedule_entry("2"),
+        "2": {"class_type": "GeodesicTimes", "inputs": times},
+        "5": schedule_entry("6", **more),
+        "6": {"class_type": "GeodesicTimes", "inputs": other_times},
+        "7": {"class_type": "KSampler", "inputs": {"positive": ["1", 0], "negative": ["5", 0]}},
+        "9": {"class_type": "PrimitiveInt", "inputs": {"value": 6}},
+    }
+    node = run_as(comfy.schedule.GeodesicSchedule, graph, "1")
+    if says is None:
+        check_equal_batches(node, Cuts(5, 2))
+        return
+    with pytest.raises(ValueError, match=says):
+        check_equal_batches(node, Cuts(5, 2))
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,25 @@ def test_a_menu_with_inputs_of_its_own_is_a_widget() -> None:
     assert node["inputs"] == []
 
 
+def test_a_note_stands_in_the_file_alone() -> None:
+    """The interface shows it in its group; the server, which does not know it, never gets it."""
+    graph = Graph()
+    graph.begin_group("1. All", "#333")
+    graph.add("Source")
+    graph.add_note("How", "**Run** it.", 200)
+    assert [entry["class_type"] for entry in graph.to_api().values()] == ["Source"]
+    written = graph.to_workflow({"Source": SOURCE}, "1.0")
+    (note,) = (node for node in written["nodes"] if node["type"] == "MarkdownNote")
+    assert note["widgets_values"] == ["**Run** it."]
+    assert written["last_node_id"] == note["id"] == 2
+    left, top, width, height = written["groups"][0]["bounding"]
+    assert left <= note["pos"][0]
+    assert note["pos"][0] + note["size"][0] <= left + width
+    assert written["nodes"][0]["pos"][1] + written["nodes"][0]["size"][1] < note["pos"][1]
+    assert top <= note["pos"][1]
+    assert note["pos"][1] + note["size"][1] <= top + height
+
+
 def test_widgets_come_after_sockets_in_a_subgraph() -> None:
     """There every input has a slot, and a link names the slot's number."""
     graph = Graph()

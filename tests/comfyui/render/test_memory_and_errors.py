@@ -44,6 +44,25 @@ def test_out_of_memory_halves_the_batch(comfy: Comfy) -> None:
         sampler_of(comfy, model=model).render([0.0])
 
 
+def test_prompts_of_one_batch_are_alive_at_a_time(comfy: Comfy, held: Callable[..., int]) -> None:
+    """They are made when their frames are rendered: a film twice as long holds no more."""
+    seen: list[int] = []
+    model = comfy.model.clone()
+
+    def look(apply: Any, arguments: dict[str, Any]) -> Tensor:
+        seen.append(held(width=768))
+        return apply(arguments["input"], arguments["timestep"], **arguments["c"])
+
+    model.set_model_unet_function_wrapper(look)
+    peaks = []
+    for frames in (4, 8):
+        seen.clear()
+        times = [k / (frames - 1) for k in range(frames)]
+        sampler_of(comfy, model=model, frames_per_batch=2).render(times)
+        peaks.append(max(seen))
+    assert 0 < peaks[1] <= 1.05 * peaks[0]
+
+
 def test_cancel_leaves_the_server_usable(comfy: Comfy) -> None:
     """An interrupt between steps ends the run, and the next one is as before."""
     import comfy.model_management as management
