@@ -58,7 +58,8 @@ def rows(cpu: bool) -> list[Row]:
 
 
 def _row(pack: Any, clip: Counting, count: int, theirs: Measured) -> Row:
-    ours = measured(clip, lambda: film(pack, clip, count))
+    runs = [measured(clip, lambda: film(pack, clip, count)) for _ in range(3)]
+    ours = sorted(runs, key=lambda run: run.taken)[1]
     first, last = (clip.plain(PROMPTS[k]) for k in (0, count - 1))
     exact = torch.equal(ours.ends[0], first) and torch.equal(ours.ends[1], last)
     return Row(

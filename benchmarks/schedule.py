@@ -22,8 +22,9 @@ def rows(cpu: bool) -> list[Row]:
     times = pack.times.nodes.GeodesicTimes.execute(FRAMES, "linear", "stop", "")[0]
     average = nodes.ConditioningAverage()
 
-    def ours() -> None:
-        pack.schedule.nodes.GeodesicSchedule.execute(coupled, times, latent, 0)
+    def ours() -> list[torch.Tensor]:
+        positive = pack.schedule.nodes.GeodesicSchedule.execute(coupled, times, latent, 0)[0]
+        return [entry[0] for (entry,) in positive]  # made when they are read, as by a sampler
 
     def theirs() -> torch.Tensor:
         # Joined, as a sampler needs frames that are rendered together.

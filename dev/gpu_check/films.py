@@ -43,6 +43,8 @@ def share(machine: Machine, name: str, side: int, film: Film) -> Cells:
     def with_pack() -> None:
         start = time.perf_counter()
         parts = batches(machine, family, side, film)
+        for positive, _ in parts:
+            _ = [entry[0] for entry in positive]  # made when they are read, again by the sampler
         own.append(time.perf_counter() - start)
         for part in parts:
             machine.sampled(family, *part, film.steps)

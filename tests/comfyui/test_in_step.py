@@ -75,7 +75,7 @@ def test_masks_of_each_frame_render_alike_in_any_batches(comfy: Comfy) -> None:
         for positive, batch in zip(*scheduled(comfy, per_batch), strict=True):
             out = cut(batch, comfy, masks=masks, latent=start_from)
             masked = set_mask(out[2], out[1] if in_step else masks)[0]
-            done.append(comfy.sample(positive, masked))
+            done.append(comfy.sample(positive, masked, steps=2))
         return eight_bit(comfy, torch.cat(done))
 
     together = film(0)
@@ -136,11 +136,11 @@ def test_the_server_keeps_pictures_in_step(server: Server, settings: Settings) -
     assert "latent: nothing is connected to this input of Frames in Step." in errors[0]
 
 
-@pytest.mark.parametrize(("first", "second"), [(1, 3), (0, 2)])
 def test_schedules_in_other_batches_are_refused_where_they_meet(
-    server: Server, settings: Settings, first: int, second: int
+    server: Server, settings: Settings
 ) -> None:
     """Two schedules combined: ComfyUI would pair different frames. Equal batches run."""
+    first, second = 3, 1
     graph, common, (positive, latents) = graph_of(settings, first)
     schedule_node = positive.node
     inputs: dict[str, Any] = schedule_node.inputs | {"frames_per_batch": second}
@@ -362,9 +362,9 @@ def test_one_row_order_renders_the_same_film(comfy: Comfy) -> None:
         for rows in (made[0][0][0][0] for made in (plain, ordered))
     ]
     assert jumps[1] < 0.2 < jumps[0]
-    for frame in (0, 20, 30):
+    for frame in (20, 30):
         pictures = [
-            comfy.sample([[rows[frame : frame + 1], _of(extras, frame)]], comfy.latent())
+            comfy.sample([[rows[frame : frame + 1], _of(extras, frame)]], comfy.latent(), steps=2)
             for rows, extras in (made[0][0][0] for made in (plain, ordered))
         ]
         assert same_picture(*(eight_bit(comfy, latents) for latents in pictures))
