@@ -24,6 +24,7 @@ from ..inputs import (
     seed_input,
     weight_input,
 )
+from ..newer import schema
 from ..ui import figures, panels
 from ..ui.status import show_note, show_text
 from . import invariance
@@ -36,7 +37,7 @@ class GeodesicPointCloud(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicPointCloud",
             display_name="Prompt to Point Cloud",
             category=PROMPT,
@@ -67,7 +68,7 @@ class GeodesicConditioning(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicConditioning",
             display_name="Point Cloud to Prompt",
             category=PROMPT,
@@ -90,7 +91,7 @@ class GeodesicCouple(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicCouple",
             display_name="Couple Prompts",
             category=PROMPT,
@@ -150,7 +151,7 @@ class GeodesicBlend(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicBlend",
             display_name="Blend Prompts",
             category=PROMPT,
@@ -182,7 +183,7 @@ class GeodesicKeyframe(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicKeyframe",
             display_name="Prompt Keyframe",
             category=PROMPT,
@@ -223,7 +224,7 @@ class GeodesicBarycenter(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicBarycenter",
             display_name="Prompt Barycentre",
             category=PROMPT,
@@ -260,7 +261,7 @@ class GeodesicInvarianceTest(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicInvarianceTest",
             display_name="Test Row Invariance",
             category=PROMPT,
