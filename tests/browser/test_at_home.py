@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from dev.comfyui.environment import ROOT
 from dev.locales import LOCALES
-from dev.workflows.catalogue import WORKFLOWS
+from dev.workflows.catalogue import ALL_WORKFLOWS
 from dev.workflows.settings import Settings
 
 from .conftest import VARIANTS, WIDE, Interface, open_interface, ours
@@ -28,7 +28,7 @@ def test_templates_have_pictures_and_open(studio: Interface) -> None:
     page.get_by_role("button", name="Templates").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text(re.compile("geodesic.?morph", re.I)).first.click()
-    for name in WORKFLOWS:
+    for name in ALL_WORKFLOWS:
         picture = dialog.get_by_test_id(f"template-workflow-{name}").locator("img").first
         picture.scroll_into_view_if_needed()
         picture.wait_for()
