@@ -65,6 +65,7 @@ def _flux(graph: Graph, s: Settings) -> Common:
         clip_name1=FLUX_CLIPS[0],
         clip_name2=FLUX_CLIPS[1],
         type="flux",
+        device="default",
     )
     vae = graph.add("VAELoader", "VAE", vae_name=FLUX_VAE)
     texts = {"A": s.prompt_a, "B": s.prompt_b}
