@@ -21,8 +21,8 @@ lint: ## ruff, pyright, oxlint and the order of layers
 	@$(RUN) -m dev.checks.lint_js
 	@$(RUN) -m dev.checks.layers
 
-release-check: lint ## is all that the pack uses of ComfyUI there, in the versions it supports?
-	@$(SETUP) --develop --next --run -m dev.checks.imports
+release-check: lint ## what the registry would take: does it run in a bare ComfyUI, and fit all versions?
+	@$(SETUP) --develop --next --run -m dev.checks.release
 
 bench: ## ratios against what one would use otherwise
 	@PYTHONPATH=.comfyui/base/custom_nodes $(RUN) -m benchmarks $(ARGS)

@@ -21,6 +21,8 @@ import websocket
 from .environment import BASE, FOLDER, locate
 
 START_SECONDS = 180
+# Two servers with the same folders may run at a time.
+IN_MEMORY = "sqlite:///:memory:"
 
 
 class ServerError(Exception):
@@ -46,7 +48,8 @@ class Server:
 
     port: None takes a free one. cpu: None uses a GPU where there is one. log: where its output
     goes. front_end: a folder with another version of the web interface. next_generation: the newer
-    of the two ComfyUIs; None for the one that this process uses.
+    of the two ComfyUIs; None for the one that this process uses. base: ComfyUI's own folders.
+    database: where it keeps what it knows of files.
     """
 
     def __init__(
@@ -56,12 +59,16 @@ class Server:
         log: Path = FOLDER / "server.log",
         front_end: Path | None = None,
         next_generation: bool | None = None,
+        base: Path = BASE,
+        database: str = IN_MEMORY,
     ) -> None:
         if port is not None:
             check_port(port)
         self.port = port or free_port()
         self.cpu = (not torch.cuda.is_available() and not mps()) if cpu is None else cpu
         self.log = log
+        self.base = base
+        self.database = database
         self.environment = locate(next_generation)
         self.front_end = front_end or self.environment.front_end
         self.process: subprocess.Popen[bytes] | None = None
@@ -87,10 +94,14 @@ class Server:
     def start(self) -> None:
         """Start ComfyUI and wait until it answers. Raises ServerError with the end of its log."""
         command = [str(self.environment.python), "main.py", "--port", str(self.port)]
-        command += ["--base-directory", str(BASE), "--disable-api-nodes", "--disable-auto-launch"]
-        command += ["--extra-model-paths-config", str(BASE / "extra_model_paths.yaml")]
-        # Two servers with the same folders may run at a time.
-        command += ["--database-url", "sqlite:///:memory:"]
+        command += [
+            "--base-directory",
+            str(self.base),
+            "--disable-api-nodes",
+            "--disable-auto-launch",
+        ]
+        command += ["--extra-model-paths-config", str(self.base / "extra_model_paths.yaml")]
+        command += ["--database-url", self.database]
         command += ["--cpu"] if self.cpu else []
         command += ["--front-end-root", str(self.front_end)] if self.front_end else []
         with self.log.open("wb") as log:

@@ -7,11 +7,12 @@ import sys
 from dev.comfyui.server import ServerError
 from scenes.weights import WeightsError
 
-from . import readme
+from . import drawn, readme
 from .help import interface
 
 if __name__ == "__main__":
     try:
+        drawn.draw()
         readme.draw()
         interface.draw()
     except (ServerError, WeightsError) as error:

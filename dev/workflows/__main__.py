@@ -12,7 +12,7 @@ from dev.comfyui.environment import ROOT
 from dev.comfyui.server import Server
 
 from . import blueprint
-from .catalogue import WORKFLOWS, as_text
+from .catalogue import ALL_WORKFLOWS, as_text
 
 WRITTEN_WITH = "0.3.75"
 
@@ -27,7 +27,7 @@ def main() -> None:
             )
         schemas = server.get("object_info")
     blueprint.write(schemas)
-    for name in WORKFLOWS:
+    for name in ALL_WORKFLOWS:
         path = ROOT / "example_workflows" / f"{name}.json"
         path.write_text(as_text(name, schemas))
         print(path.relative_to(ROOT))

@@ -28,6 +28,8 @@ class Common:
     vae: Link
     prompts: list[Link]
     optional: dict[str, Link]
+    # Of all renders; a link where there are several.
+    seed: int | Link = 0
 
     @property
     def negative(self) -> Link:
@@ -39,11 +41,22 @@ class Common:
 
 
 def start(
-    graph: Graph, s: Settings, prompts: list[str], with_size: bool = True, guided: bool = True
+    graph: Graph,
+    s: Settings,
+    prompts: list[str],
+    with_size: bool = True,
+    guided: bool = True,
+    shared_seed: bool = False,
+    family: str = "SD1.5",
+    empty: str = "EmptyLatentImage",
 ) -> Common:
-    """Checkpoint and prompts; if guided, a negative prompt too; if with_size, an empty latent."""
+    """Checkpoint and prompts; if guided, a negative prompt too; if with_size, an empty latent.
+
+    shared_seed: the seed is a node of its own, for several renders. empty: the type of the node
+    that makes the empty latent.
+    """
     graph.begin_group("1. Model and prompts", PROMPTS)
-    checkpoint = graph.add("CheckpointLoaderSimple", "SD1.5 checkpoint", ckpt_name=s.checkpoint)
+    checkpoint = graph.add("CheckpointLoaderSimple", f"{family} checkpoint", ckpt_name=s.checkpoint)
 
     def encode(title: str, text: str) -> Link:
         return graph.add("CLIPTextEncode", title, 60, clip=checkpoint[1], text=text)[0]
@@ -54,8 +67,9 @@ def start(
         optional["negative"] = encode("Negative", s.negative)
     if with_size:
         size = {"width": s.size, "height": s.size, "batch_size": 1}
-        optional["latent"] = graph.add("EmptyLatentImage", "Size (one image)", **size)[0]
-    return Common(checkpoint[0], checkpoint[2], encoded, optional)
+        optional["latent"] = graph.add(empty, "Size (one image)", **size)[0]
+    seed = shared_number(graph, "Seed", s.seed) if shared_seed else s.seed
+    return Common(checkpoint[0], checkpoint[2], encoded, optional, seed)
 
 
 def render(
@@ -82,7 +96,7 @@ def ksampler(
         "KSampler",
         title,
         model=common.model,
-        seed=s.seed,
+        seed=common.seed,
         steps=s.steps,
         cfg=s.cfg,
         sampler_name="dpmpp_2m",
@@ -157,7 +171,7 @@ def morph_sampler(graph: Graph, s: Settings, common: Common, path: Link) -> Node
         steps=s.steps,
         cfg=s.cfg,
         sampler_name="euler",
-        scheduler="normal",
+        scheduler=s.scheduler,
         denoise=1.0,
         share=0.5,
         bridge="strong",

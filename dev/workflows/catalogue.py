@@ -10,7 +10,9 @@ import tomllib
 
 from dev.comfyui.environment import ROOT
 
+from .app_mode import linear_data
 from .density import extrapolate, image_to_image_geodesic, is_this_clip_a_geodesic
+from .families import flux_morph, sd35_morph, sdxl_morph
 from .graph import Graph
 from .long import long_morph
 from .music import music_morph
@@ -33,6 +35,13 @@ WORKFLOWS: dict[str, Callable[[Settings], Graph]] = {
     "extrapolate": extrapolate,
     "is_this_clip_a_geodesic": is_this_clip_a_geodesic,
 }
+# Models that the tests can't run: they are opened, and their graphs are checked by the server.
+FAMILIES: dict[str, Callable[[Settings], Graph]] = {
+    "sdxl_morph": sdxl_morph,
+    "sd35_morph": sd35_morph,
+    "flux_morph": flux_morph,
+}
+ALL_WORKFLOWS = WORKFLOWS | FAMILIES
 
 
 def pack_version() -> str:
@@ -41,5 +50,7 @@ def pack_version() -> str:
 
 def as_text(name: str, schemas: dict[str, Any]) -> str:
     """The file of one example workflow, with the default settings."""
-    workflow = WORKFLOWS[name](Settings()).to_workflow(schemas, pack_version())
+    graph = ALL_WORKFLOWS[name](Settings())
+    workflow = graph.to_workflow(schemas, pack_version())
+    workflow["extra"]["linearData"] = linear_data(graph)
     return json.dumps(workflow, indent=1) + "\n"

@@ -166,7 +166,7 @@ def extrapolate(s: Settings) -> Graph:
     """Two images of one seed; the density path from A to B, and its extrapolation past B."""
     graph = Graph()
     s = replace(s, negative=s.artefacts)
-    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    common = start(graph, s, [s.prompt_a, s.prompt_b], shared_seed=True)
     steps, level = shared(graph, s)
     latents = []
     for letter, prompt in zip("AB", common.prompts, strict=True):

@@ -20,6 +20,11 @@ DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
 # A text on the canvas. It is the interface's own, so the server never hears of it.
 NOTE = "MarkdownNote"
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", DYNAMIC_COMBO)
+# Widgets that bear their node's title, so that app mode shows which of several is which.
+LABELLED = {
+    *(("CLIPTextEncode", "text"), ("PrimitiveInt", "value")),
+    *(("GeodesicNoiseKeyframe", "seed"), ("LoadImage", "image")),
+}
 OWN_PREFIX = "Geodesic"
 # A node and its schema → (name, description) of its inputs that have a slot.
 Slots = Callable[["Node", dict[str, Any]], list[tuple[str, dict[str, Any]]]]
@@ -71,7 +76,7 @@ class Graph:
         self.group = title
         self.colours[title] = colour
 
-    def add(self, type: str, title: str = "", room: int = 0, **inputs: Any) -> Node:
+    def add(self, type: str, title: str = "", room: int = 0, /, **inputs: Any) -> Node:
         """Add a node. Inputs are values or links; `room` is extra height for its results."""
         node = Node(len(self.nodes) + 1, type, inputs, title, self.group, room)
         self.nodes.append(node)
@@ -203,6 +208,18 @@ def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
     return (isinstance(kind, list) or kind in WIDGET_TYPES) and not options.get("forceInput")
 
 
+def _labelled(node: Node, schema: dict[str, Any], drawn: set[str]) -> list[dict[str, Any]]:
+    """Widgets that bear their node's title: of several texts one must see which is which.
+
+    They stand after all sockets, where slots without a link change no link's number.
+    """
+    return [
+        {**_slot(name, kind, options), "label": node.title, "link": None}
+        for name, kind, options in _inputs(schema)
+        if (node.type, name) in LABELLED and name not in drawn
+    ]
+
+
 def _default(kind: Any, options: dict[str, Any]) -> Any:
     """What the interface shows in a new widget."""
     return options["options"][0]["key"] if kind == DYNAMIC_COMBO else options.get("default")
@@ -271,8 +288,11 @@ def _workflow_node(
         "order": order,
         "mode": 0,
         "inputs": [
-            {**socket, "link": incoming.get((node.id, slot))}
-            for slot, (_, socket) in enumerate(sockets)
+            *(
+                {**socket, "link": incoming.get((node.id, slot))}
+                for slot, (_, socket) in enumerate(sockets)
+            ),
+            *_labelled(node, schema, {name for name, _ in sockets}),
         ],
         "outputs": [
             {

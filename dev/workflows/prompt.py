@@ -55,7 +55,7 @@ def two_prompt_morph(s: Settings) -> Graph:
 def compare_couplings(s: Settings) -> Graph:
     """Two prompts with three couplings, a column each: its cost, its frames, its steps."""
     graph = Graph()
-    common = start(graph, s, [s.prompt_a, s.prompt_b])
+    common = start(graph, s, [s.prompt_a, s.prompt_b], shared_seed=True)
     graph.begin_group("2. Both prompts as rows", GEOMETRY)
     a, b = (cloud(graph, p, letter) for p, letter in zip(common.prompts, "AB", strict=True))
     when = times(graph, s.frames)
@@ -77,7 +77,7 @@ def compare_couplings(s: Settings) -> Graph:
 def keyframes_constant_speed(s: Settings) -> Graph:
     """Three prompts in a loop: a coarse pass, which is measured and re-timed, and a dense pass."""
     graph = Graph()
-    common = start(graph, s, [s.prompt_a, s.prompt_b, s.prompt_c])
+    common = start(graph, s, [s.prompt_a, s.prompt_b, s.prompt_c], shared_seed=True)
     graph.begin_group("2. Keyframes, as a loop", GEOMETRY)
     path = keyframes(graph, common.prompts)
     coarse = times(graph, s.frames, ending="loop")

@@ -46,6 +46,8 @@ class Settings:
     seed: int = 42
     steps: int = 20
     cfg: float = 7.0
+    # Of Morph Sampler.
+    scheduler: str = "normal"
     backbone: str = "alex"
     fps: float = 12.0
     # ComfyUI brings one example picture, so both photos are the same. Steps of an inversion, and of

@@ -20,6 +20,7 @@ from ..inputs import (
     path_input,
     seed_input,
 )
+from ..newer import schema
 from ..ui import panels
 from ..ui.figures import analysis_chart, search_chart
 from . import analysis
@@ -45,7 +46,7 @@ class GeodesicDensityPath(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         inverted = "from Invert Image, at a noise_level of about 0.6."
-        return io.Schema(
+        return schema(
             node_id="GeodesicDensityPath",
             display_name="Density Path",
             category=DENSITY,
@@ -142,7 +143,7 @@ class GeodesicDensityFrames(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicDensityFrames",
             display_name="Density Frames",
             category=DENSITY,
@@ -178,7 +179,7 @@ class GeodesicDensityExtrapolate(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicDensityExtrapolate",
             display_name="Density Extrapolate",
             category=DENSITY,
@@ -250,7 +251,7 @@ class GeodesicDensityAnalysis(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicDensityAnalysis",
             display_name="Density Analysis",
             category=DENSITY,
@@ -346,7 +347,7 @@ class GeodesicTextInversion(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicTextInversion",
             display_name="Text Inversion",
             category=DENSITY,

@@ -10,6 +10,7 @@ from comfy_api.latest import io, ui
 from ...geometry.perceptual import BACKBONES, Steps
 from ...geometry.times import MAX_FRAMES, Times, retime
 from ..inputs import METRICS, CouplingSocket, StepsSocket, TimesSocket
+from ..newer import schema
 from ..prompt.tokens import texts_behind
 from ..ui import figures, panels
 from ..ui.status import show_note, show_text
@@ -26,7 +27,7 @@ class GeodesicPathLength(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicPathLength",
             display_name="Perceptual Path Length",
             category=METRICS,
@@ -102,7 +103,7 @@ class GeodesicRetime(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicRetime",
             display_name="Retime to Constant Speed",
             category=METRICS,
@@ -172,7 +173,7 @@ class GeodesicCompare(io.ComfyNode):
             )
             for letter in LABELS
         ]
-        return io.Schema(
+        return schema(
             node_id="GeodesicCompare",
             display_name="Compare Paths",
             category=METRICS,
@@ -241,7 +242,7 @@ class GeodesicExport(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicExport",
             display_name="Export Measurements",
             category=METRICS,

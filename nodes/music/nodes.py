@@ -13,6 +13,7 @@ from ...geometry.onsets import onset_strength
 from ...geometry.prompt_text import WRITTEN_EASINGS
 from ...geometry.times import ENDINGS, MAX_FRAMES, STOP
 from ..inputs import PROMPT, TimesSocket
+from ..newer import schema
 from ..ui.figures import music_chart
 from ..ui.status import show_note
 from .audio import frame_count, one_recording
@@ -26,7 +27,7 @@ class GeodesicBeats(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicBeats",
             display_name="Times from Audio",
             category=PROMPT,

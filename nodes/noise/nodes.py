@@ -10,6 +10,7 @@ from ...geometry.mixing_weights import normalised, parse_weights
 from ...geometry.times import MAX_FRAMES
 from ..inputs import NOISE, NoisePathSocket, TimesSocket, seed_input, weight_input
 from ..latents import keyframe_noise
+from ..newer import schema
 from ..ui.status import show_text
 from . import inversion, mixed
 from .path import NoiseKeyframe, NoisePath
@@ -20,7 +21,7 @@ class GeodesicNoiseKeyframe(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicNoiseKeyframe",
             display_name="Noise Keyframe",
             category=NOISE,
@@ -65,7 +66,7 @@ class GeodesicNoiseAlong(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicNoiseAlong",
             display_name="Noise Along",
             category=NOISE,
@@ -99,7 +100,7 @@ class GeodesicNoiseCentroid(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicNoiseCentroid",
             display_name="Noise Centroid",
             category=NOISE,
@@ -135,7 +136,7 @@ class GeodesicNoiseGrid(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicNoiseGrid",
             display_name="Noise Grid",
             category=NOISE,
@@ -177,7 +178,7 @@ class GeodesicInvert(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicInvert",
             display_name="Invert Image",
             category=NOISE,

@@ -24,6 +24,7 @@ from ..inputs import (
     seed_input,
     weight_input,
 )
+from ..newer import schema
 from ..ui import panels
 from ..ui.heatmap import coupling_heatmap
 from ..ui.status import show_note, show_text
@@ -37,7 +38,7 @@ class GeodesicPointCloud(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicPointCloud",
             display_name="Prompt to Point Cloud",
             category=PROMPT,
@@ -68,7 +69,7 @@ class GeodesicConditioning(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicConditioning",
             display_name="Point Cloud to Prompt",
             category=PROMPT,
@@ -91,7 +92,7 @@ class GeodesicCouple(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicCouple",
             display_name="Couple Prompts",
             category=PROMPT,
@@ -151,7 +152,7 @@ class GeodesicBlend(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicBlend",
             display_name="Blend Prompts",
             category=PROMPT,
@@ -183,7 +184,7 @@ class GeodesicKeyframe(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicKeyframe",
             display_name="Prompt Keyframe",
             category=PROMPT,
@@ -224,7 +225,7 @@ class GeodesicBarycenter(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicBarycenter",
             display_name="Prompt Barycentre",
             category=PROMPT,
@@ -261,7 +262,7 @@ class GeodesicInvarianceTest(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicInvarianceTest",
             display_name="Test Row Invariance",
             category=PROMPT,

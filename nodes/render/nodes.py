@@ -24,6 +24,7 @@ from ..inputs import (
 from ..internals import sampler_names, scheduler_names, without_ratios
 from ..latents import FRAME_COUNT, FRAMES, repeat_latent
 from ..metrics.weights import fingerprint
+from ..newer import schema
 from ..ui import figures, panels
 from ..ui.status import show_output, show_text
 from .distances import DISTANCES, LATENT, Picture, default_distance
@@ -39,7 +40,7 @@ class GeodesicMorphSampler(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicMorphSampler",
             display_name="Morph Sampler",
             category=RENDER,

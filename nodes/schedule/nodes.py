@@ -23,6 +23,7 @@ from ..inputs import (
     seed_input,
 )
 from ..internals import blocked
+from ..newer import schema
 from ..ui.status import show_note, show_text
 from .consumers import check_equal_batches, stochastic_sampler
 from .in_step import cut, cut_latent
@@ -44,7 +45,7 @@ class GeodesicPromptText(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicPromptText",
             display_name="Prompt Path from Text",
             category=PROMPT,
@@ -106,7 +107,7 @@ class GeodesicKeyframes(io.ComfyNode):
             )
             for number in range(1, MOST_PROMPTS + 1)
         ]
-        return io.Schema(
+        return schema(
             node_id="GeodesicKeyframes",
             display_name="Prompt Keyframes",
             category=PROMPT,
@@ -169,7 +170,7 @@ class GeodesicSchedule(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicSchedule",
             display_name="Morph Schedule",
             category=PROMPT,
@@ -276,7 +277,7 @@ class GeodesicFrames(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicFrames",
             display_name="Frames in Step",
             category=PROMPT,

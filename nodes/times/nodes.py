@@ -10,6 +10,7 @@ from ...geometry.easing import DEFAULT_CURVE, EASINGS, LINEAR
 from ...geometry.times import MAX_FRAMES
 from ...geometry.times import times as make_times
 from ..inputs import PROMPT, Curve, TimesSocket, ending_input
+from ..newer import schema
 from .floats import PLAIN_ENDINGS, curve_of, numbers_of, times_of
 
 
@@ -18,7 +19,7 @@ class GeodesicTimes(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicTimes",
             display_name="Morph Times",
             category=PROMPT,
@@ -59,7 +60,7 @@ class GeodesicTimesToFloats(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicTimesToFloats",
             display_name="Times to Floats",
             category=PROMPT,
@@ -99,7 +100,7 @@ class GeodesicFloatsToTimes(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="GeodesicFloatsToTimes",
             display_name="Floats to Times",
             category=PROMPT,

@@ -280,9 +280,10 @@ def working(variant: Variant, request: pytest.FixtureRequest) -> Iterator[Interf
         failed = -1
         raise
     finally:
-        if interface.used_up or request.session.testsfailed != failed:
-            PAGES.pop(variant, None)
-            page.close()
+        spoilt = interface.used_up or request.session.testsfailed != failed
+        # After the last test of all, it is gone already.
+        if spoilt and (left := PAGES.pop(variant, None)):
+            left.page.close()
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ from playwright.sync_api import expect
 
 from dev.comfyui.environment import ROOT
 from dev.locales import LOCALES
-from dev.workflows.catalogue import WORKFLOWS
+from dev.workflows.catalogue import ALL_WORKFLOWS
+from dev.workflows.settings import Settings
 
-from .conftest import WIDE, Interface, open_interface, ours
+from .conftest import VARIANTS, WIDE, Interface, open_interface, ours
 
+SHOWN = Settings()
 LOADED = "(image) => image.complete && image.naturalWidth > 0"
 
 
@@ -26,7 +28,7 @@ def test_templates_have_pictures_and_open(studio: Interface) -> None:
     page.get_by_role("button", name="Templates").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text(re.compile("geodesic.?morph", re.I)).first.click()
-    for name in WORKFLOWS:
+    for name in ALL_WORKFLOWS:
         picture = dialog.get_by_test_id(f"template-workflow-{name}").locator("img").first
         picture.scroll_into_view_if_needed()
         picture.wait_for()
@@ -38,6 +40,26 @@ def test_templates_have_pictures_and_open(studio: Interface) -> None:
         "() => app.graph.nodes.filter(n => !LiteGraph.registered_node_types[n.type]).length"
     )
     assert missing == 0
+
+
+@pytest.mark.parametrize("studio", VARIANTS[-1:], ids=str, indirect=True)
+def test_app_mode_shows_what_a_person_sets(studio: Interface) -> None:
+    """Prompts, frames, seed and model of a workflow as a form, with their values."""
+    studio.open_file(ROOT / "example_workflows" / "even_morph.json")
+    page = studio.page
+    studio.used_up = True
+    page.evaluate("() => app.extensionManager.command.execute('Comfy.ToggleLinear')")
+    form = page.get_by_test_id("linear-widgets")
+    prompts = [SHOWN.prompt_a, SHOWN.prompt_b, SHOWN.negative]
+    expect(form.locator("textarea")).to_have_count(len(prompts))
+    for area, text in zip(form.locator("textarea").all(), prompts, strict=True):
+        expect(area).to_have_value(text)
+    # ComfyUI greets those who are in app mode for the first time.
+    if (skip := page.get_by_role("button", name="Skip")).is_visible():
+        skip.click()
+    page.screenshot(path=studio.screenshots() / f"app-mode-{studio.name}.png")
+    for name in ("Prompt A", "Prompt B", "Negative", "frames", "seed", "ckpt_name"):
+        expect(form.get_by_text(name, exact=True).first).to_be_visible()
 
 
 NODES = """() => {

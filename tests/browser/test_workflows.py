@@ -11,7 +11,7 @@ from PIL import Image
 
 from dev.comfyui.environment import ROOT
 from dev.comfyui.server import Server
-from dev.workflows.catalogue import WORKFLOWS
+from dev.workflows.catalogue import ALL_WORKFLOWS, WORKFLOWS
 from dev.workflows.graph import Graph
 from dev.workflows.settings import SMALL, SMALL_SETTINGS, Settings
 from tests.video import decode
@@ -104,7 +104,7 @@ CHARTS = {
 }
 
 
-@pytest.mark.parametrize("name", list(WORKFLOWS))
+@pytest.mark.parametrize("name", list(ALL_WORKFLOWS))
 def test_a_file_opens_as_its_definition(interface: Interface, server: Server, name: str) -> None:
     """No node is missing, and the interface would send exactly the graph of dev/workflows/."""
     interface.open_file(ROOT / "example_workflows" / f"{name}.json")
@@ -113,7 +113,7 @@ def test_a_file_opens_as_its_definition(interface: Interface, server: Server, na
         ".map(n => n.type)"
     )
     assert missing == []
-    expected = WORKFLOWS[name](Settings()).to_api()
+    expected = ALL_WORKFLOWS[name](Settings()).to_api()
     sent, schemas = interface.prompt(), server.get("object_info")
     assert {k: (v["class_type"], without_display(v["inputs"])) for k, v in sent.items()} == {
         k: (kind := v["class_type"], defaults(schemas[kind]) | v["inputs"])

@@ -13,7 +13,8 @@ import tomllib
 
 from dev.comfyui.environment import ROOT, locate
 from dev.comfyui.server import Server
-from dev.workflows.catalogue import WORKFLOWS, as_text
+from dev.workflows.catalogue import ALL_WORKFLOWS, FAMILIES, as_text
+from dev.workflows.settings import Settings
 
 from ..generations import BOTH, OLDER_ONLY
 
@@ -99,11 +100,34 @@ def test_every_node_has_a_help_page_that_names_its_inputs(server: Server) -> Non
 
 
 @OLDER_ONLY
-@pytest.mark.parametrize("name", list(WORKFLOWS))
+@pytest.mark.parametrize("name", list(ALL_WORKFLOWS))
 def test_the_example_files_are_what_their_definition_writes(server: Server, name: str) -> None:
     """example_workflows/*.json and dev/workflows/ agree; `make workflows` writes them anew."""
     path = ROOT / "example_workflows" / f"{name}.json"
     assert path.read_text() == as_text(name, server.get("object_info"))
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_only_model_files_are_missing_for_other_families(server: Server, name: str) -> None:
+    """The server checks every value and link of the graph, and misses nothing but the files."""
+    graph = FAMILIES[name](Settings())
+    answer = server.post("prompt", {"prompt": graph.to_api()})
+    assert answer.status_code == 400
+    errors = answer.json()["node_errors"]
+    nodes = {str(node.id): node for node in graph.nodes}
+    assert errors
+    for id, found in errors.items():
+        assert nodes[id].type in (
+            "CheckpointLoaderSimple",
+            "UNETLoader",
+            "DualCLIPLoader",
+            "VAELoader",
+        )
+        for error in found["errors"]:
+            assert error["type"] == "value_not_in_list", error
+            given = error["extra_info"]["received_value"]
+            assert given in nodes[id].inputs.values()
+            assert given.endswith(".safetensors")
 
 
 @pytest.mark.comfyui

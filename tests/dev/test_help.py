@@ -18,10 +18,14 @@ WIDEST, HEAVIEST, TOGETHER = 1000, 90_000, 1_800_000
 
 @pytest.mark.parametrize("name", list(EXAMPLES))
 def test_a_help_page_has_its_sections_and_one_picture(name: str) -> None:
-    """The picture follows the first paragraph, says in words what is seen, and loads quickly."""
+    """First what people say who need the node, then what it does, then a picture.
+
+    The picture says in words what is seen, and loads quickly.
+    """
     text = (PAGES / f"{name}.md").read_text()
-    title, summary, picture, *_ = text.split("\n\n")
+    title, symptom, summary, picture, *_ = text.split("\n\n")
     assert title.startswith("# ")
+    assert re.fullmatch(r'> "[A-Z].{15,100}[.?]"', symptom)
     assert summary
     assert len(re.findall(r"!\[", text)) == 1
     found = re.fullmatch(r"!\[(.+)\]\((\S+)\)", picture)
@@ -57,6 +61,12 @@ def test_an_example_shows_its_node(name: str) -> None:
     assert shown
     assert not any(tile.folded or tile.title for tile in shown)
     assert {tile.node for tile in example.tiles} <= set(example.graph.nodes)
+
+
+def test_no_two_pages_cure_the_same_symptom() -> None:
+    """What people say leads to one node."""
+    symptoms = [(PAGES / f"{name}.md").read_text().split("\n\n")[1] for name in EXAMPLES]
+    assert len(set(symptoms)) == len(EXAMPLES)
 
 
 def test_tiles_stand_in_columns() -> None:

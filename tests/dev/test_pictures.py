@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 
 from dev.comfyui.environment import ROOT
 from dev.pictures.sheets import LABEL, MARGIN, animate, filmstrip, mosaic, moving
-from dev.workflows.catalogue import WORKFLOWS
+from dev.workflows.catalogue import ALL_WORKFLOWS
 
 
 def film(count: int, blue: int) -> list[Image.Image]:
@@ -58,7 +58,7 @@ def test_a_mosaic_has_no_seams() -> None:
 
 def test_every_workflow_has_its_thumbnail_and_the_pages_their_pictures() -> None:
     """Files that exist, wide enough to look at, small enough to load."""
-    shown = [ROOT / "example_workflows" / f"{name}.jpg" for name in WORKFLOWS]
+    shown = [ROOT / "example_workflows" / f"{name}.jpg" for name in ALL_WORKFLOWS]
     shown += [
         ROOT / "docs" / name for name in ("filmstrip.jpg", "morph.webp", "scenes.jpg", "noise.jpg")
     ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
-from dev.workflows.catalogue import WORKFLOWS
-from dev.workflows.graph import Graph
+from dev.comfyui.environment import ROOT
+from dev.workflows.app_mode import RESULTS
+from dev.workflows.catalogue import ALL_WORKFLOWS, WORKFLOWS
+from dev.workflows.graph import Graph, Link
 from dev.workflows.settings import SD15, Settings
 
 
@@ -19,13 +22,47 @@ def test_workflows_use_core_nodes_and_ours_with_fixed_seeds(name: str) -> None:
         assert node.title
         assert node.group
         if node.type == "KSampler":
-            assert node.inputs["seed"] == 9
+            seed = node.inputs["seed"]
+            shared = seed.node.inputs["value"] if isinstance(seed, Link) else seed
+            assert shared == 9
             assert node.inputs["sampler_name"] == "dpmpp_2m"
         if node.type == "GeodesicMorphSampler":
             assert node.inputs["seed"] == 9
             assert node.inputs["sampler_name"] == "euler"
         if node.type == "CheckpointLoaderSimple":
             assert node.inputs["ckpt_name"] == SD15
+
+
+@pytest.mark.parametrize("name", list(ALL_WORKFLOWS))
+def test_app_mode_asks_for_what_a_person_sets(name: str) -> None:
+    """All prompts, how many frames, every seed that renders, the model; shown is what is saved.
+
+    Each is the value of a node in the file, and not given by a link.
+    """
+    graph = ALL_WORKFLOWS[name](Settings())
+    nodes = {node.id: node for node in graph.nodes}
+    saved = json.loads((ROOT / "example_workflows" / f"{name}.json").read_text())
+    assert {node["id"]: node["type"] for node in saved["nodes"]} == {
+        id: node.type for id, node in nodes.items()
+    }
+    data = saved["extra"]["linearData"]
+    asked = [(nodes[id], input) for id, input in data["inputs"]]
+    for node, input in asked:
+        assert not isinstance(node.inputs[input], Link)
+    assert len({(node.id, input) for node, input in asked}) == len(asked)
+    prompts = [node.id for node in graph.nodes if node.type == "CLIPTextEncode"]
+    assert [node.id for node, input in asked if input == "text"] == prompts
+    assert any(input in ("ckpt_name", "unet_name") for _, input in asked)
+    assert any(input in ("frames", "rows", "duration") for _, input in asked) or (
+        "Number of frames" in [node.title for node, _ in asked]
+    )
+    seeds = [n for n, input in asked if input == "seed" or n.title == "Seed"]
+    noises = [n for n in seeds if n.type == "GeodesicNoiseKeyframe"]
+    assert len(seeds) == max(1, len(noises)) or "photo" in name or "image_to" in name
+    shown = [nodes[id] for id in data["outputs"]]
+    assert shown
+    assert len({node.type for node in shown}) == 1
+    assert shown[0].type in RESULTS
 
 
 SOURCE = {"input": {}, "input_order": {}, "output": ["MODEL"], "output_name": ["model"]}

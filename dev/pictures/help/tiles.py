@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from playwright.sync_api import Page
 
@@ -68,7 +69,7 @@ def used(graph: Graph, output: Link) -> None:
     graph.add("PreviewAny", source=output)
 
 
-def prompted(*prompts: str, s: Settings = S, **options: bool) -> tuple[Graph, Common]:
+def prompted(*prompts: str, s: Settings = S, **options: Any) -> tuple[Graph, Common]:
     """A graph with a checkpoint and up to three prompts."""
     graph = Graph()
     return graph, start(graph, s, list(prompts), **options)
