@@ -24,7 +24,7 @@ PACKAGES = (
     *("comfy-kitchen==0.2.26", "comfy-aimdo==0.4.11", "comfy-angle==0.1.1"),
     *("simpleeval==1.0.8", "blake3==1.0.11", "PyOpenGL==3.1.10"),
     # The interface warns of older ones. Of its own templates only the package that names the
-    # version: no test opens them, and their pictures and films are hundreds of megabytes.
+    # version: no test opens them, and their pictures and films are large.
     *("comfyui-workflow-templates==0.11.27", "comfyui-embedded-docs==0.5.9"),
 )
 
