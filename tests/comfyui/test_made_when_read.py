@@ -108,3 +108,30 @@ def test_a_schedule_can_be_used_twice(comfy: Comfy) -> None:
     made = film(comfy, 20)
     first = torch.cat([positive[0][0].clone() for positive in made[0]])
     assert torch.equal(first, torch.cat([positive[0][0] for positive in made[0]]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda nodes, c: nodes.ConditioningCombine().combine(c, c),
+        lambda nodes, c: nodes.ConditioningCombine().combine(list(c), c),
+        lambda nodes, c: nodes.ConditioningConcat().concat(c, c),
+        lambda nodes, c: nodes.ConditioningAverage().addWeighted(c, c, 0.25),
+        lambda nodes, c: nodes.ConditioningZeroOut().zero_out(c),
+        lambda nodes, c: nodes.ConditioningSetTimestepRange().set_range(c, 0.0, 0.5),
+        lambda nodes, c: nodes.ConditioningSetArea().append(c, 8, 8, 0, 0, 1.0),
+    ],
+)
+def test_comfyuis_nodes_make_of_it_what_they_make_of_a_plain_list(
+    comfy: Comfy, entry: Any, change: Callable[[Any, Any], Any]
+) -> None:
+    """The same rows and pooled vectors, and the entry itself is as it was."""
+    plain = [[entry[0].clone(), dict(entry[1])]]
+    (made,), (expected,) = (change(comfy.nodes, given) for given in ([entry], plain))
+    assert len(made) == len(expected)
+    for (rows, extras), (other_rows, other_extras) in zip(made, expected, strict=True):
+        assert torch.equal(rows, other_rows)
+        assert extras.keys() == other_extras.keys()
+        assert torch.equal(extras["pooled_output"], other_extras["pooled_output"])
+    assert torch.equal(entry[0], plain[0][0])
+    assert entry[1].keys() == plain[0][1].keys()
