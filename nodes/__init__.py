@@ -39,6 +39,8 @@ NODES: list[type[io.ComfyNode]] = [
     noise_nodes.GeodesicNoiseCentroid,
     noise_nodes.GeodesicNoiseGrid,
     noise_nodes.GeodesicInvert,
+    noise_nodes.GeodesicSaveInversion,
+    noise_nodes.GeodesicLoadInversion,
     density_nodes.GeodesicDensityPath,
     density_nodes.GeodesicDensityFrames,
     density_nodes.GeodesicDensityExtrapolate,

@@ -22,6 +22,7 @@ model_sampling.noise_scaling       x_σ from image and noise, linear in both
 model_sampling.percent_to_sigma    σ at a share of the denoising
 latent_preview.prepare_callback    progress with a picture, and a check for cancelling
 ModelPatcher.add_weight_wrapper    makes a layer call a function with a copy of its weight
+ModelPatcher.backup                the weights that patches have replaced, by name
 ModelPatcher.is_dynamic, get_non_dynamic_delegate   newer ComfyUIs: the model without dynamic VRAM
 nodes.NODE_CLASS_MAPPINGS          all loaded node classes, with their RETURN_TYPES
 ExecutionBlocker                   as an output: nodes that take it do not run, and say why
@@ -224,9 +225,9 @@ def output_types(class_type: str) -> Sequence[str]:
     return getattr(node_class, "RETURN_TYPES", ())
 
 
-def blocked(name: str) -> Any:
-    """An output that nothing can be made for, because this optional input is not connected."""
-    return ExecutionBlocker(f"{name}: nothing is connected to this input of Frames in Step.")
+def blocked(reason: str) -> Any:
+    """An output that nothing can be made for; nodes that take it do not run and give the reason."""
+    return ExecutionBlocker(reason)
 
 
 def is_flow(model: Any) -> bool:
@@ -451,6 +452,13 @@ def latent_factor(model: Any, sigma: Tensor) -> float:
     sampling = model.get_model_object("model_sampling")
     unit_image = torch.ones(1)
     return float(sampling.noise_scaling(sigma.reshape(1), torch.zeros(1), unit_image, False))
+
+
+def own_weights(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """The names and weights of a model as its file has them, without LoRAs, in a fixed order."""
+    for name, value in sorted(model.model.diffusion_model.named_parameters()):
+        replaced = model.backup.get(f"diffusion_model.{name}")
+        yield name, value.detach() if replaced is None else replaced.weight
 
 
 def fitting_frames(model: Any, shape: Sequence[int], wanted: int) -> int:

@@ -5,6 +5,7 @@ nodes copy keys that they do not know, so what we write here travels with the sa
 
 FRAMES, FRAME_COUNT   which frames of how many a batch of Morph Schedule holds
 NOISE_LEVEL, SIGMA    how far Invert Image went
+MODEL                 which model it used, a `Fingerprint`
 NOISED                that a sampler continues from these samples (latents of a density path)
 """
 
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ..geometry.noise_level import NoiseLevel
+from .fingerprint import Fingerprint, check_model
 from .internals import is_flow, with_model_channels
 
 # The frame number of each image, and how many frames there are. ComfyUI's `batch_index` is not free
@@ -27,6 +29,7 @@ from .internals import is_flow, with_model_channels
 FRAMES, FRAME_COUNT = "geodesic_frames", "geodesic_frame_count"
 # The noise level as a share of the model's time, 1 for pure noise, and as the model's own σ.
 NOISE_LEVEL, SIGMA = "geodesic_noise_level", "geodesic_sigma"
+MODEL = "geodesic_model"
 # Share, σ and a digest of the samples. Nodes that change the samples copy the key; the digest then
 # shows that it is out of date.
 NOISED = "geodesic_noised"
@@ -152,19 +155,32 @@ class InvertedLevel:
         return float(self.of(1).sampler_scale)
 
 
-def inverted_noise(model: Any, name: str, latent: dict[str, Any]) -> Tensor:
-    """The noises [B, C, ...] that Invert Image made. Raises ValueError for anything else."""
-    samples = plain_samples(name, latent)
+def check_inverted(name: str, latent: dict[str, Any]) -> None:
+    """Raise ValueError for a LATENT that does not say how far it was inverted."""
     if NOISE_LEVEL not in latent or SIGMA not in latent:
         raise ValueError(
-            f"{name}: expected an inverted image, got a latent that Invert Image has not made. "
-            "Connect VAE Encode, then Invert Image with noise_level 0.6."
+            f"{name}: expected an inverted image, got a latent without a noise level. Connect "
+            "Invert Image, or Load Inversion: Save Inversion keeps the level, SaveLatent drops it."
         )
+
+
+def inverted_noise(model: Any, name: str, latent: dict[str, Any]) -> Tensor:
+    """The noises [B, C, ...] that Invert Image made with this model; otherwise ValueError."""
+    samples = plain_samples(name, latent)
+    check_inverted(name, latent)
     check_channels(model, name, samples.shape[1])
+    check_inverting_model(model, name, latent)
     check_finite(name, samples, "the model")
     if not bool(samples.flatten(1).any(dim=1).all()):
         raise ValueError(f"{name}: expected the noise of an image, got zeros. Check the model.")
     return samples.detach().cpu()
+
+
+def check_inverting_model(model: Any, name: str, latent: dict[str, Any]) -> None:
+    """Raise ValueError where another model inverted a LATENT, as far as that is known."""
+    made_by: Fingerprint | None = latent.get(MODEL)
+    if made_by is not None:
+        check_model(name, made_by, model)
 
 
 def inverted_pair(
@@ -222,13 +238,14 @@ def level_of(model: Any, name: str, share: float, sigma: float) -> InvertedLevel
 def keyframe_noise(latent: dict[str, Any]) -> Tensor:
     """The noise [1, C, ...] of one image, inverted to noise_level 1; otherwise ValueError."""
     samples = plain_samples("latent", latent)
+    check_inverted("latent", latent)
     if len(samples) != 1:
         raise ValueError(
             f"latent: expected one inverted image, got a batch of {len(samples)}. Pick one with "
             "LatentFromBatch."
         )
     check_finite("latent", samples, "the model and the steps of the inversion")
-    level = latent.get(NOISE_LEVEL, 1.0)
+    level = latent[NOISE_LEVEL]
     if level < 1:
         raise ValueError(
             f"latent: expected an image inverted to noise_level 1, got {level:g}. Only that level "

@@ -182,25 +182,35 @@ class Studio:
         # decoding.
         decoded = self.painter.decode(latents)
         self._record(("", IMAGES), Mixes([[x] for x in decoded], nothing), decoded, color, shape)
-        noises = self._invert(prompt, latents)
+        inverted = self._invert(prompt, latents)
+        noises = inverted["samples"]
         mixed: dict[tuple[str, str], Mixes] = {}
         order = shuffled(range(len(noises)), rng)
         for pair in zip(order[::2], order[1::2], strict=True):
-            self._mix(mixed, PATHS, noises[list(pair)])
+            self._mix(mixed, PATHS, inverted, list(pair))
         for size in GROUPS:
-            self._mix(mixed, CENTROIDS, noises[shuffled(range(len(noises)), rng)[:size]])
+            self._mix(mixed, CENTROIDS, inverted, shuffled(range(len(noises)), rng)[:size])
         mixed["", INVERTED] = Mixes([[noise] for noise in noises], nothing)
         for key, mixes in mixed.items():
             stacked = torch.stack([noise for mix in mixes.noises for noise in mix])
             images = self.painter.decode(self._generate(prompt, stacked))
             self._record(key, mixes, images, color, shape)
 
-    def _mix(self, mixed: dict[tuple[str, str], Mixes], task: str, ends: Tensor) -> None:
-        """Mix these noises [K, C, h, w] by every method of a task, and measure the time."""
+    def _mix(
+        self,
+        mixed: dict[tuple[str, str], Mixes],
+        task: str,
+        inverted: dict[str, Any],
+        chosen: list[int],
+    ) -> None:
+        """Mix the chosen noises [K, C, h, w] by every method of a task, and measure the time."""
+        ends = inverted["samples"][chosen]
         noise, methods = self.pack.noise.nodes, self.pack.noise.mixed
         path = None
         for end in ends:
-            path = noise.GeodesicNoiseKeyframe.execute(0, 1.0, {"samples": end[None]}, path)[0]
+            path = noise.GeodesicNoiseKeyframe.execute(
+                0, 1.0, inverted | {"samples": end[None]}, path
+            )[0]
         for method in methods.METHODS if task == PATHS else methods.CENTROIDS:
             if task == PATHS:
                 count = len(BETWEEN) + 2
@@ -219,10 +229,10 @@ class Studio:
     def _encode(self, text: str) -> Any:
         return self.painter.nodes.CLIPTextEncode().encode(self.painter.clip, text)[0]
 
-    def _invert(self, prompt: Any, latents: Tensor) -> Tensor:
+    def _invert(self, prompt: Any, latents: Tensor) -> dict[str, Any]:
         execute = self.pack.noise.nodes.GeodesicInvert.execute
         settings = (self.plan.steps, 1.0, self.plan.refinements)
-        return execute(self.painter.model, prompt, {"samples": latents}, *settings)[0]["samples"]
+        return execute(self.painter.model, prompt, {"samples": latents}, *settings)[0]
 
     def _generate(self, prompt: Any, noises: Tensor) -> Tensor:
         """Latents from noises [B, C, h, w], by the native sampler without guidance."""

@@ -155,6 +155,14 @@ def photo_to_photo(s: Settings) -> Graph:
             refinements=1,
         )
         noises.append(inverted[0])
+        graph.add(
+            "GeodesicSaveInversion",
+            f"Keep inversion {letter}",
+            40,
+            latent=inverted[0],
+            filename_prefix=f"geodesic/photo_{letter.lower()}",
+            conditioning=prompt,
+        )
     graph.begin_group("3. The path of the prompt", GEOMETRY)
     when = times(graph, s.frames)
     positive, latents = prompt_path(graph, s, common, when)

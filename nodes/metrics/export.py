@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import folder_paths
-
 from ...geometry.coupling import Coupling, relative_cost, total_cost
 from ...geometry.perceptual import Steps
 from ...geometry.times import Times
+from ..output_files import numbered
 from ..prompt.tokens import row_labels
 
 # One line for each number of each table; a column that a table does not have stays empty.
@@ -134,16 +133,9 @@ def save(exported: Exported, filename_prefix: str) -> list[Path]:
 
     Raises ValueError, naming the input, for a prefix that leads outside that folder.
     """
-    output = folder_paths.get_output_directory()
-    inside = Path(output, filename_prefix).resolve()
-    if not inside.is_relative_to(Path(output).resolve()):
-        raise ValueError(
-            "filename_prefix: expected a name inside ComfyUI's output folder, got "
-            f"'{filename_prefix}'. Leave out '..' and absolute paths."
-        )
-    folder, name, counter, *_ = folder_paths.get_save_image_path(filename_prefix, output)
+    start = numbered(filename_prefix)
     texts = {"json": exported.as_json(), "csv": exported.as_csv()}
-    files = [Path(folder, f"{name}_{counter:05}_.{ending}") for ending in texts]
+    files = [start.with_name(f"{start.name}.{ending}") for ending in texts]
     for file, text in zip(files, texts.values(), strict=True):
         file.write_text(text, encoding="utf-8")
     return files

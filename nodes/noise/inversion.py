@@ -10,6 +10,7 @@ again at the point that was reached (fixed-point iteration; Pan et al. 2023, arX
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,18 +18,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...geometry.gaussian_tests import GaussianTest, gaussian_tests, usual_norms
 from ...geometry.noise_level import NoiseLevel
+from ..fingerprint import fingerprint
 from ..internals import Sampler, fitting_frames, is_flow, run_sampler, scheduler_sigmas
-from ..latents import NOISE_LEVEL, NOISED, SIGMA, encoded_pictures, norm_ratios
+from ..latents import MODEL, NOISE_LEVEL, NOISED, SIGMA, encoded_pictures, norm_ratios
 from ..prompt.batches import rows_of
 
 # Equal steps of the model's own time, as DDIM takes them.
 SCHEDULER = "normal"
 MAX_STEPS = 10_000
 TRUSTED = 0.1  # how far from 1 the norm ratio of a good inversion may be
+# What a failed test means, with its value.
+FAULTS = {
+    "norm": "its norm is not that of a draw",
+    "values": "its values are not spread as N(0, 1) (Kolmogorov-Smirnov {:.3f})",
+    "neighbours": "neighbours correlate ({:+.2f})",
+    "channels": "channels correlate ({:+.2f})",
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inversion:
     """The noise of a batch of images as a LATENT, and ‖z‖/√D of each."""
 
@@ -36,21 +46,53 @@ class Inversion:
     norm_ratios: list[float]
 
     @property
+    def worst(self) -> int:
+        """The image whose norm ratio is furthest from 1."""
+        ratios = self.norm_ratios
+        return max(range(len(ratios)), key=lambda k: abs(ratios[k] - 1))
+
+    @property
     def worst_ratio(self) -> float:
         """The norm ratio furthest from 1."""
-        return max(self.norm_ratios, key=lambda ratio: abs(ratio - 1))
+        return self.norm_ratios[self.worst]
 
     @property
     def report(self) -> str:
-        ratio = self.worst_ratio
-        if self.latent.get(NOISE_LEVEL, 1.0) < 1:
-            return f"norm ratio {ratio:.3f}, which has a meaning at noise_level 1 only"
-        if abs(ratio - 1) <= TRUSTED:
-            verdict = "near 1: this is noise as the model expects it"
-        else:
-            side = "low" if ratio < 1 else "high"
-            verdict = f"too {side}: mixes will not look right. Raise steps or refinements"
-        return f"norm ratio {ratio:.3f}, {verdict}"
+        """Whether the noise passes as a Gaussian draw, and what to do if not, in words.
+
+        Of a batch, the image that fails most tests, the one with the worst norm among equals.
+        """
+        level = self.latent[NOISE_LEVEL]
+        if level < 1:
+            ratio = self.worst_ratio
+            return f"noise_level {level:g}: partly noised, so not tested. Norm ratio {ratio:.3f}"
+        noises = self.latent["samples"]
+        tested = [gaussian_tests(noise) for noise in noises]
+        order = sorted(range(len(noises)), key=lambda k: k != self.worst)
+        worst = min(order, key=lambda k: sum(test.passes for test in tested[k]))
+        image = f"image {worst + 1} of {len(noises)}, the worst: " if len(noises) > 1 else ""
+        return image + report_of(tested[worst], noises[worst].numel())
+
+
+def report_of(tests: Sequence[GaussianTest], count: int) -> str:
+    """The tests of one noise of `count` values in words, and what to do where some fail."""
+    low, high = usual_norms(count)
+    by_name = {test.name: test for test in tests}
+    ratio = by_name["norm"].value
+    lines = [f"norm ratio {ratio:.3f} (draws of a seed: {low:.3f} to {high:.3f})"]
+    wrong = [FAULTS[test.name].format(test.value) for test in tests if not test.passes]
+    if not wrong:
+        lines.append("passes as Gaussian noise: norm, values, neighbours and channels")
+        return "\n".join(lines)
+    lines.append("not quite Gaussian noise: " + "; ".join(wrong))
+    if abs(ratio - 1) > TRUSTED:
+        lines.append("Mixes will not look right. Raise steps or refinements.")
+    else:
+        lines.append(
+            "The image itself comes back. If mixes look flat or blurred, raise steps or "
+            "refinements, or describe the image more closely."
+        )
+    return "\n".join(lines)
 
 
 class InverseSampler(Sampler):
@@ -144,7 +186,11 @@ def invert(
             "model: expected steps that give finite numbers, got NaN or infinity. Check the model "
             "file, or run it in a higher precision."
         )
-    reached = {NOISE_LEVEL: noise_level, SIGMA: float(sigmas[-1])}
+    reached = {
+        NOISE_LEVEL: noise_level,
+        SIGMA: float(sigmas[-1]),
+        MODEL: fingerprint(model),
+    }
     kept = {key: value for key, value in latent.items() if key != NOISED}
     return Inversion({**kept, "samples": noise, **reached}, ratios)
 

@@ -9,10 +9,11 @@ from comfy_api.latest import io
 from ...geometry.mixing_weights import normalised, parse_weights
 from ...geometry.times import MAX_FRAMES
 from ..inputs import NOISE, NoisePathSocket, TimesSocket, seed_input, weight_input
-from ..latents import keyframe_noise
+from ..internals import blocked
+from ..latents import check_inverting_model, keyframe_noise
 from ..newer import schema
 from ..ui.status import show_text
-from . import inversion, mixed
+from . import inversion, kept, mixed
 from .path import NoiseKeyframe, NoisePath
 
 
@@ -193,7 +194,7 @@ class GeodesicInvert(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "steps",
-                    default=400,
+                    default=50,
                     min=1,
                     max=inversion.MAX_STEPS,
                     tooltip="Steps from image to noise. Too few give noise of a wrong norm.",
@@ -209,7 +210,7 @@ class GeodesicInvert(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "refinements",
-                    default=0,
+                    default=1,
                     min=0,
                     max=10,
                     optional=True,
@@ -237,11 +238,109 @@ class GeodesicInvert(io.ComfyNode):
         latent: Any,
         steps: int,
         noise_level: float,
-        refinements: int = 0,
+        refinements: int = 0,  # prompts saved without this input were made by plain DDIM
     ) -> io.NodeOutput:
         inverted = inversion.invert(model, conditioning, latent, steps, noise_level, refinements)
         show_text(cls, inverted.report)
         return io.NodeOutput(inverted.latent, inverted.worst_ratio)
+
+
+class GeodesicSaveInversion(io.ComfyNode):
+    """An inverted image → a file that keeps its noise level, its model and its prompt."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="GeodesicSaveInversion",
+            display_name="Save Inversion",
+            category=NOISE,
+            description="Keeps an inverted image in ComfyUI's output folder, so that it need not "
+            "be inverted again. Unlike SaveLatent, it also keeps the noise level, which model "
+            "was used, and the prompt.",
+            inputs=[
+                io.Latent.Input("latent", tooltip="The noise of an image, from Invert Image."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="geodesic/inversion",
+                    tooltip="Beginning of the file's name; a number is added.",
+                ),
+                io.Conditioning.Input(
+                    "conditioning",
+                    optional=True,
+                    tooltip="The prompt of the inversion, to keep it in the same file.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output("latent_out", "latent_out", tooltip="The latent, unchanged.")
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, latent: Any, filename_prefix: str, conditioning: Any = None) -> io.NodeOutput:
+        show_text(cls, kept.save(latent, conditioning, filename_prefix).name)
+        return io.NodeOutput(latent)
+
+
+class GeodesicLoadInversion(io.ComfyNode):
+    """A file of Save Inversion → the latent of Invert Image and its prompt."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="GeodesicLoadInversion",
+            display_name="Load Inversion",
+            category=NOISE,
+            description="Loads an inverted image that Save Inversion has kept, for Noise Keyframe "
+            "or Density Path.",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=kept.kept_files(),
+                    tooltip="The newest is on top. Press R to see files that were saved since the "
+                    "page was opened.",
+                ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The model that will render; a file of another model is refused.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output("latent", "latent", tooltip="The noise of the image."),
+                io.Conditioning.Output(
+                    "conditioning",
+                    "conditioning",
+                    tooltip="The prompt, if it was kept in the same file.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str) -> bool | str:
+        try:
+            kept.existing_file(file)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, **_: Any) -> Any:
+        found = kept.existing_file(file).stat()
+        return found.st_mtime_ns, found.st_size
+
+    @classmethod
+    def execute(cls, file: str, model: Any = None) -> io.NodeOutput:
+        loaded = kept.load(file)
+        if model is not None:
+            check_inverting_model(model, "file", loaded.latent)
+        show_text(cls, loaded.summary)
+        prompt = loaded.conditioning
+        if prompt is None:
+            prompt = blocked("file: it was saved without its prompt. Connect CLIP Text Encode.")
+        return io.NodeOutput(loaded.latent, prompt)
 
 
 def _noise_path() -> Any:

@@ -319,7 +319,11 @@ class GeodesicFrames(io.ComfyNode):
                 "to be cut."
             )
         return io.NodeOutput(
-            blocked("images") if images is None else cut("images", images, latents),
-            blocked("masks") if masks is None else cut("masks", masks, latents),
-            blocked("latent") if latent is None else cut_latent(latent, latents),
+            _not_connected("images") if images is None else cut("images", images, latents),
+            _not_connected("masks") if masks is None else cut("masks", masks, latents),
+            _not_connected("latent") if latent is None else cut_latent(latent, latents),
         )
+
+
+def _not_connected(name: str) -> Any:
+    return blocked(f"{name}: nothing is connected to this input of Frames in Step.")

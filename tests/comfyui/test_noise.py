@@ -50,6 +50,11 @@ def empty(count: int, *shape: int) -> dict[str, Any]:
     return {"samples": torch.zeros(count, *(shape or (4, 8, 8)))}
 
 
+def at_level(noise: Tensor, level: float = 1.0) -> dict[str, Any]:
+    """A latent as Invert Image leaves it; σ as in SD1.5."""
+    return {"samples": noise, "geodesic_noise_level": level, "geodesic_sigma": 14.6 * level}
+
+
 def sample(comfy: Comfy, noise: Any, positive: Any, latent: Any, steps: int = 4) -> Tensor:
     """SamplerCustomAdvanced with guidance, as in the example workflows: latents."""
     c = custom(comfy)
@@ -256,8 +261,8 @@ class TestInvertedKeyframes:
     def test_they_are_the_ends(self, comfy: Comfy) -> None:
         """Bit for bit, also of another type or on another side of the path."""
         noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3)) * 0.95
-        path = chain(comfy, 0, 1, latents={1: {"samples": noise}})
-        turned = chain(comfy, 0, 1, latents={0: {"samples": noise.half()}})
+        path = chain(comfy, 0, 1, latents={1: at_level(noise)})
+        turned = chain(comfy, 0, 1, latents={0: at_level(noise.half())})
         for method in METHODS:
             made = along(comfy, path, 3, method).generate_noise(empty(3))
             assert torch.equal(made[2:], noise)
@@ -271,7 +276,7 @@ class TestInvertedKeyframes:
         g = torch.Generator().manual_seed(4)
         shared, one, other = (torch.randn(1, 4, 32, 32, generator=g) for _ in range(3))
         ends = [0.9 * shared + math.sqrt(1 - 0.81) * own for own in (one, other)]
-        path = chain(comfy, 0, 0, latents={k: {"samples": end} for k, end in enumerate(ends)})
+        path = chain(comfy, 0, 0, latents={k: at_level(end) for k, end in enumerate(ends)})
         made = along(comfy, path, 5).generate_noise(empty(5, 4, 32, 32))
         for frame in made:
             assert float(frame.std()) == pytest.approx(1, abs=0.03)
@@ -283,11 +288,14 @@ class TestInvertedKeyframes:
         broken = noise.clone()
         broken[0, 0, 0, 0] = math.nan
         cases = [
-            ({"samples": noise.repeat(2, 1, 1, 1)}, ("one inverted image", "batch of 2")),
-            ({"samples": broken}, ("finite", "NaN")),
-            ({"samples": noise, "geodesic_noise_level": 0.6}, ("noise_level 1", "0.6")),
-            ({"samples": 5 * noise}, ("norm ratio near 1", "Invert Image")),
-            (empty(1), ("norm ratio near 1", "got 0.00")),
+            (at_level(noise.repeat(2, 1, 1, 1)), ("one inverted image", "batch of 2")),
+            (at_level(broken), ("finite", "NaN")),
+            (at_level(noise, 0.6), ("noise_level 1", "0.6")),
+            (at_level(5 * noise), ("norm ratio near 1", "Invert Image")),
+            (at_level(0 * noise), ("norm ratio near 1", "got 0.00")),
+            # As SaveLatent and LoadLatent give back an image inverted to 0.6, and an empty latent.
+            ({"samples": noise}, ("without a noise level", "Save Inversion")),
+            (empty(1), ("without a noise level", "Invert Image")),
         ]
         for latent, parts in cases:
             refused(lambda latent=latent: execute(0, 1.0, latent), "latent: expected", *parts)
@@ -295,7 +303,7 @@ class TestInvertedKeyframes:
     def test_other_sizes_are_refused(self, comfy: Comfy) -> None:
         """Images of different sizes are refused, when they are chained and when sampled."""
         g = torch.Generator().manual_seed(6)
-        small, large = ({"samples": torch.randn(1, 4, n, n, generator=g)} for n in (8, 16))
+        small, large = (at_level(torch.randn(1, 4, n, n, generator=g)) for n in (8, 16))
         refused(
             lambda: chain(comfy, 0, 0, latents={0: small, 1: large}),
             "latent: expected the size of keyframe 1",

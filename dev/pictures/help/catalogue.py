@@ -33,6 +33,8 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "GeodesicNoiseCentroid": noise.centroid,
     "GeodesicNoiseGrid": noise.grid,
     "GeodesicInvert": noise.inverted,
+    "GeodesicSaveInversion": noise.kept,
+    "GeodesicLoadInversion": noise.loaded,
     "GeodesicDensityPath": density.geodesic,
     "GeodesicDensityFrames": density.density_frames,
     "GeodesicDensityExtrapolate": density.extrapolated,

@@ -19,6 +19,8 @@ from dev.workflows.settings import SEED_SETTINGS
 from .tiles import STAR, Example, S, Tile, folded, look, makers, prompted
 
 SEEDS = replace(SEED_SETTINGS, steps=12)
+# The file that the pages of Save and Load Inversion show, in the output folder.
+KEPT = "geodesic/star"
 
 
 def from_noise(graph: Graph, common: Common, noise: Link, count: int) -> Link:
@@ -125,3 +127,27 @@ def inverted() -> Example:
     middle = [Tile(node, 260), Tile(ratio, 260, 90, "norm_ratio")]
     seen = look(graph, images, "Rendered again", 225)
     return Example(graph, [[loaded, folded(encoded)], middle, [*folded_nodes, seen]])
+
+
+def kept() -> Example:
+    """A photo and its inversion, kept in a file."""
+    graph, common = prompted(STAR, guided=False)
+    prompt = common.prompts[0]
+    loaded, encoded = photo(graph, common, S.photos[0])
+    node = inversion(graph, common, prompt, encoded, 1.0)
+    keep = {"filename_prefix": KEPT, "conditioning": prompt}
+    save = graph.add("GeodesicSaveInversion", latent=node[0], **keep)
+    return Example(graph, [[loaded, folded(encoded)], [Tile(node, 260)], [Tile(save, 330)]])
+
+
+def loaded() -> Example:
+    """The file of `kept`, whose picture is taken before this one, and the photo drawn from it."""
+    graph, common = prompted(STAR, guided=False)
+    name = f"{KEPT}_00001_.inversion.safetensors [output]"
+    node = graph.add("GeodesicLoadInversion", file=name, model=common.model)
+    path = graph.add("GeodesicNoiseKeyframe", latent=node[0], seed=0, weight=1.0)
+    alone = graph.add("GeodesicNoiseCentroid", noise_path=path[0], weights="", method="COG")
+    images = without_guidance(graph, common, node[1], alone[0], common.latent, 1.0)
+    made = [folded(path), folded(alone), *makers(images)]
+    seen = look(graph, images, "Rendered again", 225)
+    return Example(graph, [[Tile(node, 360), *made], [seen]])
