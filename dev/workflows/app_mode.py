@@ -13,9 +13,10 @@ from .graph import Graph, Link, Node
 
 # What a person sets, in the order of the form. A title narrows a type to the nodes that bear it.
 FILES = (("LoadImage", "image"), ("LoadAudio", "audio"))
-PROMPTS = (("CLIPTextEncode", "text"),)
+PROMPTS = (("CLIPTextEncode", "text"), ("GeodesicPromptText", "text"))
 LENGTHS = (
     *(("GeodesicMorphSampler", "frames"), ("GeodesicTimes", "frames")),
+    *(("GeodesicKeyframes", "length"), ("GeodesicPromptText", "frames")),
     *(("GeodesicDensityPath", "frames"), ("GeodesicDensityExtrapolate", "frames")),
     *(("Number of frames", "value"), ("GeodesicNoiseGrid", "rows"), ("Columns", "value")),
     ("Cut, in seconds", "duration"),
