@@ -24,15 +24,18 @@ from ..ui import panels
 from ..ui.figures import analysis_chart, search_chart
 from . import analysis
 from .inputs import (
+    ABSOLUTE,
     JITTER_SEED,
     MAX_ITERATIONS,
     MAX_LEVELS,
     MAX_STEPS,
+    absolute_strength,
     frame_outputs,
     model_input,
     negative_input,
     score_input,
     strength_input,
+    strength_unit_input,
 )
 from .model import NOISE_DIFFERENCE
 from .path import DIRECTIONS, PAST_END, Search, extrapolate, find
@@ -92,6 +95,7 @@ class GeodesicDensityPath(io.ComfyNode):
                 score_input(NOISE_DIFFERENCE),
                 seed_input(JITTER_SEED),
                 frames_per_batch_input(optional=True),
+                strength_unit_input(),
             ],
             outputs=[
                 *frame_outputs(),
@@ -105,7 +109,6 @@ class GeodesicDensityPath(io.ComfyNode):
                     "state", "state", tooltip="For Density Frames and Density Extrapolate."
                 ),
             ],
-            is_output_node=True,
         )
 
     @classmethod
@@ -124,7 +127,9 @@ class GeodesicDensityPath(io.ComfyNode):
         score: str,
         seed: int,
         frames_per_batch: int = FRAMES_PER_BATCH,
+        strength_unit: str = ABSOLUTE,
     ) -> io.NodeOutput:
+        strength = absolute_strength(strength, strength_unit, "latent_a", latent_a)
         search = Search(strength, levels, iterations, learning_rate, score, seed)
         result = find(model, as_paths(path), negative, (latent_a, latent_b), search)
         times = make_times(frames, LINEAR, STOP, "")
@@ -306,6 +311,7 @@ class GeodesicDensityAnalysis(io.ComfyNode):
                     tooltip="Steps of the search for the optimised path.",
                 ),
                 score_input(NOISE_DIFFERENCE, optional=True),
+                strength_unit_input(),
             ],
             outputs=[
                 io.Image.Output("chart", "chart", tooltip="Density, and the gradient norms."),
@@ -331,9 +337,11 @@ class GeodesicDensityAnalysis(io.ComfyNode):
         strength: Sequence[float] = (0.002,),
         iterations: Sequence[int] = (50,),
         score: Sequence[str] = (NOISE_DIFFERENCE,),
+        strength_unit: Sequence[str] = (ABSOLUTE,),
     ) -> io.NodeOutput:
+        pull = absolute_strength(strength[0], strength_unit[0], "latents", latents[0])
         settings = analysis.Settings(
-            draws[0], perturbation[0], smoothing[0], seed[0], strength[0], iterations[0], score[0]
+            draws[0], perturbation[0], smoothing[0], seed[0], pull, iterations[0], score[0]
         )
         result = analysis.analyse(model[0], positive, negative[0], latents, settings)
         chart = analysis_chart(result.log_density, result.norms)

@@ -42,9 +42,9 @@ CHOICES: dict[str, dict[str, Any]] = {
     "GeodesicTextInversion": {"steps": 2},
     "Music": {"audio": SMALL_SETTINGS.music},
     "Cut, in seconds": {"duration": 1.0},
-    "GeodesicDensityPath": {"frames": FRAMES, "levels": 2, "iterations": 3, "strength": 0.1},
+    "GeodesicDensityPath": {"frames": FRAMES, "levels": 2, "iterations": 3, "strength": 0.0016},
     "GeodesicDensityExtrapolate": {"frames": 2, "steps": 2},
-    "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.1},
+    "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.0016},
 }
 # Each file gets its own first prompt: a node with a cached result would show nothing.
 PROMPT_A = {
