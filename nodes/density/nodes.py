@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from comfy_api.latest import io, ui
@@ -22,6 +22,7 @@ from ..inputs import (
 )
 from ..ui import panels
 from ..ui.figures import analysis_chart, search_chart
+from ..ui.status import LIVE, show_output
 from . import analysis
 from .inputs import (
     ABSOLUTE,
@@ -38,7 +39,7 @@ from .inputs import (
     strength_unit_input,
 )
 from .model import NOISE_DIFFERENCE
-from .path import DIRECTIONS, PAST_END, Search, extrapolate, find
+from .path import DIRECTIONS, PAST_END, Search, SearchResult, extrapolate, find
 from .text_inversion import fit_prompt
 
 
@@ -109,6 +110,7 @@ class GeodesicDensityPath(io.ComfyNode):
                     "state", "state", tooltip="For Density Frames and Density Extrapolate."
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -131,15 +133,25 @@ class GeodesicDensityPath(io.ComfyNode):
     ) -> io.NodeOutput:
         strength = absolute_strength(strength, strength_unit, "latent_a", latent_a)
         search = Search(strength, levels, iterations, learning_rate, score, seed)
-        result = find(model, as_paths(path), negative, (latent_a, latent_b), search)
+        ends = latent_a, latent_b
+        result = find(model, as_paths(path), negative, ends, search, _live(cls))
         times = make_times(frames, LINEAR, STOP, "")
         batches = result.path.frames(times.values, frames_per_batch)
         densities = result.log_density, result.log_density_of_arc
         chart = search_chart(*densities, result.history, score)
         positive, latents = map(list, zip(*batches, strict=True))
-        path_density, arc_density = (density.tolist() for density in densities)
-        drawn = panels.search_chart(path_density, arc_density, result.history, score)
-        return io.NodeOutput(positive, latents, times, chart, result.path, ui=drawn)
+        return io.NodeOutput(positive, latents, times, chart, result.path, ui=_drawn(result))
+
+
+def _drawn(result: SearchResult) -> panels.Charts:
+    """What the panel draws of a search that has ended, or of its levels so far."""
+    densities = result.log_density.tolist(), result.log_density_of_arc.tolist()
+    return panels.search_chart(*densities, result.history, result.path.score)
+
+
+def _live(cls: type[io.ComfyNode]) -> Callable[[SearchResult], None]:
+    """A function that shows in the running node what the search has found so far."""
+    return lambda result: show_output(cls, LIVE, _drawn(result))
 
 
 class GeodesicDensityFrames(io.ComfyNode):

@@ -63,3 +63,21 @@ def test_levels_lie_around_a_level(comfy: Comfy, pair: tuple[Any, Any]) -> None:
     assert float(around.min()) == pytest.approx(low, rel=1e-5)
     assert float(around.max()) == float(above.max()) == pytest.approx(high, rel=1e-5)
     assert float(above.min()) == pytest.approx(level.sigma)
+
+
+def test_each_level_is_shown_and_nothing_else_changes(
+    comfy: Comfy, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three levels: the panel gets the charts of the first two while it runs, in the final form."""
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr(comfy.density, "show_output", lambda _cls, _event, out: shown.append(out))
+    few = {"levels": 3, "iterations": 4, "score": DIFFERENCE}
+    output = found(comfy, comfy.model, *pair, **few)
+    charts = [drawn["geodesic_search"][0] for drawn in [*shown, output.ui]]
+    assert [len(chart["path"]) for chart in charts] == [3, 5, 9]
+    for level, chart in enumerate(charts, start=1):
+        assert len(chart["arc"]) == len(chart["path"])
+        assert chart["levels"] == charts[-1]["levels"][:level]
+    monkeypatch.setattr(comfy.density, "_live", lambda _cls: None)
+    unseen = found(comfy, comfy.model, *pair, **few)
+    assert torch.equal(output[4].curve.knots, unseen[4].curve.knots)
