@@ -137,7 +137,7 @@ def find(
             iterations=search.iterations,
             learning_rate=search.learning_rate,
             progress=loaded.progress(),
-            watch=None if show is None else lambda found: show(measured(found)),
+            watch=show and (lambda found: show(measured(found))),
         )
         return measured(solution)
 
