@@ -3,7 +3,7 @@
  *
  * ComfyUI keeps the outputs of every open workflow, and sends an event after it has restored them:
  * when the tab changes, after undo, or when a workflow is opened from the queue. During a run Morph
- * Sampler sends its data so far.
+ * Sampler and Density Path send their data so far.
  */
 
 import { api } from "../../scripts/api.js";
@@ -32,7 +32,7 @@ const PROMISE = 40;
 /** The least width of a node when it shows its first chart. */
 const WIDTH = 380;
 
-/** The event that a running node sends: {node, output}. Its name is also in nodes/render/nodes.py. */
+/** The event that a running node sends: {node, output}. Its name is also in nodes/ui/status.py. */
 const LIVE = "geodesic.steps";
 
 /** For each of our nodes the function that shows an output; `fresh` if it comes from a run. */

@@ -71,6 +71,7 @@ def density_path(
         score="noise difference",
         seed=0,
         frames_per_batch=s.frames_per_batch,
+        strength_unit="relative to size",
     )
 
 
@@ -146,6 +147,7 @@ def image_to_image_geodesic(s: Settings) -> Graph:
         state=path[4],
         times=even[0],
         frames_per_batch=s.frames_per_batch,
+        strength_unit="relative to size",
     )
     graph.begin_group("6. Dense pass", RENDER)
     dense = render_from(graph, common, frames[0], frames[1], steps, level)
@@ -190,6 +192,7 @@ def extrapolate(s: Settings) -> Graph:
         seed=0,
         direction="past the end",
         frames_per_batch=s.frames_per_batch,
+        strength_unit="relative to size",
     )
     graph.begin_group("5. Render A to B", RENDER)
     to_b = render_from(graph, common, path[0], path[1], steps, level, ", A to B")
@@ -233,5 +236,6 @@ def is_this_clip_a_geodesic(s: Settings) -> Graph:
         strength=s.strength,
         iterations=50,
         score="noise difference",
+        strength_unit="relative to size",
     )
     return graph

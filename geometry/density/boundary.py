@@ -36,6 +36,8 @@ from .curve import Curve, has_equal_ends, line, spline_derivatives, without
 # along the path, so the score may depend on the time too.
 Score = Callable[[Tensor, Sequence[float]], Tensor]
 Progress = Callable[[int, int], None]
+# Called with what has been found so far.
+Watch = Callable[["Solution"], None]
 
 BALANCED = 1e-4  # a level ends when ‖G‖ is below this share of the norms of its two terms
 LONGEST_STEP = 0.5  # of a knot, as a share of the distance between knots, which keeps their order
@@ -100,14 +102,15 @@ def solve(
     learning_rate: float = 0.1,
     spherical: bool = True,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Solution:
     """The geodesic between two points [D], with 2^levels legs.
 
     strength: a of the metric p^(−2a); 0 gives the great arc. The learning rate falls linearly to 0
     over all iterations and is divided by the number of inner knots, as in the paper.
-    `progress(done, most)` is called before each iteration and may raise to cancel. Equal ends give
-    a constant curve. Raises ValueError for ends without a unique arc, settings out of range, and
-    scores that are not finite.
+    `progress(done, most)` is called before each iteration and may raise to cancel; `watch` after
+    each level but the last, with the path so far. Equal ends give a constant curve. Raises
+    ValueError for ends without a unique arc, settings out of range, and scores that are not finite.
     """
     _check(strength, levels, iterations, learning_rate)
     curve = line(start, end, spherical)
@@ -125,6 +128,8 @@ def solve(
         step = _counted(progress, before, total)
         curve, norms = relax(curve, score, strength, rates, step)
         history.append(norms)
+        if watch and level < levels - 1:
+            watch(Solution(curve, tuple(history)))
     if progress:
         progress(total, total)
     return Solution(curve, tuple(history))

@@ -6,9 +6,10 @@ score of its density is −ε/noise (Tweedie's formula; Song et al. 2021, arXiv 
 
 arXiv 2504.06675, section 5, takes (ε_negative − ε_positive)/2 instead, at a jittered noise level:
 it points away from what the negative prompt says, and towards the positive one. The paper does not
-say how it brings a point to another level. Here levels are jittered upwards only, by the forward
-process itself, z' = (signal'/signal) z + … ε. The mean over the jitter is then the gradient of one
-smooth function of z, and the paths are geodesics of that.
+say how it brings a point to another level. The authors' code takes one random ε for that of the
+point and goes up or down with it, see `taken_to`. By default levels here are jittered upwards only,
+by the forward process itself, z' = (signal'/signal) z + … ε. The mean over the jitter is then the
+gradient of one smooth function of z, and the paths are geodesics of that.
 """
 
 from __future__ import annotations
@@ -50,24 +51,38 @@ def raised(z: Tensor, low: NoiseLevel, high: NoiseLevel, noise: Tensor) -> Tenso
     return per_point(share, z) * z + per_point(fresh, z) * noise
 
 
+def taken_to(z: Tensor, level: NoiseLevel, other: NoiseLevel, noise: Tensor) -> Tensor:
+    """Points [F, ...] taken to another noise level, up or down, as if `noise` were their own ε.
+
+    The paper's authors do so, with a random ε: z' = signal' (z − noise·ε)/signal + noise'·ε. Going
+    up it adds less noise than the forward process, and going down it takes some off along ε, so
+    the points have not quite the density of the level that they come to.
+    """
+    share = other.signal / level.signal
+    return per_point(share, z) * z + per_point(other.noise - share * level.noise, z) * noise
+
+
 @dataclass(frozen=True, eq=False)
 class Jitter:
     """The noise levels to draw from, one for each point, and the generator of all draws.
 
-    sigmas [K]: none below that of the points. generator: on the CPU, so that draws are the same on
-    every machine.
+    sigmas [K]: none below that of the points, unless levels are drawn both ways. generator: on the
+    CPU, so that draws are the same on every machine.
     """
 
     sigmas: Tensor
     generator: torch.Generator
     flow: bool = False
+    both_ways: bool = False
 
     def draw(self, z: Tensor, level: NoiseLevel) -> tuple[NoiseLevel, Tensor]:
         """A level for each of the points [F, ...], and fresh noise [F, ...]."""
         choice = torch.randint(len(self.sigmas), (len(z),), generator=self.generator)
         noise = torch.randn(z.shape, generator=self.generator, dtype=torch.float32)
         sigma = self.sigmas[choice].to(level.sigma)
-        return NoiseLevel(torch.maximum(sigma, level.sigma), self.flow), noise.to(z)
+        if not self.both_ways:
+            sigma = torch.maximum(sigma, level.sigma)
+        return NoiseLevel(sigma, self.flow), noise.to(z)
 
 
 def jittered_true_score(
@@ -88,9 +103,9 @@ def jittered_noise_difference(
     denoiser: Denoiser, z: Tensor, level: NoiseLevel, positive: Any, negative: Any, jitter: Jitter
 ) -> Tensor:
     """One draw of the paper's estimate [F, ...], at the jittered level."""
-    high, noise = jitter.draw(z, level)
-    up = raised(z, level, high, noise)
-    return noise_difference(denoiser, up, high, positive, negative)
+    other, noise = jitter.draw(z, level)
+    bring = taken_to if jitter.both_ways else raised
+    return noise_difference(denoiser, bring(z, level, other, noise), other, positive, negative)
 
 
 def _forward_factors(low: NoiseLevel, high: NoiseLevel) -> tuple[Tensor, Tensor]:

@@ -24,10 +24,11 @@ from ..latents import InvertedLevel
 from ..prompt.batches import FrameBatch, batches_along
 
 NOISE_DIFFERENCE, TRUE_SCORE = "noise difference", "true score"
-SCORES = (NOISE_DIFFERENCE, TRUE_SCORE)
+BOTH_WAYS = "noise difference, both ways"
+SCORES = (NOISE_DIFFERENCE, TRUE_SCORE, BOTH_WAYS)
 # The jitter draws from JITTER_LEVELS noise levels, up to JITTER (a share of the model's time) above
-# a point.
-JITTER, JITTER_LEVELS = 0.1, 64
+# a point, or as far to both sides. At LOWEST an image is nearly without noise.
+JITTER, JITTER_LEVELS, LOWEST = 0.1, 64, 0.01
 
 # A batch of frames (start, stop) and its prompts as the model takes them.
 _Prepared = tuple[int, int, Any]
@@ -115,14 +116,26 @@ class ModelAtLevel:
         if self.seed is None or (self.kind == TRUE_SCORE and not self.jittered):
             return None
         generator = torch.Generator("cpu").manual_seed(self.seed)
+        if self.kind == BOTH_WAYS:
+            sigmas = levels_around(self.loaded.patcher, self.level)
+            return Jitter(sigmas, generator, self.level.flow, both_ways=True)
         sigmas = levels_above(self.loaded.patcher, self.level)
         return Jitter(sigmas, generator, self.level.flow)
 
 
 def levels_above(model: Any, level: InvertedLevel) -> Tensor:
     """The σ [JITTER_LEVELS] of evenly spaced times from a level upwards, none below it."""
+    return _levels(model, level.share, level).clamp_min(level.sigma)
+
+
+def levels_around(model: Any, level: InvertedLevel) -> Tensor:
+    """The σ [JITTER_LEVELS] of evenly spaced times from below a level to as far above it."""
+    return _levels(model, max(level.share - JITTER, LOWEST), level)
+
+
+def _levels(model: Any, lowest: float, level: InvertedLevel) -> Tensor:
     sampling = model.get_model_object("model_sampling")
     top = min(level.share + JITTER, 1 - 1e-6)
-    shares = np.linspace(min(level.share, top), top, JITTER_LEVELS)
+    shares = np.linspace(min(lowest, top), top, JITTER_LEVELS)
     sigmas = [float(sampling.percent_to_sigma(1 - share)) for share in shares]
-    return torch.tensor(sigmas, dtype=torch.float64).clamp_min(level.sigma)
+    return torch.tensor(sigmas, dtype=torch.float64)

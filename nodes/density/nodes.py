@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from comfy_api.latest import io, ui
@@ -23,20 +23,24 @@ from ..inputs import (
 from ..newer import schema
 from ..ui import panels
 from ..ui.figures import analysis_chart, search_chart
+from ..ui.status import LIVE, show_output
 from . import analysis
 from .inputs import (
+    ABSOLUTE,
     JITTER_SEED,
     MAX_ITERATIONS,
     MAX_LEVELS,
     MAX_STEPS,
+    absolute_strength,
     frame_outputs,
     model_input,
     negative_input,
     score_input,
     strength_input,
+    strength_unit_input,
 )
 from .model import NOISE_DIFFERENCE
-from .path import DIRECTIONS, PAST_END, Search, extrapolate, find
+from .path import DIRECTIONS, PAST_END, Search, SearchResult, extrapolate, find
 from .text_inversion import fit_prompt
 
 
@@ -93,6 +97,7 @@ class GeodesicDensityPath(io.ComfyNode):
                 score_input(NOISE_DIFFERENCE),
                 seed_input(JITTER_SEED),
                 frames_per_batch_input(optional=True),
+                strength_unit_input(),
             ],
             outputs=[
                 *frame_outputs(),
@@ -106,7 +111,7 @@ class GeodesicDensityPath(io.ComfyNode):
                     "state", "state", tooltip="For Density Frames and Density Extrapolate."
                 ),
             ],
-            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -125,17 +130,29 @@ class GeodesicDensityPath(io.ComfyNode):
         score: str,
         seed: int,
         frames_per_batch: int = FRAMES_PER_BATCH,
+        strength_unit: str = ABSOLUTE,
     ) -> io.NodeOutput:
+        strength = absolute_strength(strength, strength_unit, "latent_a", latent_a)
         search = Search(strength, levels, iterations, learning_rate, score, seed)
-        result = find(model, as_paths(path), negative, (latent_a, latent_b), search)
+        ends = latent_a, latent_b
+        result = find(model, as_paths(path), negative, ends, search, _live(cls))
         times = make_times(frames, LINEAR, STOP, "")
         batches = result.path.frames(times.values, frames_per_batch)
         densities = result.log_density, result.log_density_of_arc
         chart = search_chart(*densities, result.history, score)
         positive, latents = map(list, zip(*batches, strict=True))
-        path_density, arc_density = (density.tolist() for density in densities)
-        drawn = panels.search_chart(path_density, arc_density, result.history, score)
-        return io.NodeOutput(positive, latents, times, chart, result.path, ui=drawn)
+        return io.NodeOutput(positive, latents, times, chart, result.path, ui=_drawn(result))
+
+
+def _drawn(result: SearchResult) -> panels.Charts:
+    """What the panel draws of a search that has ended, or of its levels so far."""
+    densities = result.log_density.tolist(), result.log_density_of_arc.tolist()
+    return panels.search_chart(*densities, result.history, result.path.score)
+
+
+def _live(cls: type[io.ComfyNode]) -> Callable[[SearchResult], None]:
+    """A function that shows in the running node what the search has found so far."""
+    return lambda result: show_output(cls, LIVE, _drawn(result))
 
 
 class GeodesicDensityFrames(io.ComfyNode):
@@ -307,6 +324,7 @@ class GeodesicDensityAnalysis(io.ComfyNode):
                     tooltip="Steps of the search for the optimised path.",
                 ),
                 score_input(NOISE_DIFFERENCE, optional=True),
+                strength_unit_input(),
             ],
             outputs=[
                 io.Image.Output("chart", "chart", tooltip="Density, and the gradient norms."),
@@ -332,9 +350,11 @@ class GeodesicDensityAnalysis(io.ComfyNode):
         strength: Sequence[float] = (0.002,),
         iterations: Sequence[int] = (50,),
         score: Sequence[str] = (NOISE_DIFFERENCE,),
+        strength_unit: Sequence[str] = (ABSOLUTE,),
     ) -> io.NodeOutput:
+        pull = absolute_strength(strength[0], strength_unit[0], "latents", latents[0])
         settings = analysis.Settings(
-            draws[0], perturbation[0], smoothing[0], seed[0], strength[0], iterations[0], score[0]
+            draws[0], perturbation[0], smoothing[0], seed[0], pull, iterations[0], score[0]
         )
         result = analysis.analyse(model[0], positive, negative[0], latents, settings)
         chart = analysis_chart(result.log_density, result.norms)

@@ -6,7 +6,7 @@ Invert Image makes; samplers take them in their own scale and continue from thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,8 +94,12 @@ def find(
     negative: Any,
     latents: tuple[dict[str, Any], dict[str, Any]],
     search: Search,
+    show: Callable[[SearchResult], None] | None = None,
 ) -> SearchResult:
-    """The density geodesic between two inverted images. Raises ValueError where it has none."""
+    """The density geodesic between two inverted images. Raises ValueError where it has none.
+
+    show: called after each level but the last, with what has been found so far.
+    """
     level, (start, end) = inverted_pair(model, *latents)
     check_one_prompt("negative", negative)
     both = [batch.conditioning for batch in batches_along(prompts, [0.0, 1.0], 1)]
@@ -105,6 +109,25 @@ def find(
     def work(loaded: LoadedModel) -> SearchResult:
         at_level = ModelAtLevel(loaded, level, prompts, negative, search.score, search.seed)
         a, b = start.flatten(), end.flatten()
+        exact = replace(at_level, seed=None)
+
+        def measured(solution: boundary.Solution) -> SearchResult:
+            arc = Curve(line(a, b).at(solution.curve.times))
+            densities = [
+                measure.relative_log_density(curve.knots, exact.score(curve.knots, curve.times))
+                for curve in (solution.curve, arc)
+            ]
+            path = DensityPath(
+                solution.curve,
+                tuple(start.shape[1:]),
+                level,
+                model.get_model_object("latent_format"),
+                prompts,
+                search.strength,
+                search.score,
+            )
+            return SearchResult(path, solution.history, densities[0], densities[1])
+
         solution = boundary.solve(
             a,
             b,
@@ -114,23 +137,9 @@ def find(
             iterations=search.iterations,
             learning_rate=search.learning_rate,
             progress=loaded.progress(),
+            watch=show and (lambda found: show(measured(found))),
         )
-        exact = replace(at_level, seed=None)
-        arc = Curve(line(a, b).at(solution.curve.times))
-        densities = [
-            measure.relative_log_density(curve.knots, exact.score(curve.knots, curve.times))
-            for curve in (solution.curve, arc)
-        ]
-        path = DensityPath(
-            solution.curve,
-            tuple(start.shape[1:]),
-            level,
-            model.get_model_object("latent_format"),
-            prompts,
-            search.strength,
-            search.score,
-        )
-        return SearchResult(path, solution.history, densities[0], densities[1])
+        return measured(solution)
 
     return with_loaded_model(model, [*both, negative], start, level.sigma, work)
 

@@ -26,13 +26,12 @@ from ..latents import FRAME_COUNT, FRAMES, repeat_latent
 from ..metrics.weights import fingerprint
 from ..newer import schema
 from ..ui import figures, panels
-from ..ui.status import show_output, show_text
+from ..ui.status import LIVE, show_output, show_text
 from .distances import DISTANCES, LATENT, Picture, default_distance
 from .film import BRIDGES, STRONG, MorphRenderer, Progress, RenderedMorph
 from .sampling import FrameSampler, SamplerSettings
 
 SHARE = 0.5
-LIVE = "geodesic.steps"
 
 
 class GeodesicMorphSampler(io.ComfyNode):

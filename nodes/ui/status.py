@@ -7,6 +7,10 @@ from typing import Any
 from comfy_api.latest import io
 from server import PromptServer
 
+# The event with which a running node sends its panel what there is so far. Its name is also in
+# js/charts.js.
+LIVE = "geodesic.steps"
+
 
 def show_text(cls: type[io.ComfyNode], text: str) -> None:
     """Show text under the running node, in every renderer; without a server, show nothing."""

@@ -50,9 +50,9 @@ CHOICES: dict[str, dict[str, Any]] = {
     "One run of the film": {"first_frame": 1, "frame_limit": FRAMES},
     "Music": {"audio": SMALL_SETTINGS.music},
     "Cut, in seconds": {"duration": 1.0},
-    "GeodesicDensityPath": {"frames": FRAMES, "levels": 2, "iterations": 3, "strength": 0.1},
+    "GeodesicDensityPath": {"frames": FRAMES, "levels": 2, "iterations": 3, "strength": 0.0016},
     "GeodesicDensityExtrapolate": {"frames": 2, "steps": 2},
-    "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.1},
+    "GeodesicDensityAnalysis": {"draws": 1, "iterations": 2, "strength": 0.0016},
 }
 # Each file gets its own first prompt: a node with a cached result would show nothing. The film in
 # words has its own text.

@@ -8,9 +8,11 @@ from scipy import stats
 
 from geometry.density.score import (
     Jitter,
+    jittered_noise_difference,
     jittered_true_score,
     noise_difference,
     raised,
+    taken_to,
     true_score,
 )
 from geometry.noise_level import NoiseLevel
@@ -116,6 +118,42 @@ def test_jitter_is_drawn_from_its_levels_by_a_seed() -> None:
         torch.ones(50, 4), NoiseLevel(torch.full((50,), 2.7))
     )[0]
     assert float(lowest.sigma.min()) == pytest.approx(2.7)  # never below the points' own
+
+
+@pytest.mark.parametrize("flow", [False, True], ids=["diffusion", "flow"])
+def test_a_points_own_noise_takes_it_along_its_line(flow: bool) -> None:
+    """With the true ε, signal·x + noise·ε becomes signal'·x + noise'·ε, up and down; and back."""
+    generator = torch.Generator().manual_seed(2)
+    x, noise = (torch.randn(3, 5, generator=generator).double() for _ in range(2))
+    levels = [NoiseLevel(torch.full((3,), float(s)).double(), flow) for s in SIGMAS[flow]]
+    here, *others = (level.signal[:, None] * x + level.noise[:, None] * noise for level in levels)
+    for level, there in zip(levels[1:], others, strict=True):
+        torch.testing.assert_close(taken_to(here, levels[0], level, noise), there)
+        torch.testing.assert_close(taken_to(there, level, levels[0], noise), here)
+
+
+def test_both_ways_is_nearer_to_the_difference_at_the_points() -> None:
+    """Means of 60 draws on four pairs of 2-D mixtures: along the exact difference, and nearer.
+
+    Levels above a point's own are smoother, so jitter upwards makes the difference smaller; levels
+    on both sides hardly do. With 40 points, 200 draws and twelve pairs the mean is off by 0.03 of
+    the difference's norm, upwards by 0.13.
+    """
+    level = NoiseLevel(torch.full((600,), 2.0, dtype=torch.float64))
+    for pair in range(4):
+        positive, negative = shell(2, 2 * pair + 1), shell(2, 2 * pair + 2)
+        generator = torch.Generator().manual_seed(pair)
+        z = torch.randn(10, 2, generator=generator).double().repeat_interleave(60, 0)
+        prompts = positive.denoiser(), z, level, positive, negative
+        exact = noise_difference(*prompts)[::60]
+        errors = []
+        for both_ways, lowest in ((False, 2.0), (True, 1.5)):
+            sigmas = torch.linspace(lowest, 2.5, 32, dtype=torch.float64)
+            jitter = Jitter(sigmas, torch.Generator().manual_seed(pair), both_ways=both_ways)
+            mean = jittered_noise_difference(*prompts, jitter).reshape(10, 60, 2).mean(1)
+            assert float((mean * exact).sum() / (mean.norm() * exact.norm())) > 0.97
+            errors.append(float((mean - exact).norm() / exact.norm()))
+        assert errors[1] < errors[0]
 
 
 def test_levels_are_what_they_say() -> None:

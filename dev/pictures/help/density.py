@@ -93,6 +93,7 @@ def analysis() -> Example:
         strength=S.strength,
         iterations=50,
         score="noise difference",
+        strength_unit="relative to size",
     )
     return Example(graph, [[Tile(node, 420)]])
 
