@@ -200,7 +200,7 @@ def layout_faults(interface: Interface, graph: Graph) -> list[str]:
     interface.at_rest()
     nodes, groups = interface.page.evaluate(BOXES)
     room = dict(groups)
-    known = {node.id: node for node in graph.nodes}
+    known = {node.id: node for node in [*graph.nodes, *graph.notes]}
     over = [
         f"'{known[number].title}' lies over '{known[other].title}'"
         for k, (number, box) in enumerate(nodes)
