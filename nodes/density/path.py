@@ -128,6 +128,10 @@ def find(
             )
             return SearchResult(path, solution.history, densities[0], densities[1])
 
+        def watch(so_far: boundary.Solution) -> None:
+            if show:
+                show(measured(so_far))
+
         solution = boundary.solve(
             a,
             b,
@@ -137,7 +141,7 @@ def find(
             iterations=search.iterations,
             learning_rate=search.learning_rate,
             progress=loaded.progress(),
-            watch=show and (lambda found: show(measured(found))),
+            watch=watch if show else None,
         )
         return measured(solution)
 
