@@ -113,7 +113,12 @@ def test_the_table_counts() -> None:
     assert rows[0].startswith("| color | 75.0 % (3 of 4) | 30.1 to 95.4 % | 95 %: not met |")
 
 
-def test_the_page_is_of_the_checkpoint_that_is_here() -> None:
-    """quality.md is of this checkpoint; after training: `make evaluate`, `make pictures`."""
-    page = (ROOT / "scenes" / "quality.md").read_text()
-    assert f"checkpoint {checkpoint.expected_digest()[:12]}" in page
+@pytest.mark.parametrize(
+    ("page", "text_model"), [("quality.md", "written"), ("quality_reader.md", "reader")]
+)
+def test_the_page_is_of_the_checkpoint_that_is_here(
+    page: str, text_model: checkpoint.TextModel
+) -> None:
+    """After training: `make evaluate`, with each text model, and `make pictures`."""
+    text = (ROOT / "scenes" / page).read_text()
+    assert f"checkpoint {checkpoint.expected_digest(text_model)[:12]}" in text
