@@ -39,6 +39,7 @@ NODES: list[type[io.ComfyNode]] = [
     noise_nodes.GeodesicNoiseCentroid,
     noise_nodes.GeodesicNoiseGrid,
     noise_nodes.GeodesicInvert,
+    noise_nodes.GeodesicImageKeyframe,
     noise_nodes.GeodesicSaveInversion,
     noise_nodes.GeodesicLoadInversion,
     density_nodes.GeodesicDensityPath,
