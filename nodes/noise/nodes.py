@@ -283,9 +283,8 @@ class GeodesicImageKeyframe(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="How much of a photo becomes noise, the same for all photos; Morph "
-                    "Sampler's denoise. At 1 the prompts decide what is between two photos, at "
-                    "less their shapes blend.",
+                    tooltip="How much of a photo becomes noise, the same for all photos and for "
+                    "Morph Sampler's denoise. Flow models (SD3, Flux) need less than 1.",
                 ),
                 weight_input(),
                 ImagePathSocket.Input(
