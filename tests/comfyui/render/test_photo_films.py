@@ -29,11 +29,13 @@ def photo(number: int) -> tuple[Tensor, str]:
 
 def keyframe(comfy: Comfy, number: int, **changes: Any) -> Any:
     """The path that Image Keyframe gives."""
+    from geodesic_morph.nodes.noise.image_keyframe import GeodesicImageKeyframe
+
     image, caption = photo(number)
     inputs: dict[str, Any] = {"model": comfy.model, "vae": comfy.vae, "image": image}
     inputs |= {"prompt": comfy.encode(caption), "steps": STEPS, "noise_level": LEVEL}
     inputs |= {"weight": 1.0} | changes
-    return comfy.noise.GeodesicImageKeyframe.execute(**inputs)[0]
+    return GeodesicImageKeyframe.execute(**inputs)[0]
 
 
 def chain(comfy: Comfy, *numbers: int, weights: Any = None, **changes: Any) -> Any:
