@@ -9,6 +9,7 @@ from .metrics import nodes as metrics_nodes
 from .metrics.weights import register_folder
 from .music import nodes as music_nodes
 from .noise import nodes as noise_nodes
+from .noise.image_keyframe import GeodesicImageKeyframe
 from .prompt import nodes as prompt_nodes
 from .render import nodes as render_nodes
 from .schedule import nodes as schedule_nodes
@@ -39,6 +40,7 @@ NODES: list[type[io.ComfyNode]] = [
     noise_nodes.GeodesicNoiseCentroid,
     noise_nodes.GeodesicNoiseGrid,
     noise_nodes.GeodesicInvert,
+    GeodesicImageKeyframe,
     noise_nodes.GeodesicSaveInversion,
     noise_nodes.GeodesicLoadInversion,
     density_nodes.GeodesicDensityPath,

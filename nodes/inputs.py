@@ -9,6 +9,7 @@ GEODESIC_PATH       tuple[geometry.path.Path, ...]
 GEODESIC_TIMES      geometry.times.Times
 GEODESIC_STEPS      geometry.perceptual.Steps
 GEODESIC_NOISE_PATH nodes.noise.path.NoisePath
+GEODESIC_IMAGE_PATH nodes.noise.images.ImagePath
 GEODESIC_DENSITY    nodes.density.path.DensityPath
 """
 
@@ -29,6 +30,7 @@ PathSocket = io.Custom("GEODESIC_PATH")
 TimesSocket = io.Custom("GEODESIC_TIMES")
 StepsSocket = io.Custom("GEODESIC_STEPS")
 NoisePathSocket = io.Custom("GEODESIC_NOISE_PATH")
+ImagePathSocket = io.Custom("GEODESIC_IMAGE_PATH")
 DensitySocket = io.Custom("GEODESIC_DENSITY")
 
 # ComfyUI's own type for curves, which older versions do not have.
@@ -45,9 +47,12 @@ FRAMES_PER_BATCH = 8
 PAIRING_SEED = "Seed of the 'random' pairing. The other methods do not use it."
 
 
-def path_input(id: str, tooltip: str) -> Any:
-    """An input that takes a path, or a coupling, which is a path with one leg."""
-    return io.MultiType.Input(id, types=[PathSocket, CouplingSocket], tooltip=tooltip)
+def path_input(id: str, tooltip: str, *more: Any) -> Any:
+    """An input that takes a path, or a coupling, which is a path with one leg.
+
+    more: further types that it takes.
+    """
+    return io.MultiType.Input(id, types=[PathSocket, CouplingSocket, *more], tooltip=tooltip)
 
 
 def method_input() -> io.Combo.Input:

@@ -46,6 +46,7 @@ ALIASES: dict[str, list[str]] = {
     "GeodesicNoiseCentroid": ["average noise", "mix seeds", "blend noise", "variation seed"],
     "GeodesicNoiseGrid": ["seed grid", "xy plot", "contact sheet", "latent walk"],
     "GeodesicInvert": ["ddim inversion", "unsampler", "photo to noise", "real image"],
+    "GeodesicImageKeyframe": ["photo morph", "image morph", "my own photos", "slideshow", "tween"],
     "GeodesicSaveInversion": ["save latent", "save noise", "keep inversion"],
     "GeodesicLoadInversion": ["load latent", "load noise", "inverted photo"],
     "GeodesicDensityPath": ["image morph", "photo morph", "interpolate images", "tween"],

@@ -18,6 +18,7 @@ from dev.workflows.graph import Graph, Node
 from dev.workflows.long import long_morph
 from dev.workflows.music import music_morph
 from dev.workflows.noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
+from dev.workflows.photos import photos_morph
 from dev.workflows.prompt import compare_couplings, even_morph, keyframes_constant_speed
 from dev.workflows.settings import SEED_SETTINGS, SMALL_SETTINGS, Settings
 from scenes import checkpoint
@@ -104,6 +105,16 @@ def draw_noise(server: Server) -> None:
     save(mosaic(in_rows(grid, 5), 5), EXAMPLES / "noise_grid.jpg")
     scenes = photo_to_photo(dataclasses.replace(SMALL_SETTINGS, frames_per_batch=0))
     save(mosaic(in_rows(decoded(server, scenes, "Decode"), 2), 6), EXAMPLES / "photo_to_photo.jpg")
+    draw_photos(server)
+
+
+def draw_photos(server: Server) -> None:
+    """The thumbnail of the loop through three photos."""
+    photos.ensure(BASE / "input")
+    graph = photos_morph(dataclasses.replace(SMALL_SETTINGS, frames=24))
+    graph.add("PreviewImage", "Frames", images=graph.titled("Morph Sampler")[0])
+    (film,) = rendered(server, graph, ["Frames"])
+    save(mosaic(in_rows(film, 3), 8), EXAMPLES / "photos_morph.jpg")
 
 
 def draw_density(server: Server) -> None:

@@ -58,9 +58,16 @@ def _values(graph: Graph, wanted: tuple[tuple[str, str], ...]) -> list[tuple[Nod
         if kind in (node.type, node.title)
         and name in node.inputs
         and not isinstance(node.inputs[name], Link)
-        # The noise of an inverted picture has no seed.
-        and not (node.type == "GeodesicNoiseKeyframe" and "latent" in node.inputs)
+        and not (name == "seed" and _has_no_seed(node))
     ]
+
+
+def _has_no_seed(node: Node) -> bool:
+    """Whether a node's noise is that of inverted pictures."""
+    if node.type == "GeodesicNoiseKeyframe":
+        return "latent" in node.inputs
+    path = node.inputs.get("path")
+    return isinstance(path, Link) and path.node.type == "GeodesicImageKeyframe"
 
 
 def _results(graph: Graph) -> list[int]:

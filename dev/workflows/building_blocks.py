@@ -291,8 +291,8 @@ def prompt_path(graph: Graph, s: Settings, common: Common, when: Link) -> tuple[
     return scheduled[0], scheduled[1]
 
 
-def encoded_photo(graph: Graph, s: Settings, common: Common, photo: str, letter: str) -> Link:
-    """A photo, cropped to the size of the frames, as a latent."""
+def cropped_photo(graph: Graph, s: Settings, photo: str, letter: str) -> Link:
+    """A photo, cropped to the size of the frames."""
     loaded = graph.add("LoadImage", f"Photo {letter}", 260, image=photo)
     scaled = graph.add(
         "ImageScale",
@@ -303,4 +303,10 @@ def encoded_photo(graph: Graph, s: Settings, common: Common, photo: str, letter:
         height=s.size,
         crop="center",
     )
-    return graph.add("VAEEncode", f"Encode {letter}", pixels=scaled[0], vae=common.vae)[0]
+    return scaled[0]
+
+
+def encoded_photo(graph: Graph, s: Settings, common: Common, photo: str, letter: str) -> Link:
+    """A photo, cropped to the size of the frames, as a latent."""
+    cropped = cropped_photo(graph, s, photo, letter)
+    return graph.add("VAEEncode", f"Encode {letter}", pixels=cropped, vae=common.vae)[0]

@@ -17,6 +17,7 @@ from .graph import Graph
 from .long import long_morph
 from .music import music_morph
 from .noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
+from .photos import photos_morph
 from .prompt import compare_couplings, even_morph, keyframes_constant_speed, two_prompt_morph
 from .settings import Settings
 
@@ -31,6 +32,7 @@ WORKFLOWS: dict[str, Callable[[Settings], Graph]] = {
     "prompt_and_seed_travel": prompt_and_seed_travel,
     "noise_grid": noise_grid,
     "photo_to_photo": photo_to_photo,
+    "photos_morph": photos_morph,
     "image_to_image_geodesic": image_to_image_geodesic,
     "extrapolate": extrapolate,
     "is_this_clip_a_geodesic": is_this_clip_a_geodesic,

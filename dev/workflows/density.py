@@ -147,7 +147,6 @@ def image_to_image_geodesic(s: Settings) -> Graph:
         state=path[4],
         times=even[0],
         frames_per_batch=s.frames_per_batch,
-        strength_unit="relative to size",
     )
     graph.begin_group("6. Dense pass", RENDER)
     dense = render_from(graph, common, frames[0], frames[1], steps, level)
@@ -192,7 +191,6 @@ def extrapolate(s: Settings) -> Graph:
         seed=0,
         direction="past the end",
         frames_per_batch=s.frames_per_batch,
-        strength_unit="relative to size",
     )
     graph.begin_group("5. Render A to B", RENDER)
     to_b = render_from(graph, common, path[0], path[1], steps, level, ", A to B")

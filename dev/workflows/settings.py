@@ -50,9 +50,10 @@ class Settings:
     scheduler: str = "normal"
     backbone: str = "alex"
     fps: float = 12.0
-    # ComfyUI brings one example picture, so both photos are the same. Steps of an inversion, and of
+    # ComfyUI brings one example picture, so all photos are the same. Steps of an inversion, and of
     # the render back.
     photos: tuple[str, str] = ("example.png", "example.png")
+    photo_c: str = "example.png"
     inversion_steps: int = 50
     # ComfyUI brings no sound: a person chooses a file. How much of it becomes a film.
     music: str = "music.mp3"
@@ -87,6 +88,7 @@ SMALL_SETTINGS = Settings(
     frames=24,
     cfg=4.0,
     photos=("geodesic_scene_a.png", "geodesic_scene_b.png"),
+    photo_c="geodesic_scene_c.png",
     music="geodesic_music.wav",
     film="""\
 0: a large yellow star on a blue background

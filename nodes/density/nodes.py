@@ -21,7 +21,7 @@ from ..inputs import (
     seed_input,
 )
 from ..newer import schema
-from ..ui import panels
+from ..ui import panel_data
 from ..ui.figures import analysis_chart, search_chart
 from ..ui.status import LIVE, show_output
 from . import analysis
@@ -144,10 +144,10 @@ class GeodesicDensityPath(io.ComfyNode):
         return io.NodeOutput(positive, latents, times, chart, result.path, ui=_drawn(result))
 
 
-def _drawn(result: SearchResult) -> panels.Charts:
+def _drawn(result: SearchResult) -> panel_data.Charts:
     """What the panel draws of a search that has ended, or of its levels so far."""
     densities = result.log_density.tolist(), result.log_density_of_arc.tolist()
-    return panels.search_chart(*densities, result.history, result.path.score)
+    return panel_data.search_chart(*densities, result.history, result.path.score)
 
 
 def _live(cls: type[io.ComfyNode]) -> Callable[[SearchResult], None]:
@@ -358,7 +358,7 @@ class GeodesicDensityAnalysis(io.ComfyNode):
         )
         result = analysis.analyse(model[0], positive, negative[0], latents, settings)
         chart = analysis_chart(result.log_density, result.norms)
-        drawn = panels.analysis_chart(**result.drawn) | ui.PreviewText(result.table).as_dict()
+        drawn = panel_data.analysis_chart(**result.drawn) | ui.PreviewText(result.table).as_dict()
         return io.NodeOutput(chart, result.table, result.log_length, ui=drawn)
 
 

@@ -12,7 +12,7 @@ from ...geometry.times import MAX_FRAMES, Times, retime
 from ..inputs import METRICS, CouplingSocket, StepsSocket, TimesSocket
 from ..newer import schema
 from ..prompt.tokens import texts_behind
-from ..ui import figures, panels
+from ..ui import figures, panel_data
 from ..ui.status import show_note, show_text
 from .export import Exported, save
 from .measuring import measure_on_device
@@ -94,7 +94,7 @@ class GeodesicPathLength(io.ComfyNode):
             steps.variance,
             steps,
             figures.steps_chart(steps),
-            ui=panels.steps_chart(steps, images),
+            ui=panel_data.steps_chart(steps, images),
         )
 
 
@@ -201,7 +201,7 @@ class GeodesicCompare(io.ComfyNode):
         table = compare_table(paths, warnings)
         # The panel shows the table; what makes it worthless is also said under the node.
         show_note(cls, "\n".join(warnings))
-        drawn = panels.compare_chart(paths) | ui.PreviewText(table).as_dict()
+        drawn = panel_data.compare_chart(paths) | ui.PreviewText(table).as_dict()
         return io.NodeOutput(figures.compare_chart(paths, warnings), table, ui=drawn)
 
 

@@ -8,7 +8,13 @@ from comfy_api.latest import io
 
 from ...geometry.mixing_weights import normalised, parse_weights
 from ...geometry.times import MAX_FRAMES
-from ..inputs import NOISE, NoisePathSocket, TimesSocket, seed_input, weight_input
+from ..inputs import (
+    NOISE,
+    NoisePathSocket,
+    TimesSocket,
+    seed_input,
+    weight_input,
+)
 from ..internals import blocked
 from ..latents import check_inverting_model, keyframe_noise
 from ..newer import schema

@@ -25,7 +25,7 @@ from ..inputs import (
     weight_input,
 )
 from ..newer import schema
-from ..ui import panels
+from ..ui import panel_data
 from ..ui.heatmap import coupling_heatmap
 from ..ui.status import show_note, show_text
 from . import invariance
@@ -143,7 +143,7 @@ class GeodesicCouple(io.ComfyNode):
             total_cost(couplings),
             relative_cost(couplings),
             coupling_heatmap(couplings),
-            ui=panels.coupling_charts(couplings, texts),
+            ui=panel_data.coupling_charts(couplings, texts),
         )
 
 

@@ -130,8 +130,8 @@ class MorphRenderer:
     def _knots(self, rules: Rules) -> list[float]:
         """The times of all keyframes, of prompts and of noises."""
         chains = [path.knots for path in self.sampler.paths]
-        if self.sampler.noise_path is not None:
-            chains.append(self.sampler.noise_path.knots(rules.ending == LOOP))
+        if self.sampler.noises is not None:
+            chains.append(self.sampler.noises.knots(rules.ending == LOOP))
         for path in self.sampler.paths:
             path.locate(0.0)  # raises for a path of one keyframe
         merged: list[float] = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ...geometry.path import Path
 from ...geometry.perceptual import Steps
 from ...geometry.placement import Rules
 from ...geometry.times import MAX_FRAMES
@@ -14,6 +15,7 @@ from ..inputs import (
     MAX_SEED,
     RENDER,
     DensitySocket,
+    ImagePathSocket,
     NoisePathSocket,
     StepsSocket,
     TimesSocket,
@@ -25,7 +27,8 @@ from ..internals import sampler_names, scheduler_names, without_ratios
 from ..latents import FRAME_COUNT, FRAMES, repeat_latent
 from ..metrics.weights import fingerprint
 from ..newer import schema
-from ..ui import figures, panels
+from ..noise.images import ImagePath
+from ..ui import figures, panel_data
 from ..ui.status import LIVE, show_output, show_text
 from .distances import DISTANCES, LATENT, Picture, default_distance
 from .film import BRIDGES, STRONG, MorphRenderer, Progress, RenderedMorph
@@ -48,7 +51,12 @@ class GeodesicMorphSampler(io.ComfyNode):
             "like a KSampler with a path in the place of the prompt.",
             inputs=[
                 io.Model.Input("model", tooltip="The model that renders the frames."),
-                path_input("path", "From Prompt Keyframe or Couple Prompts."),
+                path_input(
+                    "path",
+                    "From Prompt Keyframe or Couple Prompts. Or the photos of Image Keyframe: then "
+                    "their prompts, and the photos too.",
+                    ImagePathSocket,
+                ),
                 io.Conditioning.Input("negative", tooltip="What all frames keep away from."),
                 io.Latent.Input("latent", tooltip="One image: its size, or what to start from."),
                 io.Vae.Input("vae", tooltip="Turns latents into images."),
@@ -161,6 +169,13 @@ class GeodesicMorphSampler(io.ComfyNode):
                     tooltip="Noised images along the way, from Density Path. Set denoise to its "
                     "noise level, and the scheduler to normal.",
                 ),
+                ImagePathSocket.Input(
+                    "image_path",
+                    optional=True,
+                    tooltip="Photos along the way, from Image Keyframe, where the prompts of the "
+                    "path are others than theirs. Set denoise to their noise_level, and the "
+                    "scheduler to normal.",
+                ),
             ],
             outputs=[
                 io.Image.Output("images", "images", tooltip="The frames of the film."),
@@ -205,18 +220,21 @@ class GeodesicMorphSampler(io.ComfyNode):
         tolerance: float = 0.0,
         frames_per_batch: int = 0,
         density: Any = None,
+        image_path: Any = None,
     ) -> io.NodeOutput:
         settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler, denoise)
         progress = Progress(model)
+        prompts, photos = prompts_and_photos(path, image_path)
         sampler = FrameSampler(
             model,
-            as_paths(path),
+            prompts,
             negative,
             latent,
             settings,
             ending=ending,
             noise_path=noise_path,
             density=density,
+            image_path=photos,
             frames_per_batch=frames_per_batch,
             progress=progress,
         )
@@ -237,8 +255,17 @@ class GeodesicMorphSampler(io.ComfyNode):
             film.times,
             film.steps,
             figures.steps_chart(film.steps),
-            ui=panels.steps_chart(film.steps, [film.images], film.work),
+            ui=panel_data.steps_chart(film.steps, [film.images], film.work),
         )
+
+
+def prompts_and_photos(
+    path: Any, image_path: ImagePath | None
+) -> tuple[tuple[Path, ...], ImagePath | None]:
+    """The paths of prompts, and the photos if there are any: `path` may be photos too."""
+    if isinstance(path, ImagePath):
+        return path.prompts, image_path or path
+    return as_paths(path), image_path
 
 
 def _live(cls: type[io.ComfyNode]) -> Callable[[Sequence[Picture], Steps], None]:
@@ -246,7 +273,7 @@ def _live(cls: type[io.ComfyNode]) -> Callable[[Sequence[Picture], Steps], None]
 
     def show(pictures: Sequence[Picture], steps: Steps) -> None:
         images = [picture.image[None] for picture in pictures]
-        show_output(cls, LIVE, panels.steps_chart(steps, images))
+        show_output(cls, LIVE, panel_data.steps_chart(steps, images))
 
     return show
 

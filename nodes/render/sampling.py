@@ -31,11 +31,12 @@ from ..internals import (
     without_ratios,
 )
 from ..latents import FRAME_COUNT, FRAMES, check_one_image, plain_samples, repeat_latent
+from ..noise.images import ImagePath
 from ..noise.mixed import COG, along
 from ..noise.path import NoisePath
 from ..prompt.batches import FrameBatch, batches_along
 from ..samplers import ADAPTIVE, is_restartable
-from .starts import DensityStarts
+from .starts import Starts, density_starts, photo_starts
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,20 @@ class FrameSampler:
         ending: str = STOP,
         noise_path: NoisePath | None = None,
         density: DensityPath | None = None,
+        image_path: ImagePath | None = None,
         frames_per_batch: int = 0,
         progress: Callable[[int, Tensor], None] | None = None,
     ) -> None:
         check_sampler(settings.sampler_name)
+        if image_path is not None:
+            image_path.check_for(model)
         self.model, self.negative, self.settings = model, negative, settings
         self.paths = [path.closed() for path in paths] if ending == LOOP else list(paths)
         self.latent = one_image(model, latent)
         self.noise_ending = LOOP if ending == LOOP else STOP
         self.noise_path = noise_path
+        # The chain of noises whose keyframes stand on the path, from seeds or photos.
+        self.noises = noise_path if image_path is None else image_path.noises
         self.progress = progress
         self.sigmas = ksampler_sigmas(
             model, settings.sampler_name, settings.scheduler, settings.steps, settings.denoise
@@ -98,34 +104,39 @@ class FrameSampler:
                 f"denoise: expected more than 0, got {settings.denoise:g}. At 0 there is nothing "
                 "to render."
             )
-        self.starts = self._density_starts(density, ending)
+        self.starts = self._starts(density, image_path, ending)
         self.frames_per_batch = frames_per_batch
         self.was_halved = False
 
-    def _density_starts(self, density: DensityPath | None, ending: str) -> DensityStarts | None:
-        if density is None:
+    def _starts(
+        self, density: DensityPath | None, photos: ImagePath | None, ending: str
+    ) -> Starts | None:
+        """Where frames start that are not drawn from noise: at noised images."""
+        names = ("image_path", "density", "noise_path")
+        given = dict(zip(names, (photos, density, self.noise_path), strict=True))
+        used = [name for name, value in given.items() if value is not None]
+        if len(used) > 1:
+            raise ValueError(
+                f"{used[0]}: expected either {used[0]} or {used[1]}, got both. Unplug one."
+            )
+        if photos is not None:
+            starts = photo_starts(self.model, photos, self.sigmas, self.noise_ending)
+        elif density is not None:
+            starts = density_starts(self.model, density, self.sigmas, ending)
+        else:
             return None
-        if self.noise_path is not None:
-            raise ValueError(
-                "density: expected either a density path or a noise_path, got both. Unplug one."
-            )
-        if ending == LOOP:
-            raise ValueError(
-                "ending: expected 'stop' or 'ping-pong', got 'loop'. A density path has no second "
-                "way back from image B to image A."
-            )
         if "noise_mask" in self.latent:
             raise ValueError(
-                "latent: expected no mask with a density path, whose frames start from noised "
+                f"latent: expected no mask with {starts.name}, whose frames start from noised "
                 "images. Use Empty Latent Image."
             )
-        if tuple(density.shape) != tuple(self.shape):
+        if tuple(starts.shape) != tuple(self.shape):
             raise ValueError(
-                f"latent: expected the size of the density path's images, a latent of "
-                f"{list(density.shape)}, got {list(self.shape)}. Use Empty Latent Image with the "
+                f"latent: expected the size of {starts.name}'s images, a latent of "
+                f"{list(starts.shape)}, got {list(self.shape)}. Use Empty Latent Image with the "
                 "size of the photos."
             )
-        return DensityStarts(self.model, density, self.sigmas)
+        return starts
 
     @property
     def steps(self) -> int:

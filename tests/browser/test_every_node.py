@@ -112,7 +112,7 @@ def test_every_node_is_drawn(studio: Interface) -> None:
     """30 nodes, none blank; every panel stands inside its node."""
     studio.page.set_viewport_size(WIDE)
     types: list[str] = studio.page.evaluate(ADD_ALL, [COLUMNS, WIDTH, SCALE])
-    assert len(types) == 32
+    assert len(types) == 33
     frames, picture = at_rest(studio.page)
     folder = studio.screenshots() / studio.name
     folder.mkdir(exist_ok=True)

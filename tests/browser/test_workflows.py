@@ -41,6 +41,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "ImageScale": {"width": SIZE, "height": SIZE},
     "Photo A": {"image": SMALL_SETTINGS.photos[0]},
     "Photo B": {"image": SMALL_SETTINGS.photos[1]},
+    "Photo C": {"image": SMALL_SETTINGS.photo_c},
     "GeodesicTextInversion": {"steps": 2},
     "Film in words": {
         "text": f"0: a small red star\nend: {'a large blue ring, ' * 20}",
@@ -67,6 +68,7 @@ PROMPT_A = {
     "prompt_and_seed_travel": "a green triangle",
     "noise_grid": "a pink star",
     "photo_to_photo": SMALL_SETTINGS.prompt_a + ", middle",
+    "photos_morph": SMALL_SETTINGS.prompt_a + ", in the centre",
     "image_to_image_geodesic": SMALL_SETTINGS.prompt_a + ", in the middle",
     "extrapolate": "a large red triangle on a white background",
     "is_this_clip_a_geodesic": "a large green ring on a pink background",
@@ -79,6 +81,7 @@ VIDEO_FRAMES = {
     "seed_travel": FRAMES,
     "prompt_and_seed_travel": FRAMES,
     "photo_to_photo": FRAMES,
+    "photos_morph": FRAMES,
     "image_to_image_geodesic": 2 * FRAMES,
     "extrapolate": FRAMES + 2,
 }
@@ -98,6 +101,7 @@ CHARTS = {
     "compare_couplings": 7,
     "keyframes_constant_speed": 3,
     "music_morph": 1,
+    "photos_morph": 1,
     "image_to_image_geodesic": 2,
     "extrapolate": 1,
     "is_this_clip_a_geodesic": 1,

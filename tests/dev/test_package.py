@@ -23,7 +23,8 @@ NEEDED = ("__init__.py", "pyproject.toml", "requirements.txt", "README.md", "LIC
 # What ComfyUI has or brings, and what requirements.txt adds.
 COMFYUIS = {"comfy", "comfy_api", "comfy_extras", "comfy_execution"}
 COMFYUIS |= {"folder_paths", "latent_preview", "nodes", "server"}
-BROUGHT = {"torch", "torchaudio", "torchvision", "numpy", "scipy", "PIL", "av", "typing_extensions"}
+BROUGHT = {"torch", "torchaudio", "torchvision", "numpy", "scipy", "safetensors", "PIL", "av"}
+BROUGHT |= {"typing_extensions"}
 ADDED = {"ot", "lpips", "matplotlib"}
 MOST_MB = 6
 

@@ -33,6 +33,7 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "GeodesicNoiseCentroid": noise.centroid,
     "GeodesicNoiseGrid": noise.grid,
     "GeodesicInvert": noise.inverted,
+    "GeodesicImageKeyframe": noise.photo_keyframe,
     "GeodesicSaveInversion": noise.kept,
     "GeodesicLoadInversion": noise.loaded,
     "GeodesicDensityPath": density.geodesic,

@@ -7,6 +7,7 @@ from typing import Any
 
 from dev.workflows.building_blocks import (
     Common,
+    morph_sampler,
     render_noise,
     sample_custom,
     times,
@@ -14,9 +15,10 @@ from dev.workflows.building_blocks import (
 from dev.workflows.graph import Graph, Link, Node
 from dev.workflows.noise import along as noise_along
 from dev.workflows.noise import keyframes
+from dev.workflows.photos import image_keyframe
 from dev.workflows.settings import SEED_SETTINGS
 
-from .tiles import STAR, Example, S, Tile, folded, look, makers, prompted
+from .tiles import HEART, STAR, Example, S, Tile, folded, look, makers, prompted
 
 SEEDS = replace(SEED_SETTINGS, steps=12)
 # The file that the pages of Save and Load Inversion show, in the output folder.
@@ -127,6 +129,24 @@ def inverted() -> Example:
     middle = [Tile(node, 260), Tile(ratio, 260, 90, "norm_ratio")]
     seen = look(graph, images, "Rendered again", 225)
     return Example(graph, [[loaded, folded(encoded)], middle, [*folded_nodes, seen]])
+
+
+def photo_keyframe() -> Example:
+    """The second of two photos, and the film from the first to it."""
+    graph, common = prompted(STAR, HEART, guided=False)
+    nothing = graph.add("ConditioningZeroOut", conditioning=common.prompts[0])
+    common = replace(common, optional=common.optional | {"negative": nothing[0]})
+    path: Link | None = None
+    tiles: list[Tile] = []
+    for letter, prompt, name in zip("AB", common.prompts, S.photos, strict=True):
+        image = graph.add("LoadImage", image=name)
+        tiles.append(Tile(image, 225, 290, f"Photo {letter}", picture=True))
+        path = image_keyframe(graph, common, image[0], prompt, (30, 0.6), letter, path)
+    assert path is not None
+    film = morph_sampler(graph, replace(S, steps=30, cfg=1.0), common, path)
+    film.inputs["denoise"] = 0.6
+    node = Tile(path.node, 270, title="Image Keyframe")
+    return Example(graph, [tiles, [node, folded(film)], [look(graph, film[0])]])
 
 
 def kept() -> Example:

@@ -67,10 +67,10 @@ def test_mistakes_are_named(comfy: Comfy, state: Any) -> None:
         noises = comfy.noise.GeodesicNoiseKeyframe.execute(seed, 1.0, None, noises)[0]
     masked = comfy.latent() | {"noise_mask": torch.ones(1, 1, 64, 64)}
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"noise_path": noises}, "density: expected either a density path or a noise_path"),
+        ({"noise_path": noises}, "density: expected either density or noise_path"),
         ({"ending": "loop"}, "ending: expected 'stop' or 'ping-pong', got 'loop'"),
         ({"latent": comfy.latent(128)}, "latent: expected the size of the density path's images"),
-        ({"latent": masked}, "latent: expected no mask with a density path"),
+        ({"latent": masked}, "latent: expected no mask with the density path"),
         ({"denoise": 1.0}, r"denoise: expected the noise level of the density path, 0\.6"),
     ]
     for changes, message in wrong:
