@@ -29,7 +29,7 @@ def show_output(cls: type[io.ComfyNode], event: str, output: dict[str, Any]) -> 
     """Send a panel of the running node an output before the node ends; without a server, do
     nothing.
 
-    event: the name that the browser listens for. output: a `ui` entry of `panels`.
+    event: the name that the browser listens for. output: a `ui` entry of `panel_data`.
     """
     instance = getattr(PromptServer, "instance", None)
     if instance is not None and cls.hidden is not None and instance.client_id is not None:

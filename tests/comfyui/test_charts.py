@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("comfy")
 
 def panels() -> Any:
     """The module, once `comfy` has loaded the pack."""
-    return pack_nodes().ui.panels
+    return pack_nodes().ui.panel_data
 
 
 def couple(comfy: Comfy, a: Any, b: Any, method: str = "optimal transport") -> Any:

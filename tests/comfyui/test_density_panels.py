@@ -26,7 +26,7 @@ def as_comfyui_runs_nodes() -> Iterator[None]:
 
 def panels() -> Any:
     """The module, once `comfy` has loaded the pack."""
-    return pack_nodes().ui.panels
+    return pack_nodes().ui.panel_data
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 200, 201, 10_000])
