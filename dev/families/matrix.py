@@ -139,6 +139,61 @@ def invert_image(pack: Any, family: Family) -> str:
     return "yes"
 
 
+class Photos(Pixels):
+    """A VAE whose photos are the family's pictures: a photo's first value is the picture's seed."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+
+    def encode(self, image: Tensor) -> Tensor:
+        return self.family.picture(int(image.flatten()[0]))["samples"]
+
+
+def photos(pack: Any, family: Family) -> str:
+    """A film of two photos. The first frame is what comes back from Invert Image's noise."""
+    vae, path = Photos(family), None
+    for seed in (1, 2):
+        image = torch.full((1, 8, 8, 3), float(seed))
+        path = pack.noise.image_keyframe.GeodesicImageKeyframe.execute(
+            family.model, vae, image, family.prompt(seed), STEPS, LEVEL, 1.0, path
+        ).result[0]
+    _, latents, *_ = pack.render.nodes.GeodesicMorphSampler.execute(
+        family.model,
+        path,
+        family.prompt(0),
+        family.latent(),
+        vae,
+        frames=4,
+        seed=1,
+        steps=STEPS,
+        cfg=1.0,
+        sampler_name="euler",
+        scheduler="normal",
+        denoise=LEVEL,
+        share=0.5,
+        bridge="strong",
+        distance="latent",
+        ending="stop",
+    ).result
+    inside = inverted(pack, family, 1)["samples"] * path.level.sampler_scale
+    start = family.model.model.process_latent_out(inside)
+    assert near(latents["samples"][:1], continued(family, family.prompt(1), start))
+    return "yes"
+
+
+def continued(family: Family, prompt: Any, start: Tensor) -> Tensor:
+    """ComfyUI's own sampler from noised latents on, without guidance and without more noise."""
+    from comfy_extras import nodes_custom_sampler as custom
+
+    return custom.SamplerCustomAdvanced.execute(
+        custom.DisableNoise.execute()[0],
+        custom.BasicGuider.execute(family.model, prompt)[0],
+        custom.KSamplerSelect.execute("euler")[0],
+        custom.BasicScheduler.execute(family.model, "normal", STEPS, LEVEL)[0],
+        {"samples": start},
+    )[0]["samples"]
+
+
 def density_path(pack: Any, family: Family) -> str:
     """A path between two inverted pictures that ends at them."""
     ends = inverted(pack, family, 1), inverted(pack, family, 2)
@@ -181,6 +236,7 @@ WAYS: dict[str, Way] = {
     "row order": row_order,
     "Noise Along": noise_path,
     "Invert Image": invert_image,
+    "Image Keyframe": photos,
     "Density Path": density_path,
     "Text Inversion": text_inversion,
 }

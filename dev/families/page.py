@@ -24,12 +24,13 @@ project's small model.
 """
 LEGEND = """
 *Morph Schedule* includes Couple Prompts and KSampler. *Row order* is the verdict of Test Row
-Invariance: where the order is *seen*, optimal transport has no reason to be better than row order;
-where *copies* are seen, prompts should have equally many rows. *Density Path* begins with Invert
-Image. The classes of Flux.1 and LTXV overwrite numbers that gradients need; Text Inversion then
-keeps copies, which takes more time and memory. Prompts *of unequal length* have 77 and 154 rows
-where prompts come in chunks, else 23 and 31: those can only be paired *in row order*, and between
-them zeros stand for the rows that the shorter one lacks.
+Invariance: where the order is *seen*, optimal transport has no reason to be better than row
+order; where *copies* are seen, prompts should have equally many rows. *Image Keyframe* includes
+Morph Sampler. *Density Path* begins with Invert Image. The classes of Flux.1 and LTXV overwrite
+numbers that gradients need; Text Inversion then keeps copies, which takes more time and memory.
+Prompts *of unequal length* have 77 and 154 rows where prompts come in chunks, else 23 and 31:
+those can only be paired *in row order*, and between them zeros stand for the rows that the
+shorter one lacks.
 """
 # Family → column → what `matrix.outcome` returned.
 Outcomes = Mapping[str, Mapping[str, str]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,10 +21,10 @@ from ...geometry.path import Keyframe, Path
 from ...geometry.times import Times
 from ..fingerprint import Fingerprint, check_model, fingerprint
 from ..inputs import check_entries
-from ..latents import FRAME_COUNT, FRAMES, InvertedLevel, level_of, same_level
+from ..latents import InvertedLevel, level_of, same_level
 from ..prompt.batches import check_one_prompt
 from . import inversion
-from .mixed import COG, along
+from .mixed import COG, KeyframeNoises, along
 from .path import NoiseKeyframe, NoisePath
 
 STEPS, REFINEMENTS, NOISE_LEVEL = 50, 1, 0.6
@@ -43,20 +44,21 @@ class ImagePath:
     made_by: Fingerprint
     pixels: tuple[int, int]
 
+    @cached_property
+    def _inverted(self) -> KeyframeNoises:
+        """All noises [K, C, ...]; kept, because their correlations take a while to measure."""
+        latents = [k.latent for k in self.noises.keyframes if k.latent is not None]
+        return KeyframeNoises(torch.cat(latents), self.noises.seeds, 0, {})
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape [C, ...] of one latent."""
-        first = self.noises.keyframes[0].latent
-        assert first is not None
-        return tuple(first.shape[1:])
+        return tuple(self._inverted.noises.shape[1:])
 
     def at(self, times: Sequence[float], ending: str) -> Tensor:
         """The noises at these times, [F, C, ...]; at a keyframe its own, bit for bit."""
-        count = len(times)
-        like = torch.zeros(count, *self.shape)
-        which = {FRAMES: list(range(count)), FRAME_COUNT: count}
-        noise = along(self.noises, Times(tuple(times), ending), COG)
-        return noise.generate_noise({"samples": like, "batch_index": [0] * count} | which)
+        mixed = along(self.noises, Times(tuple(times), ending), COG)
+        return mixed.mix(self._inverted, range(len(times)))
 
     def check_for(self, model: Any) -> None:
         """Raise ValueError unless this is a path that this model can render."""
