@@ -145,8 +145,7 @@ def photo_keyframe() -> Example:
     assert path is not None
     film = morph_sampler(graph, replace(S, steps=30, cfg=1.0), common, path)
     film.inputs["denoise"] = 0.6
-    node = Tile(path.node, 270, title="Image Keyframe")
-    return Example(graph, [tiles, [node, folded(film)], [look(graph, film[0])]])
+    return Example(graph, [tiles, [Tile(path.node, 270), folded(film)], [look(graph, film[0])]])
 
 
 def kept() -> Example:
