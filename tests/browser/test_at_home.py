@@ -29,7 +29,9 @@ def test_templates_have_pictures_and_open(studio: Interface) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_text(re.compile("geodesic.?morph", re.I)).first.click()
     for name in ALL_WORKFLOWS:
-        picture = dialog.get_by_test_id(f"template-workflow-{name}").locator("img").first
+        card = dialog.get_by_test_id(f"template-workflow-{name}")
+        card.scroll_into_view_if_needed()  # pictures far below are only put in then
+        picture = card.locator("img").first
         picture.scroll_into_view_if_needed()
         picture.wait_for()
         page.wait_for_function(LOADED, arg=picture.element_handle())

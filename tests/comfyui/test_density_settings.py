@@ -21,7 +21,7 @@ def without_gradients() -> Iterator[None]:
 
 
 def state(comfy: Comfy, pair: tuple[Any, Any], **changes: Any) -> Any:
-    few = {"levels": 2, "iterations": 5, "score": DIFFERENCE} | changes
+    few = {"levels": 1, "iterations": 4, "score": DIFFERENCE} | changes
     return found(comfy, comfy.model, *pair, **few)[4]
 
 
@@ -71,7 +71,7 @@ def test_each_level_is_shown_and_nothing_else_changes(
     """Three levels: the panel gets the charts of the first two while it runs, in the final form."""
     shown: list[dict[str, Any]] = []
     monkeypatch.setattr(comfy.density, "show_output", lambda _cls, _event, out: shown.append(out))
-    few = {"levels": 3, "iterations": 4, "score": DIFFERENCE}
+    few = {"levels": 3, "iterations": 1, "score": DIFFERENCE}
     output = found(comfy, comfy.model, *pair, **few)
     charts = [drawn["geodesic_search"][0] for drawn in [*shown, output.ui]]
     assert [len(chart["path"]) for chart in charts] == [3, 5, 9]
