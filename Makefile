@@ -8,7 +8,7 @@ RUN = $(SETUP) --develop --run
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
 
-test: ## lint, types and all tests, on two real ComfyUIs and in a real Chromium; 22 minutes
+test: ## lint, types and all tests, on two real ComfyUIs and in a real Chromium; ten minutes
 	@$(SETUP) --develop --browser --next --run -m tests $(ARGS)
 
 check: ## lint, types and the tests that need no ComfyUI; a minute

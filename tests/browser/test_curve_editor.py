@@ -177,6 +177,9 @@ def test_a_drawn_curve_is_saved_and_runs(studio: Interface, server: Server, new_
     studio.open_file(WORKFLOW)
     studio.set_widgets(CHOICES | {"Prompt A": {"text": f"a cyan star, {studio.name}"}})
     studio.look_at("GeodesicTimes")
+    # The new number of frames is drawn: handles that are drawn anew in a drag are lost.
+    expect(studio.page.locator(".geodesic-plot text").last).to_have_text(str(FRAMES))
+    studio.at_rest()
     drag(studio, studio.page.locator(HANDLES).nth(2), 0, -30)
     drawn = studio.values("GeodesicTimes")
     saved = save(studio, new_name)
