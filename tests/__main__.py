@@ -1,7 +1,8 @@
 """`make test` and `make check`: the tests, with lint and types, and how long all of it took.
 
     python -m tests [options of pytest]         everything
-    python -m tests check [options of pytest]   what needs no ComfyUI; fewer examples of each law
+    python -m tests check [options of pytest]   what needs no ComfyUI; fewer examples of each law,
+                                                and nothing that takes many seconds
 
 Two workers share the tests; `-n 0` (the last one counts) runs them in one process. A third process
 runs those that are for both ComfyUIs on the newer one.
@@ -24,7 +25,7 @@ LINT = (
     ("dev.checks.lint_js",),
     ("dev.checks.layers",),
 )
-QUICK = ("-m", "not comfyui", "--hypothesis-profile=quick")
+QUICK = ("-m", "not comfyui and not slow", "--hypothesis-profile=quick")
 TYPES = ("dev.checks.typecheck",)
 
 

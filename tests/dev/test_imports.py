@@ -24,12 +24,14 @@ def test_the_oldest_tested_version_is_the_declared_one() -> None:
     assert len(imports.tested_versions()) == 2
 
 
+@pytest.mark.comfyui
 def test_the_pack_fits_all_versions(tmp_path: Path, cache: Path) -> None:
     """Every name exists and every call can be bound, at both tags."""
     imports.install(tmp_path)
     assert imports.check(tmp_path, cache, list(imports.tested_versions()))
 
 
+@pytest.mark.comfyui
 @pytest.mark.parametrize(
     "line",
     [
@@ -46,6 +48,7 @@ def test_what_does_not_exist_is_found(tmp_path: Path, cache: Path, line: str) ->
     assert not imports.check(tmp_path / "base", cache, list(imports.tested_versions())[-1:])
 
 
+@pytest.mark.comfyui
 @pytest.mark.parametrize("rest", ["", "v9.9.9"])
 def test_a_clone_is_checked_at_its_newest_tag(
     monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path, rest: str

@@ -136,6 +136,7 @@ def test_without_weights_the_text_model_is_refused(
     assert checkpoint.expected_digest("written")
 
 
+@pytest.mark.slow
 def test_another_reader_than_the_signed_one_is_refused(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +82,7 @@ def test_rows_for_the_denoiser_are_those_of_whole_captions() -> None:
     assert caught[0].tolist() == [tokens("a red star on black"), tokens("")]
 
 
+@pytest.mark.slow
 def test_reading_is_learned(tmp_path: Path) -> None:
     """After 50 short steps held-out captions are nearer to their own picture than to the mirrored
     one; relations of two things take longer.

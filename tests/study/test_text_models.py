@@ -81,6 +81,7 @@ def test_louder_positions_keep_rows_at_their_numbers(written: dict[str, torch.Te
     assert own[0] < own[1] == 1
 
 
+@pytest.mark.slow
 def test_factors_of_one_change_nothing(written: dict[str, torch.Tensor]) -> None:
     """And a softer context only touches what the heads write."""
     again, soft = text.weights(positions=1, context=1), text.weights(context=0.5)
@@ -89,6 +90,7 @@ def test_factors_of_one_change_nothing(written: dict[str, torch.Tensor]) -> None
     assert changed == [f"{text.FIRST}.out_proj.weight"]
 
 
+@pytest.mark.slow
 def test_the_page_has_a_row_for_every_model(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     """What was measured comes back from the file, and the page says how many pairs there were."""
     monkeypatch.setattr(text_models, "models", lambda: {"one": text.weights(context=0.5)})
