@@ -203,6 +203,17 @@ def save_film(graph: Graph, s: Settings, images: Link, name: str, **more: Link) 
     )
 
 
+def even_film(graph: Graph, s: Settings, common: Common, name: str) -> Graph:
+    """The rest of a workflow: from the prompts to a film at an even pace, and its video."""
+    graph.begin_group("2. From prompt to prompt", GEOMETRY)
+    path = keyframes(graph, common.prompts)
+    graph.begin_group("3. Render at an even pace", RENDER)
+    film = morph_sampler(graph, s, common, path)
+    graph.begin_group("4. Video", RESULT)
+    save_film(graph, s, film[0], name)
+    return graph
+
+
 def cloud(graph: Graph, prompt: Link, letter: str) -> Link:
     return graph.add("GeodesicPointCloud", f"Rows of prompt {letter}", 40, conditioning=prompt)[0]
 

@@ -9,14 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .building_blocks import (
-    GEOMETRY,
     PROMPTS,
-    RENDER,
-    RESULT,
     Common,
-    keyframes,
-    morph_sampler,
-    save_film,
+    even_film,
     start,
 )
 from .graph import Graph
@@ -37,7 +32,7 @@ def sdxl_morph(s: Settings) -> Graph:
     s = replace(s, checkpoint=SDXL, size=SIZE)
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b], family="SDXL")
-    return _even(graph, s, common, "sdxl_morph")
+    return even_film(graph, s, common, "sdxl_morph")
 
 
 def sd35_morph(s: Settings) -> Graph:
@@ -46,14 +41,14 @@ def sd35_morph(s: Settings) -> Graph:
     graph = Graph()
     prompts = [s.prompt_a, s.prompt_b]
     common = start(graph, s, prompts, family="SD3.5", empty="EmptySD3LatentImage")
-    return _even(graph, s, common, "sd35_morph")
+    return even_film(graph, s, common, "sd35_morph")
 
 
 def flux_morph(s: Settings) -> Graph:
     """Flux.1 dev: model, text encoders and VAE in files of their own; guidance in the prompt."""
     s = replace(s, size=SIZE, cfg=1.0, scheduler="simple")
     graph = Graph()
-    return _even(graph, s, _flux(graph, s), "flux_morph")
+    return even_film(graph, s, _flux(graph, s), "flux_morph")
 
 
 def _flux(graph: Graph, s: Settings) -> Common:
@@ -86,13 +81,3 @@ def _flux(graph: Graph, s: Settings) -> Common:
         "latent": graph.add("EmptySD3LatentImage", "Size (one image)", **size)[0],
     }
     return Common(model[0], vae[0], guided, optional)
-
-
-def _even(graph: Graph, s: Settings, common: Common, name: str) -> Graph:
-    graph.begin_group("2. From prompt to prompt", GEOMETRY)
-    path = keyframes(graph, common.prompts)
-    graph.begin_group("3. Render at an even pace", RENDER)
-    film = morph_sampler(graph, s, common, path)
-    graph.begin_group("4. Video", RESULT)
-    save_film(graph, s, film[0], name)
-    return graph

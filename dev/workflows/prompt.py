@@ -12,12 +12,11 @@ from .building_blocks import (
     RESULT,
     cloud,
     couple,
+    even_film,
     keyframes,
-    morph_sampler,
     path_length,
     prompt_keyframes,
     render,
-    save_film,
     save_video,
     start,
     times,
@@ -30,13 +29,7 @@ def even_morph(s: Settings, name: str = "even_morph") -> Graph:
     """Two prompts → keyframes → Morph Sampler → CreateVideo → SaveVideo."""
     graph = Graph()
     common = start(graph, s, [s.prompt_a, s.prompt_b])
-    graph.begin_group("2. From prompt to prompt", GEOMETRY)
-    path = keyframes(graph, common.prompts)
-    graph.begin_group("3. Render at an even pace", RENDER)
-    film = morph_sampler(graph, s, common, path)
-    graph.begin_group("4. Video", RESULT)
-    save_film(graph, s, film[0], name)
-    return graph
+    return even_film(graph, s, common, name)
 
 
 def two_prompt_morph(s: Settings) -> Graph:
