@@ -88,11 +88,21 @@ def show(interface: Interface, node_type: str, key: str, data: list[dict[str, An
     return panel
 
 
-def point(interface: Interface, target: Locator, x: float, y: float) -> None:
-    """Move the mouse to a share of an element's width and height."""
-    box = target.bounding_box()
-    assert box
-    interface.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+def point(
+    interface: Interface, target: Locator, x: float, y: float, texts: Locator, expected: list[str]
+) -> None:
+    """Move the mouse to a share of an element's width and height, until these texts are there.
+
+    Elements follow the canvas some frames later, so a chart may move away from under the mouse.
+    """
+
+    def read() -> list[str]:
+        box = target.bounding_box()
+        assert box
+        interface.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        return texts.all_text_contents()
+
+    interface.eventually(read, expected)
 
 
 def test_a_step_shows_its_frames_and_its_distance(studio: Interface) -> None:
@@ -108,9 +118,8 @@ def test_a_step_shows_its_frames_and_its_distance(studio: Interface) -> None:
     expect(panel.locator(".geodesic-stats b")).to_have_text(["0.3", "1.2", "0.0625", "0.5"])
 
     field = panel.locator(".geodesic-field")
-    point(studio, field, 0.97, 0.4)
+    point(studio, field, 0.97, 0.4, names, ["frame 4", "frame 5"])
     expect(words).to_contain_text("step 4 of 4")
-    assert names.all_text_contents() == ["frame 4", "frame 5"]
     field.focus()
     for key in ("Home", "ArrowRight", "ArrowLeft", "ArrowLeft"):
         studio.page.keyboard.press(key)
@@ -207,8 +216,8 @@ def test_paths_are_compared_at_one_place(studio: Interface) -> None:
     )
     expect(panel.get_by_role("note")).to_have_text("⚠ 3, 5 frames: these numbers can't be compared")
     chart = panel.locator("> svg")
-    point(studio, chart, 0.9, 0.4)
-    expect(numbers).to_have_text(["0.1500", "0.2000", "0.2000", "0.2500", "0.4000", "0.1000"])
+    both = ["0.1500", "0.2000", "0.2000", "0.2500", "0.4000", "0.1000"]
+    point(studio, chart, 0.9, 0.4, numbers, both)
     studio.page.mouse.move(5, 400)
     expect(numbers).to_have_text(["0.1500", "0.2000", "", "0.2500", "0.4000", ""])
     chart.focus()

@@ -61,8 +61,7 @@ def test_a_search_shows_both_densities_and_its_levels(studio: Interface) -> None
     expect(panel.locator(".geodesic-search")).to_contain_text("3 points")
     expect(panel.locator(".geodesic-promise")).to_be_hidden()
     chart = panel.locator("> .geodesic-chart")
-    point(studio, chart, 0.98, 0.5)
-    expect(numbers).to_have_text(["-2.000", "-0.5000", "-8.250", "-0.5000"])
+    point(studio, chart, 0.98, 0.5, numbers, ["-2.000", "-0.5000", "-8.250", "-0.5000"])
     studio.page.mouse.move(5, 400)
     chart.focus()
     for key in ("Home", "ArrowRight", "ArrowRight"):
@@ -100,9 +99,8 @@ def test_an_analysis_shows_its_verdict_and_its_table(studio: Interface) -> None:
     assert widths[1] < widths[0] < widths[2]
     expect(panel.locator(".geodesic-note")).to_contain_text("log geodesic distance 3.25; ")
     chart = panel.locator("> .geodesic-chart")
-    point(studio, chart, 0.97, 0.5)
     status = panel.locator(".geodesic-status")
-    expect(status).to_have_text("frame 5: -0.5")
+    point(studio, chart, 0.97, 0.5, status, ["frame 5: -0.5"])
     studio.page.mouse.move(5, 400)
     chart.focus()
     for key in ("Home", "ArrowRight", "ArrowRight"):
