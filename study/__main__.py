@@ -3,6 +3,8 @@
 python -m study noise     paths and mixes of noise compared: study/results/noise.md, .png, .parquet
 python -m study density   paths between two images: study/results/density.md, .jpg, .parquet
 python -m study even      ways to place a morph's frames compared: study/results/even_morph/
+python -m study paths NAME    one of five experiments on paths between prompts (study/design.md), or
+                          all that is left; `python -m study paths report` writes its pages
 python -m study text-models   the rows of both text models: study/results/text_models.md, .parquet
 """
 
@@ -20,6 +22,7 @@ from dev.comfyui.environment import ROOT, SetupError
 from dev.comfyui.server import ServerError
 from scenes.weights import WeightsError
 
+from .paths import cli as paths
 from .prompts import cli as prompts
 
 RESULTS = ROOT / "study" / "results"
@@ -141,6 +144,7 @@ def main() -> None:
     command.add_argument(
         "--report", action="store_true", help="write the page again, from the Parquet file there"
     )
+    paths.add_command(commands)
     prompts.add_commands(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)

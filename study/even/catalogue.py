@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import ways
-from .engine import STEPS, Engine
+from .engine import Engine
 from .frames import Distance, Film, Render, latent_distance
 
 EQUAL, PLACED, MORE = "equal times", "placed", "placed, more to choose from"
@@ -73,7 +73,7 @@ class Catalogue:
             RETIMED: Way(lambda r: ways.retimed(r, frames, lpips, engine.times)),
             ROOTS: Way(lambda r: ways.retimed(r, frames, lpips, engine.times, 0.5)),
             BISECTED: self.placed(at_once=1, **plain),
-            BLENDING: Way(lambda r: ways.latentblending(r, frames, STEPS, lpips)),
+            BLENDING: Way(lambda r: ways.latentblending(r, frames, engine.settings.steps, lpips)),
         }
 
     def varied(self) -> dict[str, Way]:
@@ -86,7 +86,10 @@ class Catalogue:
 
     def curve(self) -> dict[str, Way]:
         """By the latest step that a new frame may start at."""
-        return {f"latest step {k}": self.placed(bridge=k / STEPS, setting=k) for k in LATEST}
+        return {
+            f"latest step {k}": self.placed(bridge=k / self.engine.settings.steps, setting=k)
+            for k in LATEST
+        }
 
     def shares(self) -> dict[str, Way]:
         """By the share of the steps that all new frames take over."""
@@ -104,7 +107,7 @@ class Catalogue:
         **changes: Any,
     ) -> Way:
         """By the pack's placement with its own defaults, but for `changes`."""
-        rules = self.engine.placement.Rules(self.frames, STEPS, **changes)
+        rules = self.engine.placement.Rules(self.frames, self.engine.settings.steps, **changes)
 
         def film(render: Render) -> Film:
             by = distance or self.engine.lpips

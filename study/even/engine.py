@@ -1,8 +1,9 @@
-"""The small model on ComfyUI's own sampling, and all else that is loaded once for a run."""
+"""A checkpoint on ComfyUI's own sampling, and all else that is loaded once for a run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,23 +12,54 @@ from torch import Tensor
 from dev.comfyui import lpips_weights
 from dev.comfyui.environment import BASE
 from dev.small_model.painter import Painter
-from dev.workflows.settings import SMALL
-from scenes import checkpoint, classifier
+from dev.workflows.settings import SMALL, SMALL_MODELS
+from scenes import checkpoint as small_checkpoint
+from scenes import classifier
 
+from ..prompts.plan import OPTIMAL
 from .frames import Frame, lpips_distance
 
-STEPS, GUIDANCE, SAMPLER, SCHEDULER, SEED = 20, 4.0, "euler", "karras", 42
+
+@dataclass(frozen=True)
+class Settings:
+    """How a picture is sampled."""
+
+    steps: int = 20
+    guidance: float = 4.0
+    sampler: str = "euler"
+    scheduler: str = "karras"
+    seed: int = 42
+
+
+# The rows of a path at some times: for each group of frames that can be one batch, which of the
+# times they are, rows [F, N, D], and the dictionary beside them.
+Group = tuple[Sequence[int], Tensor, dict[str, Any]]
+Rows = Callable[[Sequence[float]], list[Group]]
 
 
 class Engine:
-    """ComfyUI with the small checkpoint, LPIPS and the judge of scenes, on one thread."""
+    """ComfyUI with a checkpoint, LPIPS and the judge of scenes.
 
-    def __init__(self, threads: int = 1) -> None:
+    size: width and height of pictures in pixels. The small checkpoints (the default; TextModel) run
+    on the CPU in bfloat16, any other one where ComfyUI puts it.
+    """
+
+    def __init__(
+        self,
+        threads: int = 1,
+        checkpoint: str = SMALL,
+        settings: Settings = Settings(),
+        size: int = 64,
+    ) -> None:
         torch.set_num_threads(threads)
-        checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
-        lpips_weights.ensure(BASE / "models" / "lpips")
-        self.painter = Painter(SMALL, cpu=True)
-        _in_bfloat16(self.painter.model.model)
+        self.settings, self.size = settings, size
+        text_model = next((name for name, file in SMALL_MODELS.items() if file == checkpoint), None)
+        if text_model is not None:
+            small_checkpoint.ensure(BASE / "models" / "checkpoints" / checkpoint, text_model)
+            lpips_weights.ensure(BASE / "models" / "lpips")
+        self.painter = Painter(checkpoint, cpu=text_model is not None)
+        if text_model is not None:
+            _in_bfloat16(self.painter.model.model)
         # Found only after the painter has loaded ComfyUI.
         import comfy.samplers
         import comfy.utils
@@ -46,9 +78,7 @@ class Engine:
         comfy.utils.set_progress_bar_enabled(False)
         self.cloud, self.coupling, self.path = cloud, coupling, path
         self.placement, self.playback, self.times = placement, playback, times
-        self.sampler = comfy.samplers.sampler_object(SAMPLER)
-        sampling = self.painter.model.get_model_object("model_sampling")
-        self.sigmas = comfy.samplers.calculate_sigmas(sampling, SCHEDULER, STEPS)
+        self.samplers = comfy.samplers
         self.negative = self.encode("")
         weights = lpips_files.load_backbone("alex").weights
         self.lpips = lpips_distance(perceptual, perceptual.lpips_network("alex", weights))
@@ -57,11 +87,29 @@ class Engine:
     def encode(self, text: str) -> Any:
         return self.painter.nodes.CLIPTextEncode().encode(self.painter.clip, text)[0]
 
-    def renderer(self, caption_a: str, caption_b: str) -> SmallRenderer:
-        """Renders along the optimal path between two captions."""
+    def couple(self, caption_a: str, caption_b: str, method: str = OPTIMAL, seed: int = 0) -> Any:
+        """A coupling of two captions' rows. seed: of a random one."""
         read = self.cloud.clouds_from_conditioning
         a, b = (read(self.encode(caption))[0] for caption in (caption_a, caption_b))
-        return SmallRenderer(self, self.path.path_of_coupling(self.coupling.couple(a, b)))
+        return self.coupling.couple(a, b, method, seed)
+
+    def renderer(self, caption_a: str, caption_b: str) -> SmallRenderer:
+        """Renders along the optimal path between two captions."""
+        return self.along(self.couple(caption_a, caption_b))
+
+    def along(self, coupling: Any, settings: Settings | None = None) -> SmallRenderer:
+        """Renders along a coupling's path."""
+        path = self.path.path_of_coupling(coupling)
+
+        def rows(times: Sequence[float]) -> list[Group]:
+            (at,) = self.path.sample(path, times)
+            return [(range(len(times)), at.points, at.extras)]
+
+        return SmallRenderer(self, rows, settings or self.settings)
+
+    def renders(self, rows: Rows) -> SmallRenderer:
+        """Renders of any rows."""
+        return SmallRenderer(self, rows, self.settings)
 
 
 def _in_bfloat16(model: Any) -> None:
@@ -73,12 +121,17 @@ def _in_bfloat16(model: Any) -> None:
 class SmallRenderer:
     """ComfyUI's sampling of slices of the schedule. See `frames.Render`."""
 
-    def __init__(self, engine: Engine, path: Any) -> None:
-        self.engine, self.path = engine, path
+    def __init__(self, engine: Engine, rows: Rows, settings: Settings) -> None:
+        self.engine, self.rows, self.settings = engine, rows, settings
         import comfy.sample
 
-        self.empty = torch.zeros(1, 4, 8, 8)
-        self.noise: Tensor = comfy.sample.prepare_noise(self.empty, SEED)  # type: ignore[assignment]
+        model = engine.painter.model
+        self.sampler = engine.samplers.sampler_object(settings.sampler)
+        self.sigmas = engine.samplers.calculate_sigmas(
+            model.get_model_object("model_sampling"), settings.scheduler, settings.steps
+        )
+        self.empty = torch.zeros(1, 4, engine.size // 8, engine.size // 8)
+        self.noise: Tensor = comfy.sample.prepare_noise(self.empty, settings.seed)  # type: ignore[assignment]
         self.sample = comfy.sample.sample_custom
 
     def __call__(
@@ -88,20 +141,31 @@ class SmallRenderer:
         states: Sequence[Tensor | None],
         guidance: float | None = None,
     ) -> list[Frame]:
-        """All frames of one start step are one batch."""
+        """All frames of one start step, and of one group of rows, are one batch."""
         found: dict[int, Frame] = {}
         for k in sorted(set(start_steps)):
-            group = [i for i, step in enumerate(start_steps) if step == k]
-            taken = [states[i] for i in group]
-            frames = self.batch([times[i] for i in group], k, taken, guidance or GUIDANCE)
-            found |= dict(zip(group, frames, strict=True))
+            own = [i for i, step in enumerate(start_steps) if step == k]
+            for part, points, extras in self.rows([times[i] for i in own]):
+                members = [own[j] for j in part]
+                frames = self.batch(
+                    [times[i] for i in members],
+                    [[points, extras]],
+                    k,
+                    [states[i] for i in members],
+                    guidance or self.settings.guidance,
+                )
+                found |= dict(zip(members, frames, strict=True))
         return [found[i] for i in range(len(times))]
 
     def batch(
-        self, times: Sequence[float], first: int, taken: Sequence[Tensor | None], guidance: float
+        self,
+        times: Sequence[float],
+        prompt: list[list[Any]],
+        first: int,
+        taken: Sequence[Tensor | None],
+        guidance: float,
     ) -> list[Frame]:
         engine, count = self.engine, len(times)
-        (rows,) = engine.path.sample(self.path, times)
         states: list[Tensor] = []
         if first == 0:
             noise: Tensor = self.noise.expand(count, -1, -1, -1)
@@ -120,14 +184,14 @@ class SmallRenderer:
             engine.painter.model,
             noise,
             guidance,
-            engine.sampler,
-            engine.sigmas[first:],
-            [[rows.points, rows.extras]],
+            self.sampler,
+            self.sigmas[first:],
+            prompt,
             engine.negative,
             latent,
             callback=keep,
             disable_pbar=True,
-            seed=SEED,
+            seed=self.settings.seed,
         )
         images = engine.painter.decode(done).movedim(1, -1)
         kept = torch.stack(states, dim=1)

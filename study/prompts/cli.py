@@ -143,7 +143,7 @@ def print_verdicts(arguments: argparse.Namespace) -> None:
     print(report.verdict_lines(measurements.load(arguments.folder)))
 
 
-def _checkpoint(given: str) -> str:
+def checkpoint_name(given: str) -> str:
     """The name by which ComfyUI knows a checkpoint, from a path or a name."""
     try:
         return given if given in SMALL_MODELS.values() else find_checkpoint(given)
@@ -164,7 +164,7 @@ def measure(arguments: argparse.Namespace) -> None:
     given = {name: getattr(arguments, name) for name in _PLAN}
     options = {name: value for name, value in given.items() if value is not None}
     if arguments.checkpoint:
-        options["checkpoint"] = _checkpoint(arguments.checkpoint)
+        options["checkpoint"] = checkpoint_name(arguments.checkpoint)
     elif arguments.text_model:
         options["checkpoint"] = SMALL_MODELS[arguments.text_model]
     request = RunRequest(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,8 @@ import torch
 
 from study import __main__ as program
 from study.even import catalogue, report
-from study.even import engine as engines
 from study.even.catalogue import EQUAL, GOALS, PLACED
-from study.even.engine import Engine
+from study.even.engine import Engine, Settings
 from study.even.frames import plain
 
 pytestmark = pytest.mark.comfyui
@@ -25,12 +23,9 @@ STEPS = 4
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine() -> Engine:
     """Loaded once, with few steps."""
-    with pytest.MonkeyPatch.context() as patched:
-        for module in (engines, catalogue):
-            patched.setattr(module, "STEPS", STEPS)
-        yield Engine()
+    return Engine(settings=Settings(steps=STEPS))
 
 
 def test_a_frame_that_takes_over_its_own_states_is_itself(engine: Engine) -> None:
