@@ -15,6 +15,7 @@ from dev.small_model.painter import Painter
 from dev.workflows.settings import SMALL, SMALL_MODELS
 from scenes import checkpoint as small_checkpoint
 from scenes import classifier
+from scenes.checkpoint import TextModel
 
 from ..prompts.plan import OPTIMAL
 from .frames import Frame, lpips_distance
@@ -53,7 +54,8 @@ class Engine:
     ) -> None:
         torch.set_num_threads(threads)
         self.settings, self.size = settings, size
-        text_model = next((name for name, file in SMALL_MODELS.items() if file == checkpoint), None)
+        names: dict[str, TextModel] = {file: name for name, file in SMALL_MODELS.items()}
+        text_model = names.get(checkpoint)
         if text_model is not None:
             small_checkpoint.ensure(BASE / "models" / "checkpoints" / checkpoint, text_model)
             lpips_weights.ensure(BASE / "models" / "lpips")

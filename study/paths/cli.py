@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from dev.comfyui.environment import ROOT
-from dev.workflows.settings import SMALL, SMALL_MODELS
+from dev.workflows.settings import SMALL_MODELS
 
 from ..prompts import pairs
 from ..prompts.cli import checkpoint_name
@@ -65,7 +66,7 @@ def _name(plan: Plan) -> str:
 def _plan(arguments: argparse.Namespace) -> Plan:
     """The settings of the small checkpoint, or of SD1.5. Raises ValueError for missing pairs."""
     if not arguments.checkpoint:
-        settings = {"checkpoint": SMALL_MODELS.get(arguments.text_model or "", SMALL)}
+        settings: dict[str, Any] = {"checkpoint": SMALL_MODELS[arguments.text_model or "written"]}
     else:
         settings = {"checkpoint": checkpoint_name(arguments.checkpoint), "scheduler": "normal"}
         settings |= {"size": 512, "steps": 20, "guidance": 7.0}

@@ -91,7 +91,7 @@ def calibration(judge: SceneClassifier, number: int) -> Iterator[dict[str, Any]]
     parts = [k / (FRAMES - 1) for k in inner]
     between_them = {
         ALONE: [draw((first, last)[k % 2], rng).movedim(0, -1) for k in inner],
-        FADED: [torch.lerp(*pictures, part) for part in parts],
+        FADED: [torch.lerp(pictures[0], pictures[1], part) for part in parts],
         PLANTED: [draw(_third(first, last, rng), rng).movedim(0, -1) for _ in inner],
     }
     for kind, images in between_them.items():

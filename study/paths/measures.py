@@ -65,9 +65,10 @@ def unbalanced(x: Tensor, y: Tensor, moved: float = MOVED) -> Measures:
     (Figalli 2010; POT); the other rows of two clouds [N, D] fade in place.
     """
     count = len(x)
-    mass = np.full(count, 1 / count)
-    share = round(moved * count) / count  # whole rows, so that the plan is a partial permutation
-    plan = ot.partial.partial_wasserstein(mass, mass, squared_distances(x, y), m=share)
-    i, j = np.nonzero(plan > 0.5 / count)
+    # A row has mass 1 and whole rows move, so the plan is a partial permutation.
+    mass = np.ones(count)
+    share = float(round(moved * count))
+    plan: Any = ot.partial.partial_wasserstein(mass, mass, squared_distances(x, y), m=share)
+    i, j = np.nonzero(np.asarray(plan) > 0.5)
     leaving, coming = (np.setdiff1d(np.arange(count), own) for own in (i, j))
     return Measures(x[i], y[j], x[leaving], y[coming])

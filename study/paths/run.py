@@ -138,7 +138,7 @@ def workers(plan: Plan, folder: Path, count: int, threads: int) -> Iterator[Work
             "give --workers 1."
         ) from error
     small = plan.checkpoint in SMALL_MODELS.values()
-    needs = {"num_cpus": threads} if small else {"num_cpus": threads, "num_gpus": 1}
+    needs: dict[str, Any] = {"num_cpus": threads, "num_gpus": 0 if small else 1}
     path = f"{ROOT}:{PACK.parent}"
     ray.init(
         address="local",
@@ -152,7 +152,8 @@ def workers(plan: Plan, folder: Path, count: int, threads: int) -> Iterator[Work
 
         class ByRay:
             def results(self, parts: Sequence[Part]) -> Iterator[str]:
-                return pool.map_unordered(lambda actor, part: actor.measure.remote(part), parts)
+                measure: Any = lambda actor, part: actor.measure.remote(part)  # noqa: E731
+                return pool.map_unordered(measure, list(parts))  # type: ignore[return-value]
 
         yield ByRay()
     finally:
