@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m dev.comfyui.environment
 RUN = $(SETUP) --develop --run
 
-.PHONY: demo test check lint release-check bench gpu-check workflows locales pictures models train evaluate study results clean
+.PHONY: demo test check lint release-check bench gpu-check workflows locales pictures models train evaluate study study-sd15 results clean
 
 demo: ## a morph video from two prompts, in demo/output/
 	@$(SETUP) --run -m demo
@@ -50,6 +50,22 @@ evaluate: ## does the small model draw what it is asked? writes scenes/quality.m
 
 study: ## one of the study's commands, such as make study ARGS="run my-run --guidance 7"
 	@$(RUN) -m study $(or $(ARGS),--help)
+
+# Where SD1.5's study is measured, and with how many pairs; BINS is the number of bins of similarity.
+SD15 = .comfyui/study/sd15
+COUNT ?= 200
+BINS = 10
+
+study-sd15: ## on a GPU: experiment 1 and the paper's table on SD1.5, CHECKPOINT= PAIRS= CAPTIONS=
+	@test -n "$(CHECKPOINT)" -a -n "$(PAIRS)" -a -n "$(CAPTIONS)" || { echo "make study-sd15 \
+	CHECKPOINT=v1-5-pruned-emaonly-fp16.safetensors PAIRS=\"sts_val.csv sts_test.csv\" \
+	CAPTIONS=dataset_coco.json [COUNT=200]; docs/study.md says where they come from."; exit 2; }
+	@$(RUN) -m study paths seeds --checkpoint "$(CHECKPOINT)" --pairs $(PAIRS) \
+		--captions "$(CAPTIONS)" --count $(COUNT) --folder $(SD15)/seeds
+	@$(RUN) -m study paths report --folder $(SD15)/seeds --output $(SD15)
+	@$(RUN) -m study run $(SD15)/table --checkpoint "$(CHECKPOINT)" --pairs $(PAIRS) \
+		--captions "$(CAPTIONS)" --per-bin $$(( ($(COUNT) + $(BINS) - 1) / $(BINS) ))
+	@$(RUN) -m study report $(SD15)/table
 
 # What the committed reports of the prompt experiment were made with.
 PROMPTS = --steps 8 --batch 8 --kept-per-bin 2

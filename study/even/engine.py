@@ -20,6 +20,8 @@ from scenes.checkpoint import TextModel
 from ..prompts.plan import OPTIMAL
 from .frames import Frame, lpips_distance
 
+PUBLISHED = "LPIPS alex"  # the name of the metric on torchvision's own weights
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -42,7 +44,8 @@ class Engine:
     """ComfyUI with a checkpoint, LPIPS and the judge of scenes.
 
     size: width and height of pictures in pixels. The small checkpoints (the default; TextModel) run
-    on the CPU in bfloat16, any other one where ComfyUI puts it.
+    on the CPU in bfloat16, any other one where ComfyUI puts it, with the published LPIPS alone.
+    Raises ValueError where that is missing.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Engine:
         if text_model is not None:
             _in_bfloat16(self.painter.model.model)
         # Found only after the painter has loaded ComfyUI.
+        import comfy.model_management
         import comfy.samplers
         import comfy.utils
 
@@ -82,8 +86,15 @@ class Engine:
         self.placement, self.playback, self.times = placement, playback, times
         self.samplers = comfy.samplers
         self.negative = self.encode("")
-        weights = lpips_files.load_backbone("alex").weights
-        self.lpips = lpips_distance(perceptual, perceptual.lpips_network("alex", weights))
+        backbone = lpips_files.load_backbone("alex")
+        if text_model is None and backbone.metric != PUBLISHED:
+            raise ValueError(
+                f"lpips: expected the published weights for {checkpoint}, got {backbone.metric}. "
+                f"{lpips_files.missing('alex')}."
+            )
+        device = torch.device("cpu") if text_model else comfy.model_management.get_torch_device()
+        network = perceptual.lpips_network("alex", backbone.weights).to(device)
+        self.lpips = lpips_distance(perceptual, network, device)
         self.judge = classifier.load()
 
     def encode(self, text: str) -> Any:

@@ -100,11 +100,11 @@ def _relative(a: Tensor, b: Tensor) -> float:
     return float((a - b).square().sum()) / size if size else 0.0
 
 
-def lpips_distance(perceptual: Any, network: Any) -> Distance:
+def lpips_distance(perceptual: Any, network: Any, device: torch.device | str = "cpu") -> Distance:
     """LPIPS by the pack's own measuring."""
 
     def distance(frames: Sequence[Frame]) -> list[float]:
         images = torch.stack([frame.image for frame in frames])
-        return list(perceptual.measure([images], network, "", 32).distances)
+        return list(perceptual.measure([images], network, "", 32, device).distances)
 
     return distance

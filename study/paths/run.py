@@ -81,7 +81,8 @@ def file_of(folder: Path, part: Part) -> Path:
 def measured(plan: Plan, folder: Path, name: str) -> pd.DataFrame:
     """All rows there are of an experiment; empty before it began."""
     files = [file_of(folder, part) for part in plan.parts([name])]
-    tables = [pd.read_parquet(file) for file in files if file.exists()]
+    read = [pd.read_parquet(file) for file in files if file.exists()]
+    tables = [table for table in read if len(table)]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
@@ -180,7 +181,9 @@ def run(
         return 0
     with workers(plan, folder, count, threads) as crew:
         for done, line in enumerate(crew.results(todo), start=1):
-            print(f"{line} ({done} of {len(todo)})", flush=True)
-            if time.monotonic() - start > seconds:
+            spent = time.monotonic() - start
+            left = spent / done * (len(todo) - done) / 3600
+            print(f"{line} ({done} of {len(todo)}; about {left:.1f} hours more)", flush=True)
+            if spent > seconds:
                 break
     return sum(not file_of(folder, part).exists() for part in parts)

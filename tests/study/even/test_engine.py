@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
+from dev.comfyui.environment import BASE
+from dev.comfyui.lpips_weights import random_weights
+from dev.workflows.settings import SMALL
 from study import __main__ as program
 from study.even import catalogue, report
 from study.even.catalogue import EQUAL, GOALS, PLACED
@@ -63,3 +67,36 @@ def test_the_command_measures_and_reports(
     for times, steps in zip(half["times"], half["start_steps"], strict=True):
         assert (np.diff(times) > 0).all()
         assert (times[0], times[-1], steps[0], steps[-1]) == (0, 1, 0, 0)
+
+
+def test_another_checkpoint_needs_the_published_lpips(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way of SD1.5: refused with the scenes' LPIPS; with a file that passes as the published
+    one, the same pictures in the checkpoint's own precision.
+    """
+    from geodesic_morph.nodes.metrics import weights as lpips_files
+
+    small = BASE / "models" / "checkpoints" / SMALL
+    other = small.with_name("another checkpoint.safetensors")
+    folder = BASE / "models" / "lpips"
+    torch.save(random_weights("alex"), folder / "new.pth")
+    digest = hashlib.sha256((folder / "new.pth").read_bytes()).hexdigest()
+    published = folder / f"alexnet-owt-{digest[:8]}.pth"
+    other.hardlink_to(small)
+    try:
+        with pytest.raises(ValueError, match="lpips: expected the published weights") as error:
+            Engine(checkpoint=other.name, settings=Settings(steps=STEPS))
+        assert "Get it from https://download.pytorch.org/models/alexnet" in str(error.value)
+        (folder / "new.pth").rename(published)
+        monkeypatch.setitem(lpips_files.FILES, "alex", published.name)
+        same = Engine(checkpoint=other.name, settings=Settings(steps=STEPS))
+        captions = "a small red star on a white background", "a blue ring on black"
+        with torch.inference_mode():
+            films = [plain(e.renderer(*captions), [0.0, 0.4, 1.0]) for e in (engine, same)]
+        for one, exact in zip(*films, strict=True):
+            assert (one.image - exact.image.cpu()).abs().mean() < 0.02
+        assert min(same.lpips(films[1])) > 0
+    finally:
+        for file in (other, published, folder / "new.pth"):
+            file.unlink(missing_ok=True)

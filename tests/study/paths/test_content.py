@@ -33,7 +33,9 @@ def test_a_film_of_what_its_ends_show_has_no_strays() -> None:
 @pytest.mark.parametrize(
     "stray", [(("heart",), ("white", "red")), (("star", "ring"), ("white", "red", "yellow"))]
 )
-def test_another_shape_or_number_is_a_stray(stray: tuple[tuple[str, ...], ...]) -> None:
+def test_another_shape_or_number_is_a_stray(
+    stray: tuple[tuple[str, ...], tuple[str, ...]],
+) -> None:
     """One of four inner frames; it comes and goes, which is two switches."""
     row = film(STAR, STAR, stray, STAR, STAR, STAR)
     assert content.strays(row) == 1 / 4

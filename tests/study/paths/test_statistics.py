@@ -16,6 +16,7 @@ from study.paths.statistics import (
     PPL,
     crossed,
     one_random,
+    only,
     paired,
     with_measures,
 )
@@ -66,7 +67,7 @@ def test_what_the_noise_seed_does_widens_the_interval() -> None:
 
 def test_without_several_seeds_there_is_a_ratio_and_no_interval() -> None:
     table = films(2.0, 0.0, 0.0, 0.0)
-    one = crossed(table[table["noise_seed"] == 0], LENGTH, RANDOM, OPTIMAL)
+    one = crossed(only(table, table["noise_seed"] == 0), LENGTH, RANDOM, OPTIMAL)
     assert one.ratio.value == pytest.approx(2)
     assert math.isnan(one.ratio.low)
     assert one.ratio.side == 0
