@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from dev.comfyui.server import ServerError
@@ -11,6 +12,7 @@ from . import drawn, readme
 from .help import interface
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m dev.pictures", description=__doc__).parse_args()
     try:
         drawn.draw()
         readme.draw()

@@ -133,6 +133,8 @@ class Graph:
     def _parts(
         self, schemas: dict[str, Any], version: str, slots: Slots, linked: list[Node]
     ) -> Parts:
+        for node in self.nodes:
+            _check_inputs(node, schemas[node.type])
         links = self._links(schemas, slots, linked)
         places, groups = self._layout(schemas)
         nodes = [
@@ -202,6 +204,16 @@ def _inputs(schema: dict[str, Any]) -> list[tuple[str, Any, dict[str, Any]]]:
         for kind in ("required", "optional")
         for name in schema["input_order"].get(kind, [])
     ]
+
+
+def _check_inputs(node: Node, schema: dict[str, Any]) -> None:
+    """Raise ValueError for inputs that the node's schema does not have: nobody would read them."""
+    known = [name for name, *_ in _inputs(schema)]
+    unknown = [name for name in node.inputs if name.partition(".")[0] not in known]
+    if unknown:
+        raise ValueError(
+            f"{node.type}: expected inputs among {', '.join(known)}, got {', '.join(unknown)}."
+        )
 
 
 def _is_widget(kind: Any, options: dict[str, Any]) -> bool:

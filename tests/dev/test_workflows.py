@@ -117,6 +117,21 @@ def test_a_menu_with_inputs_of_its_own_is_a_widget() -> None:
     assert node["inputs"] == []
 
 
+def test_an_input_that_a_node_does_not_have_is_refused() -> None:
+    """A misspelt input would be missing from the file, and the server would take the default."""
+    schema = {
+        "input": {"required": {"steps": ["INT", {"default": 20}]}},
+        "input_order": {"required": ["steps"]},
+        "output": [],
+        "output_name": [],
+    }
+    graph = Graph()
+    graph.begin_group("one", "#335")
+    graph.add("Node", stepz=5)
+    with pytest.raises(ValueError, match="Node: expected inputs among steps, got stepz"):
+        graph.to_workflow({"Node": schema}, "0.3.75")
+
+
 def test_a_note_stands_in_the_file_alone() -> None:
     """The interface shows it in its group; the server, which does not know it, never gets it."""
     graph = Graph()
