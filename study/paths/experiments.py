@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ..even import ways
 from ..even.engine import Engine, Settings
@@ -31,7 +32,8 @@ GUIDANCES, SAMPLERS, STEP_COUNTS = (1.0, 2.0, 4.0, 7.0), ("euler", "dpmpp_2m"), 
 EQUAL, RETIMED, BISECTED, SAMPLER = "equal times", "re-timed", "bisected", "Morph Sampler"
 COARSE = "12 at equal times"
 LPIPS, ROOT = "LPIPS", "√LPIPS"
-MIXTURE, UNBALANCED = "mixture", "unbalanced"
+MIXTURE, UNBALANCED, MOSTLY = "mixture", "unbalanced", "unbalanced, nine tenths move"
+HALF, MOST_MASS = 0.5, 0.9  # of the mass, that moves on the unbalanced paths
 
 Row = dict[str, Any]
 
@@ -191,17 +193,31 @@ def robustness(job: Job) -> Iterator[Row]:
 
 def fading(job: Job) -> Iterator[Row]:
     """Paths on which mass fades, beside optimal transport."""
+    yield from _beside_optimal(
+        job,
+        {
+            MIXTURE: measures.mixture,
+            UNBALANCED: lambda x, y: measures.unbalanced(x, y, HALF),
+        },
+    )
+
+
+def more_moves(job: Job) -> Iterator[Row]:
+    """The unbalanced path once more, where nearly all mass moves."""
+    yield from _beside_optimal(job, {MOSTLY: lambda x, y: measures.unbalanced(x, y, MOST_MASS)})
+
+
+def _beside_optimal(
+    job: Job, paths: dict[str, Callable[[Tensor, Tensor], measures.Measures]]
+) -> Iterator[Row]:
     engine = job.engine
     coupling = engine.couple(job.pair.caption_a, job.pair.caption_b)
     optimal = engine.along(coupling)
     x, y = (rows[0] for rows in coupling.points)
     times, shared = equal_times(MEASURE_FRAMES), SharedEnds(optimal)
     yield {"path": OPTIMAL, "steps": engine.lpips(shared.film(optimal, times))}
-    for name, of in {
-        MIXTURE: measures.mixture(x, y),
-        UNBALANCED: measures.unbalanced(x, y),
-    }.items():
-        render = engine.renders(of.rows(coupling.source.extras))
+    for name, between in paths.items():
+        render = engine.renders(between(x, y).rows(coupling.source.extras))
         yield {"path": name, "steps": engine.lpips(shared.film(render, times))}
 
 
@@ -216,6 +232,7 @@ class Experiment:
 EXPERIMENTS = {
     "content": Experiment(60, contents),
     "measures": Experiment(40, fading),
+    "more-moves": Experiment(40, more_moves),
     "seeds": Experiment(40, seeds),
     "cost": Experiment(12, cost),
     "robustness": Experiment(10, robustness),

@@ -21,7 +21,6 @@ from geometry.coupling import squared_distances
 from ..even.engine import Group, Rows
 
 PARTS = 120  # of 1, that t is rounded to
-MOVED = 0.5  # of the mass, on the unbalanced path
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +59,7 @@ def mixture(x: Tensor, y: Tensor) -> Measures:
     return Measures(nothing, nothing, x, y)
 
 
-def unbalanced(x: Tensor, y: Tensor, moved: float = MOVED) -> Measures:
+def unbalanced(x: Tensor, y: Tensor, moved: float) -> Measures:
     """The share `moved` of the mass that moves at least cost moves, by partial optimal transport
     (Figalli 2010; POT); the other rows of two clouds [N, D] fade in place.
     """
