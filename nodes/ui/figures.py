@@ -64,6 +64,15 @@ def legend(ax: Axes, **options: Any) -> None:
     ax.legend(facecolor=GROUND, edgecolor=FAINT, labelcolor=INK, **options)
 
 
+def legend_above_data(ax: Axes) -> None:
+    """A legend with room made for it, so that it covers no bar and no curve."""
+    columns = 3
+    handles, _ = ax.get_legend_handles_labels()
+    rows = -(-len(handles) // columns)
+    ax.set_ylim(bottom=0, top=(1.12 + 0.1 * rows) * ax.dataLim.ymax or 1)
+    legend(ax, loc="upper center", ncols=columns, fontsize=8, columnspacing=1)
+
+
 def steps_chart(steps: Steps) -> Tensor:
     """The perceptual distance of every step, their mean, and the statistics in words."""
     fig, (ax,) = figure(6, 4)
@@ -83,7 +92,7 @@ def steps_chart(steps: Steps) -> Tensor:
         f"sum {steps.total:.4f}   PDV {steps.variance:.2e}   smoothness {steps.smoothness:.3f}",
         fontsize=11,
     )
-    legend(ax, loc="best")
+    legend_above_data(ax)
     return image_of(fig)
 
 
@@ -107,7 +116,7 @@ def compare_chart(paths: Sequence[tuple[str, Steps]], warnings: Sequence[str] = 
     left.set_xlabel("position on the path (0 = first frame, 1 = last)")
     left.set_xlim(0, 1)
     left.set_title("distance of consecutive frames", fontsize=10)
-    legend(left, loc="best")
+    legend_above_data(left)
     place = np.arange(len(paths))
     shown = (
         (-0.2, 1.0, [steps.mean for _, steps in paths]),
