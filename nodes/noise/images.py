@@ -28,6 +28,8 @@ from .mixed import COG, KeyframeNoises, along
 from .path import NoiseKeyframe, NoisePath
 
 STEPS, REFINEMENTS, NOISE_LEVEL = 50, 1, 0.6
+# Of photos in a path. Their correlations take time and memory that grow with the square.
+MOST = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +37,20 @@ class ImagePath:
     """A chain of inverted photos.
 
     noises: of unit variance, at `level`. prompts: one path for each entry of the conditioning.
-    made_by: the model that inverted them. pixels: width and height of the photos.
+    made_by: the model that inverted them. photos: each [H, W, 3] in [0, 1], all of one size.
     """
 
     noises: NoisePath
     prompts: tuple[Path, ...]
     level: InvertedLevel
     made_by: Fingerprint
-    pixels: tuple[int, int]
+    photos: tuple[Tensor, ...]
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Width and height of the photos."""
+        height, width, _ = self.photos[0].shape
+        return width, height
 
     @cached_property
     def _inverted(self) -> KeyframeNoises:
@@ -90,8 +98,8 @@ def append_photo(
     """A path with one more photo, [1, H, W, 3] in [0, 1], and its inversion.
 
     Everything is checked before the photo is inverted. Raises ValueError, naming the input, for
-    anything but one photo of three channels and one prompt, and where size, model or noise level
-    are not those of the path so far.
+    anything but one photo of three channels and one prompt, where size, model or noise level are
+    not those of the path so far, and for more than `MOST` photos.
     """
     pixels = _size_of(image)
     check_one_prompt("prompt", prompt)
@@ -113,9 +121,11 @@ def append_photo(
     noise = inverted.latent["samples"].detach().to("cpu", torch.float32)
     before = NoisePath() if previous is None else previous.noises
     noises = before.append(NoiseKeyframe(0, settings.weight, noise))
+    photo = image[0].detach().to("cpu", torch.float32).clamp(0, 1)
     if previous is None:
-        return ImagePath(noises, prompts, level, fingerprint(model), pixels), inverted
-    return replace(previous, noises=noises, prompts=prompts), inverted
+        return ImagePath(noises, prompts, level, fingerprint(model), (photo,)), inverted
+    photos = (*previous.photos, photo)
+    return replace(previous, noises=noises, prompts=prompts, photos=photos), inverted
 
 
 def _size_of(image: Tensor) -> tuple[int, int]:
@@ -136,6 +146,12 @@ def _size_of(image: Tensor) -> tuple[int, int]:
 
 def _check_fits(path: ImagePath, model: Any, level: InvertedLevel, pixels: tuple[int, int]) -> None:
     """Raise ValueError unless a photo has the size, the model and the noise level of a path."""
+    if len(path.photos) >= MOST:
+        raise ValueError(
+            f"previous: expected fewer than {MOST} photos before this one, got "
+            f"{len(path.photos)}. Render the film in parts that begin with the photo where the "
+            "part before ends."
+        )
     if pixels != path.pixels:
         ours, theirs = ("x".join(map(str, size)) for size in (pixels, path.pixels))
         raise ValueError(

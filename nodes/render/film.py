@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,7 @@ from ...geometry.playback import playback
 from ...geometry.times import LOOP, Times
 from ..internals import previewer
 from .distances import Distance, Picture, distance_of
+from .photo_frames import Finish, as_rendered
 from .sampling import Frame, FrameSampler
 
 OFF, SOFT, STRONG = "off", "soft", "strong"
@@ -89,6 +90,7 @@ class MorphRenderer:
 
     sampler: renders frames. decode: latents [F, C, ...] → images [F, H, W, 3]. distance: a name of
     `distances.DISTANCES`. on_round(pictures, steps): called after each round with what is there.
+    finish: what is shown of the film's images, when all are there.
     """
 
     sampler: FrameSampler
@@ -98,6 +100,7 @@ class MorphRenderer:
     on_round: Callable[[Sequence[Picture], Steps], None] = field(
         default=lambda pictures, steps: None  # noqa: ARG005
     )
+    finish: Finish = as_rendered
 
     def run(self, rules: Rules, pace: Times | None = None) -> RenderedMorph:
         """All rounds. Raises ValueError for what `Rules` and the path refuse, or a VAE's NaN."""
@@ -177,14 +180,14 @@ class MorphRenderer:
     ) -> RenderedMorph:
         rules = placement.rules
         shown = playback(placement, pace)
-        film = [pictures[k] for k in shown]
-        pairs = [*pairwise(film), (film[-1], film[0])]
-        distances = measure(pairs)
-        values = tuple(placement.times[k] for k in shown)
+        times = Times(tuple(placement.times[k] for k in shown), rules.ending)
+        images = self.finish(torch.stack([pictures[k].image for k in shown]), times)
+        film = [replace(pictures[k], image=image) for k, image in zip(shown, images, strict=True)]
+        distances = measure([*pairwise(film), (film[-1], film[0])])
         return RenderedMorph(
-            torch.stack([picture.image for picture in film]),
+            images,
             torch.stack([picture.samples for picture in film]),
-            Times(values, rules.ending),
+            times,
             Steps(tuple(distances[:-1]), distances[-1], measure.name),
             placement,
             rules.frames * rules.steps,

@@ -32,6 +32,7 @@ from ..ui import figures, panel_data
 from ..ui.status import LIVE, show_output, show_text
 from .distances import DISTANCES, LATENT, Picture, default_distance
 from .film import BRIDGES, STRONG, MorphRenderer, Progress, RenderedMorph
+from .photo_frames import PHOTO_FRAMES, RENDERED, finish_of
 from .sampling import FrameSampler, SamplerSettings
 
 SHARE = 0.5
@@ -176,6 +177,15 @@ class GeodesicMorphSampler(io.ComfyNode):
                     "path are others than theirs. Set denoise to their noise_level, and the "
                     "scheduler to normal.",
                 ),
+                io.Combo.Input(
+                    "photo_frames",
+                    options=list(PHOTO_FRAMES),
+                    default=RENDERED,
+                    optional=True,
+                    tooltip="Where a photo of the image path stands: the frame that the model "
+                    "makes of it, or the photo itself, pasted into the images with an ease of two "
+                    "frames on both sides. Latents stay as rendered.",
+                ),
             ],
             outputs=[
                 io.Image.Output("images", "images", tooltip="The frames of the film."),
@@ -221,10 +231,12 @@ class GeodesicMorphSampler(io.ComfyNode):
         frames_per_batch: int = 0,
         density: Any = None,
         image_path: Any = None,
+        photo_frames: str = RENDERED,
     ) -> io.NodeOutput:
         settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler, denoise)
         progress = Progress(model)
         prompts, photos = prompts_and_photos(path, image_path)
+        finish = finish_of(photo_frames, photos)
         sampler = FrameSampler(
             model,
             prompts,
@@ -246,7 +258,7 @@ class GeodesicMorphSampler(io.ComfyNode):
             bridge=max(share, BRIDGES[bridge]),
             tolerance=tolerance,
         )
-        renderer = MorphRenderer(sampler, decoder(vae), distance, progress, _live(cls))
+        renderer = MorphRenderer(sampler, decoder(vae), distance, progress, _live(cls), finish)
         film = renderer.run(rules, pace)
         show_text(cls, _status(film, distance, sampler.was_halved, sampler.frames_per_batch))
         return io.NodeOutput(

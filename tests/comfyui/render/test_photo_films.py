@@ -154,6 +154,44 @@ def test_three_photos_in_a_loop(comfy: Comfy) -> None:
     assert steps.closing < 3 * sorted(steps.distances)[len(steps.distances) // 2]
 
 
+@pytest.mark.parametrize("ending", ["stop", "ping-pong", "loop"])
+def test_photos_themselves_can_be_pasted_in(comfy: Comfy, ending: str) -> None:
+    """They stand where they are bit for bit, in every ending; latents stay, and the steps are those
+    of the images that are shown.
+    """
+    path = chain(comfy, 0, 1, 2)
+    options = {"frames": 13, "ending": ending, "distance": "alex"}
+    plain = film(comfy, path, **options).result
+    pasted = film(comfy, path, **options, photo_frames="pasted in").result
+    images, latents, times, steps, _ = pasted
+    knots = [0, 1 / 3, 2 / 3] if ending == "loop" else [0, 0.5, 1]
+    for number, knot in enumerate(knots):
+        places = [k for k, t in enumerate(times.values) if abs(t - knot) < 1e-9]
+        assert len(places) == 1 + (ending == "ping-pong" and number < 2)
+        for place in places:
+            assert torch.equal(images[place], photo(number)[0][0])
+            assert not torch.equal(plain[0][place], images[place])
+    assert torch.equal(latents["samples"], plain[1]["samples"])
+    measured = comfy.metrics.GeodesicPathLength.execute([images], ["alex"], [16], [False])[3]
+    assert steps.distances == pytest.approx(measured.distances, rel=1e-3, abs=1e-6)
+
+
+def test_a_photo_is_pasted_in_as_the_vae_cuts_it(comfy: Comfy) -> None:
+    """70 x 66 pixels are 64 x 64 from the middle, for ComfyUI's VAE and for the pasted photo."""
+    wide = torch.zeros(1, 66, 70, 3)
+    wide[:, 1:65, 3:67] = photo(0)[0]
+    path = keyframe(comfy, 1, image=wide, previous=keyframe(comfy, 0, image=wide))
+    images = film(comfy, path, photo_frames="pasted in").result[0]
+    assert torch.equal(images[0], photo(0)[0][0])
+
+
+def test_a_path_has_twenty_photos(comfy: Comfy) -> None:
+    path = chain(comfy, 0, 1, steps=1)
+    full = dataclasses.replace(path, photos=path.photos * 10)
+    with pytest.raises(ValueError, match=r"previous: expected fewer than 20 photos .*, got 20"):
+        keyframe(comfy, 2, previous=full, steps=1)
+
+
 def test_mistakes_at_a_photo_are_named(comfy: Comfy) -> None:
     """Before the photo is inverted, each with what to do."""
     path = keyframe(comfy, 0)
@@ -190,6 +228,7 @@ def test_mistakes_at_the_sampler_are_named(comfy: Comfy) -> None:
         (path, {"latent": masked}, "latent: expected no mask with the image path"),
         (path, {"denoise": 1.0}, r"denoise: .* of the image path, 0\.6 .* Set denoise to 0\.6"),
         (chain(comfy, 0, 1, 2), {"frames": 2}, "frames: expected at least one for each of the 3"),
+        (path.prompts, {"photo_frames": "pasted in"}, "photo_frames: expected photos for 'pasted"),
     ]
     for photos, changes, message in wrong:
         with pytest.raises(ValueError, match=message):
