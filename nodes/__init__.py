@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .density import nodes as density_nodes
+from .density.analysis_node import GeodesicDensityAnalysis
 from .metrics import nodes as metrics_nodes
 from .metrics.weights import register_folder
 from .music import nodes as music_nodes
@@ -46,7 +47,7 @@ NODES: list[type[io.ComfyNode]] = [
     density_nodes.GeodesicDensityPath,
     density_nodes.GeodesicDensityFrames,
     density_nodes.GeodesicDensityExtrapolate,
-    density_nodes.GeodesicDensityAnalysis,
+    GeodesicDensityAnalysis,
     density_nodes.GeodesicTextInversion,
     render_nodes.GeodesicMorphSampler,
 ]

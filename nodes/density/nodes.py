@@ -1,11 +1,14 @@
-"""The nodes of geodesic/density: geodesics of the model's density, and prompts fitted to images."""
+"""The nodes of geodesic/density: geodesics of the model's density, and prompts fitted to images.
+
+Density Analysis is in `analysis_node.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ...geometry.easing import LINEAR
 from ...geometry.times import MAX_FRAMES, STOP
@@ -14,17 +17,17 @@ from ..inputs import (
     DENSITY,
     FRAMES_PER_BATCH,
     DensitySocket,
+    ImagePathSocket,
     TimesSocket,
-    as_paths,
     frames_per_batch_input,
     path_input,
     seed_input,
 )
 from ..newer import schema
+from ..noise.images import prompts_between
 from ..ui import panel_data
-from ..ui.figures import analysis_chart, search_chart
+from ..ui.figures import search_chart
 from ..ui.status import LIVE, show_output
-from . import analysis
 from .inputs import (
     ABSOLUTE,
     JITTER_SEED,
@@ -49,7 +52,7 @@ class GeodesicDensityPath(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        inverted = "from Invert Image, at a noise_level of about 0.6."
+        inverted = "from Invert Image or Image Keyframe, at a noise_level of about 0.6."
         return schema(
             node_id="GeodesicDensityPath",
             display_name="Density Path",
@@ -60,7 +63,10 @@ class GeodesicDensityPath(io.ComfyNode):
             inputs=[
                 model_input(),
                 path_input(
-                    "path", "The prompts along the path, from that of image A to that of image B."
+                    "path",
+                    "The prompts along the path, from that of image A to that of image B. Or the "
+                    "two photos of Image Keyframe, whose prompts are used.",
+                    ImagePathSocket,
                 ),
                 negative_input(),
                 io.Latent.Input("latent_a", tooltip="Image A " + inverted),
@@ -135,7 +141,7 @@ class GeodesicDensityPath(io.ComfyNode):
         strength = absolute_strength(strength, strength_unit, "latent_a", latent_a)
         search = Search(strength, levels, iterations, learning_rate, score, seed)
         ends = latent_a, latent_b
-        result = find(model, as_paths(path), negative, ends, search, _live(cls))
+        result = find(model, prompts_between(path), negative, ends, search, _live(cls))
         times = make_times(frames, LINEAR, STOP, "")
         batches = result.path.frames(times.values, frames_per_batch)
         densities = result.log_density, result.log_density_of_arc
@@ -261,105 +267,6 @@ class GeodesicDensityExtrapolate(io.ComfyNode):
         )
         batches = extrapolated.frames(frames, frames_per_batch)
         return io.NodeOutput([c for c, _ in batches], [latents for _, latents in batches])
-
-
-class GeodesicDensityAnalysis(io.ComfyNode):
-    """Frames of a path or clip → their density, their length, and whether they form a geodesic."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="GeodesicDensityAnalysis",
-            display_name="Density Analysis",
-            category=DENSITY,
-            description="The model's density along a path or a video clip, its geodesic length, "
-            "and how close it is to a geodesic: the norm of its functional gradient is compared "
-            "with those of an optimised, a perturbed and a smoothed path.",
-            inputs=[
-                model_input(),
-                io.Conditioning.Input(
-                    "positive", tooltip="What the frames show: one prompt, or one for each frame."
-                ),
-                negative_input(),
-                io.Latent.Input(
-                    "latents",
-                    tooltip="Two frames or more, in order, from Density Path, Invert Image or VAE "
-                    "Encode. Those from VAE Encode are inverted to noise level 0.6 first.",
-                ),
-                io.Int.Input(
-                    "draws",
-                    default=4,
-                    min=0,
-                    max=1000,
-                    tooltip="Number of noise draws over which each score is averaged. 0 takes "
-                    "scores at the frames themselves.",
-                ),
-                io.Float.Input(
-                    "perturbation",
-                    default=0.1,
-                    min=0.0001,
-                    max=100.0,
-                    step=0.01,
-                    round=False,
-                    tooltip="How far the frames of the perturbed path are moved, as a multiple of "
-                    "the mean step.",
-                ),
-                io.Float.Input(
-                    "smoothing",
-                    default=1.0,
-                    min=0.0,
-                    max=1000.0,
-                    step=0.1,
-                    round=False,
-                    tooltip="Width of the Gaussian that smooths the smoothed path, in frames.",
-                ),
-                seed_input(JITTER_SEED),
-                strength_input(optional=True),
-                io.Int.Input(
-                    "iterations",
-                    default=50,
-                    min=0,
-                    max=MAX_ITERATIONS,
-                    optional=True,
-                    tooltip="Steps of the search for the optimised path.",
-                ),
-                score_input(NOISE_DIFFERENCE, optional=True),
-                strength_unit_input(),
-            ],
-            outputs=[
-                io.Image.Output("chart", "chart", tooltip="Density, and the gradient norms."),
-                io.String.Output("table", "table", tooltip="All numbers, as a Markdown table."),
-                io.Float.Output("log_distance", "log_distance", tooltip="Log geodesic distance."),
-            ],
-            hidden=[io.Hidden.unique_id],
-            is_input_list=True,
-            is_output_node=True,
-        )
-
-    @classmethod
-    def execute(
-        cls,
-        model: list[Any],
-        positive: list[Any],
-        negative: list[Any],
-        latents: list[Any],
-        draws: list[int],
-        perturbation: list[float],
-        smoothing: list[float],
-        seed: list[int],
-        strength: Sequence[float] = (0.002,),
-        iterations: Sequence[int] = (50,),
-        score: Sequence[str] = (NOISE_DIFFERENCE,),
-        strength_unit: Sequence[str] = (ABSOLUTE,),
-    ) -> io.NodeOutput:
-        pull = absolute_strength(strength[0], strength_unit[0], "latents", latents[0])
-        settings = analysis.Settings(
-            draws[0], perturbation[0], smoothing[0], seed[0], pull, iterations[0], score[0]
-        )
-        result = analysis.analyse(model[0], positive, negative[0], latents, settings)
-        chart = analysis_chart(result.log_density, result.norms)
-        drawn = panel_data.analysis_chart(**result.drawn) | ui.PreviewText(result.table).as_dict()
-        return io.NodeOutput(chart, result.table, result.log_length, ui=drawn)
 
 
 class GeodesicTextInversion(io.ComfyNode):

@@ -62,6 +62,11 @@ class GeodesicImageKeyframe(io.ComfyNode):
                     "norm_ratio",
                     tooltip="Norm of the photo's noise divided by that of unit noise.",
                 ),
+                io.Latent.Output(
+                    "latent",
+                    "latent",
+                    tooltip="The photo's noise, for Density Path and Save Inversion.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -81,4 +86,4 @@ class GeodesicImageKeyframe(io.ComfyNode):
         settings = images.PhotoSettings(steps, noise_level, weight)
         path, inverted = images.append_photo(model, vae, image, prompt, settings, previous)
         show_text(cls, inverted.report)
-        return io.NodeOutput(path, inverted.worst_ratio)
+        return io.NodeOutput(path, inverted.worst_ratio, inverted.latent)

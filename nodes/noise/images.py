@@ -20,7 +20,7 @@ from ...geometry.legs import check_weight
 from ...geometry.path import Keyframe, Path
 from ...geometry.times import Times
 from ..fingerprint import Fingerprint, check_model, fingerprint
-from ..inputs import check_entries
+from ..inputs import as_paths, check_entries
 from ..latents import InvertedLevel, level_of, same_level
 from ..prompt.batches import check_one_prompt
 from . import inversion
@@ -76,6 +76,21 @@ class ImagePath:
                 "behind it."
             )
         check_model("image_path", self.made_by, model)
+
+
+def prompts_between(path: Any) -> tuple[Path, ...]:
+    """The prompts from one image to another: those of a path, a coupling, or of two photos.
+
+    Raises ValueError for more photos, or one.
+    """
+    if not isinstance(path, ImagePath):
+        return as_paths(path)
+    if len(path.photos) != 2:
+        raise ValueError(
+            f"path: expected two photos, got {len(path.photos)}: this path leads from one image to "
+            "another. Give every two photos a chain of their own."
+        )
+    return path.prompts
 
 
 @dataclass(frozen=True)

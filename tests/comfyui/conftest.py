@@ -45,6 +45,7 @@ class Comfy:
     metrics: Any
     noise: Any
     density: Any
+    analysis: Any
     backbones: Any
     model: Any
     clip: Any
@@ -83,6 +84,7 @@ def comfy(models: None) -> Comfy:
         pack.metrics.nodes,
         pack.noise.nodes,
         pack.density.nodes,
+        pack.density.analysis_node,
         pack.metrics.weights,
         model,
         clip,

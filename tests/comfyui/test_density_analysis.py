@@ -28,7 +28,7 @@ def without_gradients() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def few_steps(comfy: Comfy, monkeypatch: pytest.MonkeyPatch) -> None:
     """The node inverts plain latents in as many steps as these tests do."""
-    monkeypatch.setattr(comfy.density.analysis, "INVERSION_STEPS", STEPS)
+    monkeypatch.setattr(comfy.analysis.analysis, "INVERSION_STEPS", STEPS)
 
 
 def analysed(comfy: Comfy, model: Any, latents: list[Any], **changes: Any) -> Any:
@@ -46,7 +46,7 @@ def analysed(comfy: Comfy, model: Any, latents: list[Any], **changes: Any) -> An
     } | changes
     positive = chosen.pop("positive")
     positives = positive if isinstance(positive[0][0], list) else [positive]
-    execute = comfy.density.GeodesicDensityAnalysis.execute
+    execute = comfy.analysis.GeodesicDensityAnalysis.execute
     return execute(
         [model], positives, latents=latents, **{name: [x] for name, x in chosen.items()}
     ).result

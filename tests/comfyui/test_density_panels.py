@@ -60,7 +60,7 @@ def test_an_analysis_shows_its_table(comfy: Comfy) -> None:
     """Density of all frames, the four norms and lengths of the table, and the same verdict."""
     a, b = both(comfy, comfy.model)
     clip = {**a, "samples": torch.cat([a["samples"], b["samples"], a["samples"] * 0.9])}
-    execute = comfy.density.GeodesicDensityAnalysis.execute
+    execute = comfy.analysis.GeodesicDensityAnalysis.execute
     prompt = comfy.encode(PROMPT_A)
     arguments = [[comfy.model], [prompt], [comfy.encode("")], [clip], [1], [0.1], [1.0], [0]]
     done = execute(*arguments, iterations=[3])

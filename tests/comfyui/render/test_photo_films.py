@@ -15,6 +15,7 @@ from scenes.drawing import draw
 from scenes.language import evaluation_scene, say
 
 from ..conftest import Comfy
+from ..densities import TRUE, found
 from ..known import known
 from .morphs import morph, path_of, sampler_of
 
@@ -29,13 +30,19 @@ def photo(number: int) -> tuple[Tensor, str]:
 
 def keyframe(comfy: Comfy, number: int, **changes: Any) -> Any:
     """The path that Image Keyframe gives."""
+    return keyframe_and_noise(comfy, number, **changes)[0]
+
+
+def keyframe_and_noise(comfy: Comfy, number: int, **changes: Any) -> tuple[Any, Any]:
+    """The path, and the photo's noise as a LATENT."""
     from geodesic_morph.nodes.noise.image_keyframe import GeodesicImageKeyframe
 
     image, caption = photo(number)
     inputs: dict[str, Any] = {"model": comfy.model, "vae": comfy.vae, "image": image}
     inputs |= {"prompt": comfy.encode(caption), "steps": STEPS, "noise_level": LEVEL}
     inputs |= {"weight": 1.0} | changes
-    return GeodesicImageKeyframe.execute(**inputs)[0]
+    done = GeodesicImageKeyframe.execute(**inputs)
+    return done[0], done[2]
 
 
 def chain(comfy: Comfy, *numbers: int, weights: Any = None, **changes: Any) -> Any:
@@ -190,6 +197,31 @@ def test_a_path_has_twenty_photos(comfy: Comfy) -> None:
     full = dataclasses.replace(path, photos=path.photos * 10)
     with pytest.raises(ValueError, match=r"previous: expected fewer than 20 photos .*, got 20"):
         keyframe(comfy, 2, previous=full, steps=1)
+
+
+def test_two_photos_lead_into_a_density_path(comfy: Comfy) -> None:
+    """Their prompts and noises give the path that Invert Image and Prompt Keyframe give."""
+    first, a = keyframe_and_noise(comfy, 0)
+    path, b = keyframe_and_noise(comfy, 1, previous=first)
+    for number, latent in enumerate((a, b)):
+        image, caption = photo(number)
+        encoded = {"samples": comfy.vae.encode(image)}
+        invert = comfy.noise.GeodesicInvert.execute
+        same = invert(comfy.model, comfy.encode(caption), encoded, STEPS, LEVEL, 1)[0]
+        assert torch.equal(latent["samples"], same["samples"])
+        assert latent["geodesic_sigma"] == same["geodesic_sigma"]
+    search = {"levels": 1, "iterations": 1, "frames": 3, "score": TRUE}
+    prompts = path_of(comfy, *(comfy.encode(photo(k)[1]) for k in (0, 1)))
+    by_hand, by_photos = (
+        found(comfy, comfy.model, a, b, path=one, **search) for one in (prompts, path)
+    )
+    for left, right in zip(by_hand[1], by_photos[1], strict=True):
+        assert torch.equal(left["samples"], right["samples"])
+    for left, right in zip(by_hand[0], by_photos[0], strict=True):
+        assert torch.equal(left[0][0], right[0][0])
+    three = keyframe(comfy, 0, previous=path)
+    with pytest.raises(ValueError, match="path: expected two photos, got 3"):
+        found(comfy, comfy.model, a, b, path=three, **search)
 
 
 def test_mistakes_at_a_photo_are_named(comfy: Comfy) -> None:
