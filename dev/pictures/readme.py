@@ -17,8 +17,8 @@ from dev.workflows.density import extrapolate, image_to_image_geodesic, is_this_
 from dev.workflows.graph import Graph, Node
 from dev.workflows.long import long_morph
 from dev.workflows.music import music_morph
-from dev.workflows.noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
-from dev.workflows.photos import photos_morph
+from dev.workflows.noise import noise_grid, prompt_and_seed_travel, seed_travel
+from dev.workflows.photos import photo_to_photo, photos_morph
 from dev.workflows.prompt import compare_couplings, even_morph, keyframes_constant_speed
 from dev.workflows.settings import SEED_SETTINGS, SMALL_SETTINGS, Settings
 from scenes import checkpoint
@@ -103,18 +103,18 @@ def draw_noise(server: Server) -> None:
     save(mosaic(in_rows(together, 2), 6), EXAMPLES / "prompt_and_seed_travel.jpg")
     grid = decoded(server, noise_grid(settings), "Decode")
     save(mosaic(in_rows(grid, 5), 5), EXAMPLES / "noise_grid.jpg")
-    scenes = photo_to_photo(dataclasses.replace(SMALL_SETTINGS, frames_per_batch=0))
-    save(mosaic(in_rows(decoded(server, scenes, "Decode"), 2), 6), EXAMPLES / "photo_to_photo.jpg")
     draw_photos(server)
 
 
 def draw_photos(server: Server) -> None:
-    """The thumbnail of the loop through three photos."""
+    """The thumbnails of the loop through three photos, and of the way between two."""
     photos.ensure(BASE / "input")
-    graph = photos_morph(dataclasses.replace(SMALL_SETTINGS, frames=24))
-    graph.add("PreviewImage", "Frames", images=graph.titled("Morph Sampler")[0])
-    (film,) = rendered(server, graph, ["Frames"])
-    save(mosaic(in_rows(film, 3), 8), EXAMPLES / "photos_morph.jpg")
+    for workflow, frames, rows in ((photos_morph, 24, 3), (photo_to_photo, 12, 2)):
+        graph = workflow(dataclasses.replace(SMALL_SETTINGS, frames=frames))
+        graph.add("PreviewImage", "Frames", images=graph.titled("Morph Sampler")[0])
+        (film,) = rendered(server, graph, ["Frames"])
+        name = f"{workflow.__name__}.jpg"
+        save(mosaic(in_rows(film, rows), frames // rows), EXAMPLES / name)
 
 
 def draw_density(server: Server) -> None:

@@ -16,8 +16,8 @@ from .families import flux_morph, sd35_morph, sdxl_morph
 from .graph import Graph
 from .long import long_morph
 from .music import music_morph
-from .noise import noise_grid, photo_to_photo, prompt_and_seed_travel, seed_travel
-from .photos import photos_morph
+from .noise import noise_grid, prompt_and_seed_travel, seed_travel
+from .photos import photo_to_photo, photos_morph
 from .prompt import compare_couplings, even_morph, keyframes_constant_speed, two_prompt_morph
 from .settings import Settings
 

@@ -7,13 +7,10 @@ from typing import Any
 from .building_blocks import (
     ALL,
     GEOMETRY,
-    PROMPTS,
     RENDER,
     RESULT,
-    encoded_photo,
     prompt_path,
     render_noise,
-    sample_custom,
     save_video,
     shared_number,
     start,
@@ -127,54 +124,4 @@ def noise_grid(s: Settings) -> Graph:
         padding=4,
     )
     graph.add("SaveImage", "Save", 320, images=sheet[0], filename_prefix="geodesic/noise_grid")
-    return graph
-
-
-def photo_to_photo(s: Settings) -> Graph:
-    """Two photos, inverted: prompt and noise travel from one photo to the other.
-
-    Inverted and rendered without guidance and with the same steps: otherwise the photos do not come
-    back.
-    """
-    graph = Graph()
-    common = start(graph, s, [s.prompt_a, s.prompt_b], guided=False)
-    steps = shared_number(graph, "Steps, both ways", s.inversion_steps)
-    noises = []
-    for letter, prompt, photo in zip("AB", common.prompts, s.photos, strict=True):
-        graph.begin_group(f"2{letter.lower()}. Choose photo {letter}, describe it in 1", PROMPTS)
-        latent = encoded_photo(graph, s, common, photo, letter)
-        inverted = graph.add(
-            "GeodesicInvert",
-            f"Invert photo {letter}",
-            40,
-            model=common.model,
-            conditioning=prompt,
-            latent=latent,
-            steps=steps,
-            noise_level=1.0,
-            refinements=1,
-        )
-        noises.append(inverted[0])
-        graph.add(
-            "GeodesicSaveInversion",
-            f"Keep inversion {letter}",
-            40,
-            latent=inverted[0],
-            filename_prefix=f"geodesic/photo_{letter.lower()}",
-            conditioning=prompt,
-        )
-    graph.begin_group("3. The path of the prompt", GEOMETRY)
-    when = times(graph, s.frames)
-    positive, latents = prompt_path(graph, s, common, when)
-    graph.begin_group("4. The path of the noise", GEOMETRY)
-    noise = along(graph, keyframes(graph, [0, 0], noises), when)
-    graph.begin_group("5. Render without guidance", RENDER)
-    guider = graph.add("BasicGuider", "No guidance", model=common.model, conditioning=positive)
-    sampler = graph.add("KSamplerSelect", "Sampler", sampler_name="euler")
-    sigmas = graph.add(
-        "BasicScheduler", "Steps", model=common.model, scheduler="normal", steps=steps, denoise=1.0
-    )
-    images = sample_custom(graph, common.vae, noise, guider[0], sampler[0], sigmas[0], latents)
-    graph.begin_group("6. Video", RESULT)
-    save_video(graph, s, images, "photo_to_photo")
     return graph

@@ -1,7 +1,8 @@
-"""The example workflow that morphs through several photos."""
+"""The example workflows that morph through photos."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from .building_blocks import (
     shared_number,
     start,
 )
-from .graph import Graph, Link
+from .graph import Graph, Link, Node
 from .settings import Settings
 
 # 30 steps to noise level 0.6 are steps of the size that 50 would have all the way.
@@ -26,27 +27,61 @@ LEVEL = 0.6
 def photos_morph(s: Settings) -> Graph:
     """Three photos in a loop: an Image Keyframe for each → Morph Sampler → CreateVideo."""
     graph = Graph()
+    photos = (*s.photos, s.photo_c)
+    film, _ = _between(graph, s, [s.prompt_a, s.prompt_b, s.prompt_c], photos)
+    film.inputs.update(ending="loop")
+    _save(graph, s, film, "photos_morph")
+    return graph
+
+
+def photo_to_photo(s: Settings) -> Graph:
+    """From one photo to another, both pasted in; their inversions are kept in files."""
+    graph = Graph()
+    film, keyframes = _between(graph, s, [s.prompt_a, s.prompt_b], s.photos)
+    film.inputs.update(photo_frames="pasted in")
+    for letter, keyframe in zip("ab", keyframes, strict=True):
+        graph.group = keyframe.group
+        graph.add(
+            "GeodesicSaveInversion",
+            f"Keep inversion {letter.upper()}",
+            40,
+            latent=keyframe[2],
+            filename_prefix=f"geodesic/photo_{letter}",
+            conditioning=keyframe.inputs["prompt"],
+        )
+    _save(graph, s, film, "photo_to_photo")
+    return graph
+
+
+def _between(
+    graph: Graph, s: Settings, prompts: list[str], photos: Sequence[str]
+) -> tuple[Node, list[Node]]:
+    """Morph Sampler of a film through photos, and their keyframes."""
     s = replace(s, cfg=1.0)  # with guidance, photos do not come back
-    common = start(graph, s, [s.prompt_a, s.prompt_b, s.prompt_c], guided=False)
+    common = start(graph, s, prompts, guided=False)
     nothing = graph.add(
         "ConditioningZeroOut", "No negative", conditioning=common.prompts[0]
     )  # at CFG 1 nothing is drawn from it
     common = replace(common, optional=common.optional | {"negative": nothing[0]})
     steps = shared_number(graph, "Steps, both ways", round(s.inversion_steps * LEVEL))
     level = graph.add("PrimitiveFloat", "Noise level, both ways", value=LEVEL)[0]
-    path: Link | None = None
-    chosen = zip("ABC", common.prompts, (*s.photos, s.photo_c), strict=True)
-    for letter, prompt, photo in chosen:
+    keyframes: list[Node] = []
+    for letter, prompt, photo in zip("ABC", common.prompts, photos, strict=False):
         graph.begin_group(f"2{letter.lower()}. Choose photo {letter}, describe it in 1", PROMPTS)
         image = cropped_photo(graph, s, photo, letter)
-        path = image_keyframe(graph, common, image, prompt, (steps, level), letter, path)
-    assert path is not None
+        previous = keyframes[-1][0] if keyframes else None
+        keyframes.append(
+            image_keyframe(graph, common, image, prompt, (steps, level), letter, previous)
+        )
     graph.begin_group("3. Render at an even pace", RENDER)
-    film = morph_sampler(graph, s, common, path)
-    film.inputs.update(steps=steps, denoise=level, ending="loop")
+    film = morph_sampler(graph, s, common, keyframes[-1][0])
+    film.inputs.update(steps=steps, denoise=level)
+    return film, keyframes
+
+
+def _save(graph: Graph, s: Settings, film: Node, name: str) -> None:
     graph.begin_group("4. Video", RESULT)
-    save_film(graph, s, film[0], "photos_morph")
-    return graph
+    save_film(graph, s, film[0], name)
 
 
 def image_keyframe(
@@ -57,10 +92,10 @@ def image_keyframe(
     way: tuple[int | Link, float | Link],
     letter: str,
     previous: Link | None,
-) -> Link:
+) -> Node:
     """One photo behind another. way: steps and noise level."""
     inputs: dict[str, Any] = {} if previous is None else {"previous": previous}
-    node = graph.add(
+    return graph.add(
         "GeodesicImageKeyframe",
         f"Photo {letter} as a keyframe",
         40,
@@ -73,4 +108,3 @@ def image_keyframe(
         weight=1.0,
         **inputs,
     )
-    return node[0]

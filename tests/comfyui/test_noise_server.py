@@ -14,13 +14,14 @@ from dev.comfyui.environment import BASE
 from dev.comfyui.server import Server, ServerError
 from dev.pictures import photos
 from dev.workflows.graph import Graph
-from dev.workflows.noise import photo_to_photo, prompt_and_seed_travel, seed_travel
+from dev.workflows.noise import prompt_and_seed_travel, seed_travel
+from dev.workflows.photos import photo_to_photo
 from dev.workflows.settings import SMALL_SETTINGS, Settings
 
 
 def frames_of(server: Server, graph: Graph) -> np.ndarray:
-    """The images of a workflow's decoder: [F, H, W, 3], 0 to 255."""
-    (decoder,) = (node for node in graph.nodes if node.title == "Decode")
+    """The images of a workflow's decoder, or of Morph Sampler: [F, H, W, 3], 0 to 255."""
+    (decoder,) = (node for node in graph.nodes if node.title in ("Decode", "Morph Sampler"))
     graph.add("PreviewImage", "Frames", images=decoder[0])
     files = server.run(graph.to_api())[graph.find("Frames")]["images"]
     shown = [np.array(Image.open(io.BytesIO(server.fetch(file)))) for file in files]
@@ -78,14 +79,19 @@ def test_prompt_and_noise_arrive_together(server: Server, settings: Settings) ->
 
 
 def test_photos_are_the_ends_of_their_path(server: Server) -> None:
-    """The first and the last frame are the photos, as well as the autoencoder can keep them."""
+    """As well as the autoencoder can keep them; pasted in, as the workflow has it, exactly."""
     photos.ensure(BASE / "input")
     s = dataclasses.replace(SMALL_SETTINGS, frames=3, inversion_steps=16)
-    frames = frames_of(server, photo_to_photo(s))
-    for name, frame in zip(s.photos, (frames[0], frames[-1]), strict=True):
+    pasted = photo_to_photo(s)
+    plain = photo_to_photo(s)
+    plain.titled("Morph Sampler").inputs["photo_frames"] = "rendered"
+    frames = frames_of(server, plain)
+    with_photos = frames_of(server, pasted)
+    for k, name in zip((0, -1), s.photos, strict=True):
         photo = np.array(Image.open(BASE / "input" / name), dtype=int)
-        error = np.square((frame - photo) / 255).mean()
+        error = np.square((frames[k] - photo) / 255).mean()
         assert -10 * np.log10(error) > 28
+        assert np.abs(with_photos[k] - photo).max() <= 1
     assert np.abs(frames[1] - frames[0]).mean() > 5
     assert np.abs(frames[1] - frames[-1]).mean() > 5
 
@@ -113,9 +119,9 @@ def test_an_inversion_can_be_cancelled(server: Server) -> None:
     """It reports its steps, stops between two of them, and the next run works."""
     photos.ensure(BASE / "input")
     s = dataclasses.replace(SMALL_SETTINGS, frames=2, inversion_steps=5000)
-    told = cancelled(server, photo_to_photo(s), "GeodesicInvert")
-    assert told[-1]["max"] == 5000
-    assert told[-1]["value"] < 4000
+    told = cancelled(server, photo_to_photo(s), "GeodesicImageKeyframe")
+    assert told[-1]["max"] == 3000
+    assert told[-1]["value"] < 2400
     assert len(frames_of(server, photo_to_photo(dataclasses.replace(s, inversion_steps=3)))) == 2
 
 

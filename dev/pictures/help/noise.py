@@ -136,16 +136,16 @@ def photo_keyframe() -> Example:
     graph, common = prompted(STAR, HEART, guided=False)
     nothing = graph.add("ConditioningZeroOut", conditioning=common.prompts[0])
     common = replace(common, optional=common.optional | {"negative": nothing[0]})
-    path: Link | None = None
+    keyframes: list[Node] = []
     tiles: list[Tile] = []
     for letter, prompt, name in zip("AB", common.prompts, S.photos, strict=True):
         image = graph.add("LoadImage", image=name)
         tiles.append(Tile(image, 225, 290, f"Photo {letter}", picture=True))
-        path = image_keyframe(graph, common, image[0], prompt, (30, 0.6), letter, path)
-    assert path is not None
-    film = morph_sampler(graph, replace(S, steps=30, cfg=1.0), common, path)
+        before = keyframes[-1][0] if keyframes else None
+        keyframes.append(image_keyframe(graph, common, image[0], prompt, (30, 0.6), letter, before))
+    film = morph_sampler(graph, replace(S, steps=30, cfg=1.0), common, keyframes[-1][0])
     film.inputs["denoise"] = 0.6
-    node = Tile(path.node, 270)
+    node = Tile(keyframes[-1], 270)
     return Example(graph, [tiles, [node, folded(film)], [look(graph, film[0])]])
 
 
