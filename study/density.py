@@ -7,11 +7,12 @@ their captions to noise level 0.6. All paths share prompts (optimal transport), 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -32,10 +33,13 @@ from .prompts.run import versions
 FILE = "density.parquet"
 ARC, PROMPT = "great arc (slerp)", "prompt path alone"
 DIFFERENCE, TRUE = "density, noise difference", "density, true score"
+BOTH_WAYS, TANGENTIAL = "density, noise difference both ways", "tangential"
+PLACED = "photo path, Morph Sampler"
 # The strength a for each score, so that paths curve about equally. SD1.5, with 64 times as many
 # latent values, needs less.
-STRENGTHS = {DIFFERENCE: 0.1, TRUE: 0.005}
-METHODS = (DIFFERENCE, TRUE, ARC, PROMPT)
+STRENGTHS = {DIFFERENCE: 0.1, BOTH_WAYS: 0.1, TRUE: 0.005}
+METHODS = (DIFFERENCE, BOTH_WAYS, TRUE, TANGENTIAL, ARC, PROMPT, PLACED)
+SCORES = {BOTH_WAYS: "noise difference, both ways", TRUE: "true score", TANGENTIAL: "true score"}
 LEVEL = 0.6
 
 
@@ -50,6 +54,8 @@ class Plan:
     iterations: int = 30
     # Three times that of the paper, with a third of its iterations; implicit steps allow this.
     learning_rate: float = 0.3
+    # Each costs about five times as many scores as one of the density metric.
+    tangential_iterations: int = 12
     seed: int = 11
 
     def __post_init__(self) -> None:
@@ -63,10 +69,10 @@ class StudyResult:
 
     table: a row for each pair and path: pair, caption_a, caption_b, path; steps (LPIPS of
     consecutive frames), metric; log_density (of every frame by the model's true score and that
-    frame's own prompt, relative to the first frame), gradient (mean ‖G‖ by the noise difference);
-    ends (PSNR of the worse of both ends against its image, dB; NaN for the prompt path), inversion
-    (the same by inversion alone). films: frames [F, 3, H, W] by path, for each pair; empty after
-    `load`.
+    frame's own prompt, relative to the first frame), gradient (mean ‖G‖ by the noise difference),
+    both empty or NaN for Morph Sampler, whose frames bridge steps; ends (PSNR of the worse of both
+    ends against its image, dB; NaN for the prompt path), inversion (the same by inversion alone).
+    films: frames [F, 3, H, W] by path, for each pair; empty after `load`.
     """
 
     plan: Plan
@@ -146,8 +152,13 @@ class Studio:
         ]
         film = {}
         for method in METHODS:
-            positive, latent = self._path(method, path, noises, k)
-            frames = self.painter.decode(self._down(positive, latent))
+            if method == PLACED:
+                frames = self._placed(prompts, images, k)
+                measured = self._steps(frames) | {"log_density": [], "gradient": float("nan")}
+            else:
+                positive, latent = self._path(method, path, noises, k)
+                frames = self.painter.decode(self._down(positive, latent))
+                measured = self._steps(frames) | self._density(positive, latent)
             film[method] = frames
             self.rows.append(
                 {
@@ -155,7 +166,7 @@ class Studio:
                     "caption_a": captions[0],
                     "caption_b": captions[1],
                     "path": method,
-                    **self._measured(positive, latent, frames),
+                    **measured,
                     # The prompt path does not lead to the images.
                     "ends": worse([frames[:1], frames[-1:]], images)
                     if method != PROMPT
@@ -182,6 +193,8 @@ class Studio:
         """Conditioning and latents of the frames of a path, at the noise level."""
         if method == PROMPT:
             return self._prompt_path(path, k)
+        if method == TANGENTIAL:
+            return self._tangential(path, noises, k)
         arc = method == ARC
         outputs = self.pack.density.nodes.GeodesicDensityPath.execute(
             self.painter.model,
@@ -193,10 +206,39 @@ class Studio:
             self.plan.levels,
             0 if arc else self.plan.iterations,
             self.plan.learning_rate,
-            "true score" if method == TRUE else "noise difference",
+            SCORES.get(method, "noise difference"),
             k,
         )
         return outputs[0][0], outputs[1][0]
+
+    def _tangential(self, path: Any, noises: Sequence[Any], k: int) -> tuple[Any, Any]:
+        """By the metric JᵀJ of the true score, which is no node's."""
+        density = self.pack.density.path
+        plan = self.plan
+        search = density.Search(
+            0.0, plan.levels, plan.tangential_iterations, 1.0, SCORES[TANGENTIAL], k
+        )
+        search = replace(search, metric=density.TANGENTIAL)
+        prompts = self.pack.inputs.as_paths(path)
+        found = density.find(self.painter.model, prompts, self._negative(), tuple(noises), search)
+        times = np.linspace(0, 1, plan.frames).tolist()
+        ((positive, latent),) = found.path.frames(times, 0)
+        return positive, latent
+
+    def _placed(self, prompts: Sequence[Any], images: Sequence[Tensor], k: int) -> Tensor:
+        """Image Keyframe and Morph Sampler, by LPIPS, with the same steps and level."""
+        keyframe = self.pack.noise.image_keyframe.GeodesicImageKeyframe.execute
+        plan, photos = self.plan, None
+        for prompt, image in zip(prompts, images, strict=True):
+            photo = image.movedim(1, -1)
+            arguments = (prompt, plan.steps, LEVEL, 1.0, photos)
+            photos = keyframe(self.painter.model, self.painter.vae, photo, *arguments)[0]
+        empty = {"samples": torch.zeros(1, 4, 8, 8)}
+        sampler = self.pack.render.nodes.GeodesicMorphSampler.execute
+        model, vae, negative = self.painter.model, self.painter.vae, self._negative()
+        settings = (k, plan.steps, 1.0, "euler", "normal", LEVEL, 0.5, "strong", "alex", "stop")
+        done = sampler(model, photos, negative, empty, vae, plan.frames, *settings)
+        return done[0].movedim(-1, 1)
 
     def _prompt_path(self, path: Any, k: int) -> tuple[Any, Any]:
         """The prompt path, with one seed: rendered from pure noise down to the noise level."""
@@ -228,18 +270,20 @@ class Studio:
     def _negative(self) -> Any:
         return self.painter.nodes.CLIPTextEncode().encode(self.painter.clip, "")[0]
 
-    def _measured(self, positive: Any, latent: Any, frames: Tensor) -> dict[str, Any]:
-        """LPIPS of the frames' steps, and density and gradient along the path."""
+    def _steps(self, frames: Tensor) -> dict[str, Any]:
+        """LPIPS of the frames' steps."""
         measure = self.pack.metrics.measuring.measure_on_device
         steps = measure([frames.movedim(1, -1)], "alex", 16, False)
+        return {"steps": list(steps.distances), "metric": steps.metric}
+
+    def _density(self, positive: Any, latent: Any) -> dict[str, Any]:
+        """Density and gradient along the path."""
         analysis = self.pack.density.analysis
         strength = STRENGTHS[DIFFERENCE]
         settings = analysis.Settings(0, 0.1, 1.0, 0, strength, 0, "noise difference")
         model = self.painter.model
         analysed = analysis.analyse(model, [positive], self._negative(), [latent], settings)
         return {
-            "steps": list(steps.distances),
-            "metric": steps.metric,
             "log_density": analysed.log_density.tolist(),
             "gradient": analysed.norms["given"],
         }

@@ -9,10 +9,24 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
-from .density import ARC, DIFFERENCE, FILE, LEVEL, METHODS, PROMPT, STRENGTHS, TRUE, StudyResult
+from .density import (
+    ARC,
+    BOTH_WAYS,
+    DIFFERENCE,
+    FILE,
+    LEVEL,
+    METHODS,
+    PLACED,
+    PROMPT,
+    STRENGTHS,
+    TANGENTIAL,
+    TRUE,
+    StudyResult,
+)
 
 Values = Sequence[float] | np.ndarray
 TESTED = ("ppl", "length", "density")
+NAN = float("nan")
 
 
 def values(result: StudyResult, path: str, measure: str) -> list[float]:
@@ -26,7 +40,7 @@ def values(result: StudyResult, path: str, measure: str) -> list[float]:
         "ppl": lambda row: np.mean(row["steps"]),
         "largest": lambda row: np.max(row["steps"]),
         "length": lambda row: np.sqrt(row["steps"]).sum(),
-        "density": lambda row: above_chord(row["log_density"]),
+        "density": lambda row: above_chord(row["log_density"]) if len(row["log_density"]) else NAN,
     }
     law = laws.get(measure, lambda row: row[measure])
     return [float(law(row)) for _, row in rows.iterrows()]
@@ -44,7 +58,7 @@ def report(result: StudyResult) -> str:
     inversion = values(result, ARC, "inversion")
     lost = max(
         before - after
-        for method in (DIFFERENCE, TRUE, ARC)
+        for method in (DIFFERENCE, BOTH_WAYS, TRUE, TANGENTIAL, ARC)
         for before, after in zip(inversion, values(result, method, "ends"), strict=True)
     )
     return f"""# From image to image: is the density geodesic better?
@@ -53,7 +67,10 @@ Written by `python -m study density`, on a {result.device}: {plan.pairs} pairs o
 the small checkpoint, inverted with their captions to noise level {LEVEL:g} in {plan.steps} steps
 with one refinement, {plan.frames} frames per path, rendered without guidance. Density paths:
 {plan.levels} levels of {plan.iterations} iterations, learning rate {plan.learning_rate:g}, strength
-{STRENGTHS[DIFFERENCE]:g} (noise difference) and {STRENGTHS[TRUE]:g} (true score).
+{STRENGTHS[DIFFERENCE]:g} (noise difference) and {STRENGTHS[TRUE]:g} (true score). *{TANGENTIAL}*:
+the metric JᵀJ of the true score (Saito & Matsubara), {plan.tangential_iterations} iterations a
+level. *{PLACED}*: the same two images through Image Keyframe, frames placed by LPIPS; its frames
+take over and bridge steps, so there is no log density of theirs.
 
 {table(result)}
 
@@ -104,9 +121,9 @@ def table(result: StudyResult) -> str:
             f"{median(own['length']):.3f}",
             p["length"],
             f"{median(own['largest']):.4f}",
-            f"{median(own['density']):+.1f}",
-            p["density"],
-            f"{median(own['gradient']):.3f}",
+            "" if method == PLACED else f"{median(own['density']):+.1f}",
+            "" if method == PLACED else p["density"],
+            "" if method == PLACED else f"{median(own['gradient']):.3f}",
             "" if method == PROMPT else f"{median(own['ends']):.1f} dB",
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -127,7 +144,7 @@ def verdicts(result: StudyResult) -> str:
         "density": ("denser", "less dense", False),
     }
     lines = []
-    for method in (DIFFERENCE, TRUE, PROMPT):
+    for method in (m for m in METHODS if m != ARC):
         parts = [
             _comparison(
                 values(result, method, measure),
@@ -137,6 +154,7 @@ def verdicts(result: StudyResult) -> str:
                 smaller=smaller,
             )
             for measure, (better, worse, smaller) in words.items()
+            if (method, measure) != (PLACED, "density")
         ]
         lines.append(f"- *{method}* against the great arc: {'; '.join(parts)}.")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...geometry.density import boundary, measure
+from ...geometry.density import boundary, measure, tangential
 from ...geometry.density.curve import Curve, has_equal_ends, line
 from ...geometry.density.initial import random_velocity, shoot
 from ...geometry.path import Path
@@ -25,6 +25,9 @@ from .model import ModelAtLevel
 
 PAST_END, PAST_START, RANDOM = "past the end", "back past the start", "random direction"
 DIRECTIONS = (PAST_END, PAST_START, RANDOM)
+# p^(−2a), by which likely places are near each other; and JᵀJ of the score (`tangential`).
+BY_DENSITY, TANGENTIAL = "density", "tangential"
+METRICS = (BY_DENSITY, TANGENTIAL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,10 @@ class DensityPath:
 
 @dataclass(frozen=True)
 class Search:
-    """Settings of the boundary value problem; see `geometry.density.boundary.solve`."""
+    """Settings of the boundary value problem; see `geometry.density.boundary.solve`.
+
+    metric: one of `METRICS`. strength is that of DENSITY alone.
+    """
 
     strength: float
     levels: int
@@ -71,6 +77,7 @@ class Search:
     learning_rate: float
     score: str
     seed: int
+    metric: str = BY_DENSITY
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,16 +139,18 @@ def find(
             if show:
                 show(measured(so_far))
 
-        solution = boundary.solve(
+        own = {} if search.metric == TANGENTIAL else {"strength": search.strength}
+        solve: Any = tangential.solve if search.metric == TANGENTIAL else boundary.solve
+        solution = solve(
             a,
             b,
             at_level.score,
-            strength=search.strength,
             levels=search.levels,
             iterations=search.iterations,
             learning_rate=search.learning_rate,
             progress=loaded.progress(),
             watch=watch if show else None,
+            **own,
         )
         return measured(solution)
 

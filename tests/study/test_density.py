@@ -15,10 +15,22 @@ from scipy.stats import wilcoxon
 
 from study import __main__ as program
 from study import density, density_report
-from study.density import ARC, DIFFERENCE, METHODS, PROMPT, TRUE, Plan, StudyResult
+from study.density import (
+    ARC,
+    BOTH_WAYS,
+    DIFFERENCE,
+    METHODS,
+    PLACED,
+    PROMPT,
+    TANGENTIAL,
+    TRUE,
+    Plan,
+    StudyResult,
+)
 from study.density_report import above_chord, p_value, report, values, verdicts
 
-SHIFTS = {DIFFERENCE: -0.02, TRUE: 0.02, ARC: 0.0, PROMPT: 0.0}
+SHIFTS = {DIFFERENCE: -0.02, BOTH_WAYS: -0.02, TRUE: 0.02, TANGENTIAL: 0.0, ARC: 0.0}
+SHIFTS |= {PROMPT: 0.0, PLACED: -0.03}
 
 
 def measured(pairs: int = 20) -> StudyResult:
@@ -36,8 +48,8 @@ def measured(pairs: int = 20) -> StudyResult:
                     "path": path,
                     "steps": [step, step],
                     "metric": "LPIPS alex",
-                    "log_density": [0.0, high, 4.0],
-                    "gradient": 1.0,
+                    "log_density": [] if path == PLACED else [0.0, high, 4.0],
+                    "gradient": float("nan") if path == PLACED else 1.0,
                     "ends": float("nan") if path == PROMPT else 58.0,
                     "inversion": 58.0,
                 }
@@ -59,13 +71,15 @@ def test_the_density_counts_above_the_chord() -> None:
 
 def test_verdicts_say_what_is_measurable() -> None:
     """A clear gain, a clear loss, and none; smaller PPL is better, larger density is."""
-    better, worse, same = verdicts(measured()).splitlines()
+    better, _, worse, same, _, placed = verdicts(measured()).splitlines()
     assert "smoother (20 of 20" in better
     assert "shorter (20 of 20" in better
     assert "denser" in better
     assert "less smooth (0 of 20" in worse
     assert "less dense" in worse
     assert same.count("no measurable difference") == 3
+    assert "smoother (20 of 20" in placed
+    assert "dense" not in placed
     page = report(measured())
     assert "no path is more than\n  0.00 dB below" in page
     assert "nan" not in page
@@ -109,7 +123,7 @@ def test_a_small_run_from_the_command_line(
     kept = density.load(tmp_path / density.FILE).table
     assert len(kept) == 2 * len(METHODS)
     assert {len(steps) for steps in kept["steps"]} == {2}
-    assert {len(along) for along in kept["log_density"]} == {3}
+    assert {len(along) for along in kept["log_density"]} == {0, 3}  # 0: Morph Sampler
     monkeypatch.setattr(density, "run", None)
     monkeypatch.setattr(sys, "argv", ["study", "density", "--report", "--output", str(tmp_path)])
     program.main()
