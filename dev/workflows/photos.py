@@ -22,6 +22,7 @@ from .settings import Settings
 
 # 30 steps to noise level 0.6 are steps of the size that 50 would have all the way.
 LEVEL = 0.6
+PHOTOS_ROOM = 260  # for the photos so far, below the node's widgets
 
 
 def photos_morph(s: Settings) -> Graph:
@@ -98,7 +99,7 @@ def image_keyframe(
     return graph.add(
         "GeodesicImageKeyframe",
         f"Photo {letter} as a keyframe",
-        40,
+        PHOTOS_ROOM,
         model=common.model,
         vae=common.vae,
         image=image,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from comfy_api.latest import io
+import torch
+import torch.nn.functional as F
+from comfy_api.latest import io, ui
+from torch import Tensor
 
 from ..inputs import NOISE, ImagePathSocket, weight_input
 from ..newer import schema
 from ..ui.status import show_text
 from . import images, inversion
+
+SHOWN = 256  # pixels of a photo in the node
 
 
 class GeodesicImageKeyframe(io.ComfyNode):
@@ -22,8 +28,8 @@ class GeodesicImageKeyframe(io.ComfyNode):
             display_name="Image Keyframe",
             category=NOISE,
             description="Appends a photo to a path of photos: finds the noise that makes it, and "
-            "keeps it with its prompt. Morph Sampler renders the path; in a loop the first photo's "
-            "weight is that of the leg that leads back to it.",
+            "keeps it with its prompt. Shows the photos so far. Morph Sampler renders the path; in "
+            "a loop the first photo's weight is that of the leg that leads back to it.",
             inputs=[
                 io.Model.Input("model", tooltip="The model that will render the film."),
                 io.Vae.Input("vae", tooltip="Turns the photo into a latent."),
@@ -86,4 +92,14 @@ class GeodesicImageKeyframe(io.ComfyNode):
         settings = images.PhotoSettings(steps, noise_level, weight)
         path, inverted = images.append_photo(model, vae, image, prompt, settings, previous)
         show_text(cls, inverted.report)
-        return io.NodeOutput(path, inverted.worst_ratio, inverted.latent)
+        shown = ui.PreviewImage(thumbnails(path.photos), cls=cls)
+        return io.NodeOutput(path, inverted.worst_ratio, inverted.latent, ui=shown)
+
+
+def thumbnails(photos: Sequence[Tensor]) -> Tensor:
+    """Photos [H, W, 3] of one size as a batch [N, h, w, 3], at most `SHOWN` pixels wide or high."""
+    pixels = torch.stack(list(photos)).movedim(-1, 1)
+    share = min(1.0, SHOWN / max(pixels.shape[2:]))
+    height, width = (max(1, round(side * share)) for side in pixels.shape[2:])
+    small = F.interpolate(pixels, (height, width), mode="bilinear", antialias=True)
+    return small.clamp(0, 1).movedim(1, -1)

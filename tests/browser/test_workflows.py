@@ -101,6 +101,7 @@ CHARTS = {
     "compare_couplings": 7,
     "keyframes_constant_speed": 3,
     "music_morph": 1,
+    "photo_to_photo": 1,
     "photos_morph": 1,
     "image_to_image_geodesic": 2,
     "extrapolate": 1,

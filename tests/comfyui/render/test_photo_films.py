@@ -224,6 +224,17 @@ def test_two_photos_lead_into_a_density_path(comfy: Comfy) -> None:
         found(comfy, comfy.model, a, b, path=three, **search)
 
 
+def test_the_photos_so_far_are_shown(comfy: Comfy) -> None:
+    """In order, small, in their proportions; small ones as they are."""
+    from geodesic_morph.nodes.noise.image_keyframe import SHOWN, thumbnails
+
+    wide = torch.rand(3, 300, 600, 3)
+    assert thumbnails(list(wide)).shape == (3, SHOWN // 2, SHOWN, 3)
+    path = chain(comfy, 0, 1)
+    for shown, number in zip(thumbnails(path.photos), (0, 1), strict=True):
+        torch.testing.assert_close(shown, photo(number)[0][0])
+
+
 def test_mistakes_at_a_photo_are_named(comfy: Comfy) -> None:
     """Before the photo is inverted, each with what to do."""
     path = keyframe(comfy, 0)
