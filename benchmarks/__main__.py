@@ -16,7 +16,18 @@ from dev.measure import Row, table
 from study.__main__ import RESULTS
 from study.even import report
 
-from . import coupling, density, film, morph, morph_sampler, noise, perceptual, schedule, study
+from . import (
+    coupling,
+    density,
+    film,
+    morph,
+    morph_sampler,
+    noise,
+    perceptual,
+    photos,
+    schedule,
+    study,
+)
 
 
 def main() -> None:
@@ -37,6 +48,7 @@ def main() -> None:
         *density.rows(cpu=not arguments.gpu),
         *study.rows(cpu=not arguments.gpu),
         *morph_sampler.rows(cpu=not arguments.gpu),
+        *photos.rows(cpu=not arguments.gpu),
     ]
     if not arguments.without_server:
         rows += morph.rows(cpu=not arguments.gpu)
