@@ -70,8 +70,11 @@ study-sd15: ## on a GPU: experiment 1 and the paper's table on SD1.5, CHECKPOINT
 # What the committed reports of the prompt experiment were made with.
 PROMPTS = --steps 8 --batch 8 --kept-per-bin 2
 
-results: ## rerun all papers' comparisons on the small model (five hours): study/results/
+results: ## rerun all comparisons on the small model (ten hours): study/results/
 	@$(RUN) -m study even
+	@$(RUN) -m study paths all --text-model written
+	@$(RUN) -m study paths all --text-model reader
+	@$(RUN) -m study paths report
 	@$(RUN) -m study noise
 	@$(RUN) -m study density
 	@$(RUN) -m study run .comfyui/study/guidance-1 --guidance 1 --per-bin 50 $(PROMPTS)

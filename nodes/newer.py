@@ -73,7 +73,9 @@ ADVANCED: dict[str, set[str]] = {
     "GeodesicDensityExtrapolate": {"frames_per_batch"},
     "GeodesicDensityAnalysis": {"perturbation", "smoothing", "seed", "score"},
     "GeodesicTextInversion": {"learning_rate"},
-    "GeodesicMorphSampler": {"share", "distance", "tolerance", "frames_per_batch"},
+    "GeodesicMorphSampler": {
+        *("share", "distance", "tolerance", "frames_per_batch", "photo_frames"),
+    },
 }
 
 
