@@ -140,7 +140,7 @@ class Studio:
 
     def compare(self, k: int) -> None:
         """Compare all methods on one pair of images."""
-        captions, prompts, latents, noises = zip(
+        captions, prompts, photos, latents, noises = zip(
             *(self._image(2 * k + n) for n in (0, 1)), strict=True
         )
         clouds = [self.prompt_nodes.GeodesicPointCloud.execute(prompt)[0] for prompt in prompts]
@@ -153,7 +153,7 @@ class Studio:
         film = {}
         for method in METHODS:
             if method == PLACED:
-                frames = self._placed(prompts, images, k)
+                frames = self._placed(prompts, photos, k)
                 measured = self._steps(frames) | {"log_density": [], "gradient": float("nan")}
             else:
                 positive, latent = self._path(method, path, noises, k)
@@ -176,8 +176,10 @@ class Studio:
             )
         self.films.append(film)
 
-    def _image(self, k: int) -> tuple[str, Any, Tensor, Any]:
-        """A held-out scene: caption, its conditioning, its latent, and the inverted latent."""
+    def _image(self, k: int) -> tuple[str, Any, Tensor, Tensor, Any]:
+        """A held-out scene: caption, its conditioning, the picture [1, H, W, 3], its latent, and
+        the inverted latent.
+        """
         scene, rng = evaluation_scene(self.plan.seed, k)
         caption = say(scene, rng, complete=True)
         picture = draw(scene, Random(k)).movedim(0, -1)[None]
@@ -187,7 +189,7 @@ class Studio:
         inverted = execute(
             self.painter.model, prompt, {"samples": latent}, self.plan.steps, LEVEL, 1
         )
-        return caption, prompt, latent, inverted[0]
+        return caption, prompt, picture, latent, inverted[0]
 
     def _path(self, method: str, path: Any, noises: Sequence[Any], k: int) -> tuple[Any, Any]:
         """Conditioning and latents of the frames of a path, at the noise level."""
@@ -226,14 +228,13 @@ class Studio:
         ((positive, latent),) = found.path.frames(times, 0)
         return positive, latent
 
-    def _placed(self, prompts: Sequence[Any], images: Sequence[Tensor], k: int) -> Tensor:
+    def _placed(self, prompts: Sequence[Any], pictures: Sequence[Tensor], k: int) -> Tensor:
         """Image Keyframe and Morph Sampler, by LPIPS, with the same steps and level."""
         keyframe = self.pack.noise.image_keyframe.GeodesicImageKeyframe.execute
         plan, photos = self.plan, None
-        for prompt, image in zip(prompts, images, strict=True):
-            photo = image.movedim(1, -1)
+        for prompt, picture in zip(prompts, pictures, strict=True):
             arguments = (prompt, plan.steps, LEVEL, 1.0, photos)
-            photos = keyframe(self.painter.model, self.painter.vae, photo, *arguments)[0]
+            photos = keyframe(self.painter.model, self.painter.vae, picture, *arguments)[0]
         empty = {"samples": torch.zeros(1, 4, 8, 8)}
         sampler = self.pack.render.nodes.GeodesicMorphSampler.execute
         model, vae, negative = self.painter.model, self.painter.vae, self._negative()
