@@ -113,9 +113,9 @@ def load(path: Path) -> StudyResult:
 class Studio:
     """The small checkpoint in ComfyUI and this pack's nodes."""
 
-    def __init__(self, plan: Plan, cpu: bool) -> None:
+    def __init__(self, plan: Plan, cpu: bool, checkpoint: str = SMALL) -> None:
         self.plan = plan
-        self.painter = Painter(SMALL, cpu)
+        self.painter = Painter(checkpoint, cpu)
         # These imports only work after the painter has loaded ComfyUI.
         import comfy.utils
         from comfy_extras import nodes_custom_sampler
@@ -195,6 +195,7 @@ class Studio:
             self.plan.learning_rate,
             "true score" if method == TRUE else "noise difference",
             k,
+            0,  # all frames in one batch
         )
         return outputs[0][0], outputs[1][0]
 

@@ -94,9 +94,12 @@ def test_too_few_pairs_are_refused() -> None:
 def test_a_small_run_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two pairs through the real ComfyUI: a page with every path, and films of all of them."""
+    """Two pairs through the real ComfyUI: a page with every path, and films of all of them.
+
+    Nine frames are more than a batch of Density Path holds by default; all are measured.
+    """
     monkeypatch.setattr(density, "Plan", functools.partial(Plan, levels=1))
-    arguments = ["--pairs", "2", "--steps", "3", "--frames", "3", "--iterations", "1", "--cpu"]
+    arguments = ["--pairs", "2", "--steps", "3", "--frames", "9", "--iterations", "1", "--cpu"]
     monkeypatch.setattr(sys, "argv", ["study", "density", *arguments, "--output", str(tmp_path)])
     program.main()
     page = (tmp_path / "density.md").read_text()
@@ -108,8 +111,8 @@ def test_a_small_run_from_the_command_line(
     assert films.height > 2 * 4 * 128
     kept = density.load(tmp_path / density.FILE).table
     assert len(kept) == 2 * len(METHODS)
-    assert {len(steps) for steps in kept["steps"]} == {2}
-    assert {len(along) for along in kept["log_density"]} == {3}
+    assert {len(steps) for steps in kept["steps"]} == {8}
+    assert {len(along) for along in kept["log_density"]} == {9}
     monkeypatch.setattr(density, "run", None)
     monkeypatch.setattr(sys, "argv", ["study", "density", "--report", "--output", str(tmp_path)])
     program.main()
