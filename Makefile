@@ -74,6 +74,7 @@ results: ## rerun all papers' comparisons on the small model (five hours): study
 	@$(RUN) -m study even
 	@$(RUN) -m study noise
 	@$(RUN) -m study density
+	@$(RUN) -m study attention
 	@$(RUN) -m study run .comfyui/study/guidance-1 --guidance 1 --per-bin 50 $(PROMPTS)
 	@$(RUN) -m study report .comfyui/study/guidance-1 --output study/results/prompts/guidance-1
 	@$(RUN) -m study run .comfyui/study/guidance-4 --guidance 4 --per-bin 25 $(PROMPTS)

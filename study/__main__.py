@@ -76,25 +76,24 @@ def attention(arguments: argparse.Namespace) -> None:
     """Measure self-attention that also sees the keyframes; write table and pictures."""
     from dev.pictures.sheets import filmstrip, stack
 
-    from . import attention, attention_report
+    from . import attention_report
+    from .attention import FILE, Plan, StudyResult, load, run, save
 
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
     if not arguments.report:
-        plan = attention.Plan(
-            *(arguments.pairs, arguments.steps, arguments.frames, arguments.share)
-        )
+        plan = Plan(*(arguments.pairs, arguments.steps, arguments.frames, arguments.share))
 
-        def keep(result: attention.StudyResult) -> None:
-            attention.save(result, folder / attention.FILE)
+        def keep(result: StudyResult) -> None:
+            save(result, folder / FILE)
             strips = [
                 filmstrip({name: [to_pil_image(x) for x in film] for name, film in films.items()})
                 for films in result.films
             ]
             stack(strips).save(folder / "attention.jpg", quality=85)
 
-        attention.run(plan, arguments.photos, arguments.cpu, keep)
-    page = attention_report.report(attention.load(folder / attention.FILE))
+        run(plan, arguments.photos, arguments.cpu, keep)
+    page = attention_report.report(load(folder / FILE))
     (folder / "attention.md").write_text(page)
     print(page)
 

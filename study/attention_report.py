@@ -70,26 +70,25 @@ def compare(table: pd.DataFrame) -> list[Comparison]:
     """Every variant against "off", on every model and kind that was measured."""
     known = measures(table)
     found: list[Comparison] = []
-    for (kind, model), films in known.groupby(["kind", "model"], sort=False):
-        by_variant = {v: f.sort_values(by="pair") for v, f in films.groupby("variant")}
-        off = by_variant[OFF]
-        for variant in VARIANTS[str(kind)][1:]:
-            own = by_variant[variant]
-            changes = {
-                m: own[m].to_numpy() - off[m].to_numpy()
-                for m in ("largest", "length", "strays", "ends")
-            }
+    for kind, model in known[["kind", "model"]].drop_duplicates().itertuples(index=False):
+        here = known[(known["kind"] == kind) & (known["model"] == model)]
+        off = _columns(here, OFF)
+        for variant in VARIANTS[kind][1:]:
+            own = _columns(here, variant)
+            changes = {name: own[name] - off[name] for name in own}
             found.append(
                 Comparison(
-                    str(model),
-                    str(kind),
+                    model,
+                    kind,
                     variant,
-                    len(own),
-                    *(_mean(changes[m]) for m in ("largest", "length", "strays")),
+                    len(own["ends"]),
+                    _mean(changes["largest"]),
+                    _mean(changes["length"]),
+                    _mean(changes["strays"]),
                     float(own["ends"].mean()),
                     float(changes["ends"].mean()),
                     int((changes["largest"] < 0).sum()),
-                    p_value(own["largest"].to_numpy(), off["largest"].to_numpy()),
+                    p_value(own["largest"], off["largest"]),
                 )
             )
     tried = [k for k, c in enumerate(found) if c.variant in MATCHINGS]
@@ -99,11 +98,18 @@ def compare(table: pd.DataFrame) -> list[Comparison]:
     return found
 
 
+def _columns(films: pd.DataFrame, variant: str) -> dict[str, np.ndarray]:
+    """What is compared of a variant's films, in the order of the pairs."""
+    own = pd.DataFrame(films[films["variant"] == variant]).sort_values(by="pair")
+    return {m: own[m].to_numpy(float) for m in ("largest", "length", "strays", "ends")}
+
+
 def _mean(changes: np.ndarray) -> tuple[float, float, float]:
     """Mean with its interval; NaN where it was not measured."""
     if np.isnan(changes).any():
-        return (float("nan"),) * 3
-    return float(changes.mean()), *interval(np.mean, changes)
+        return (float("nan"), float("nan"), float("nan"))
+    low, high = interval(np.mean, changes)
+    return float(changes.mean()), low, high
 
 
 def report(result: StudyResult) -> str:
@@ -132,11 +138,11 @@ batch; its first and last frame are the keyframes.
         f"## Verdict\n\n{verdict(found)}",
         f"## Means\n\n{means(result.table)}",
         f"## Differences from off\n\n{differences(found)}",
-        f"""- *Largest*: the largest LPIPS of consecutive frames; *length*: the sum of √LPIPS, because
-  LPIPS is a squared distance. LPIPS is that of this project's scene classifier. *Strays*: the share
-  of frames that show a number of things, or a shape, that neither end has. *Sharpness*: mean
-  |Laplacian| of the frames between, against both ends'. *Ends*: PSNR of the worse end against its
-  image; between prompts, against the prompt drawn alone.
+        f"""- *Largest*: the largest LPIPS of consecutive frames; *length*: the sum of √LPIPS,
+  because LPIPS is a squared distance. LPIPS is that of this project's scene classifier. *Strays*:
+  the share of frames that show a number of things, or a shape, that neither end has. *Sharpness*:
+  mean |Laplacian| of the frames between, against both ends'. *Ends*: PSNR of the worse end against
+  its image; between prompts, against the prompt drawn alone.
 - Differences are means over the pairs with 95 % bootstrap intervals; p is Wilcoxon's signed-rank.
 - Both models have 8×8 tokens on one level. Models with levels of 32×32 and more may differ.
 - The ends are kept by construction: a keyframe sees its own tokens twice, which leaves its
@@ -161,7 +167,7 @@ def _others(kinds: list[str], pairs: int) -> str:
         )
     if PROMPTS in kinds:
         lines.append(
-            f"- *Prompts*: {pairs} pairs of captions, one noise, all steps, guidance {GUIDANCE:g};\n"
+            f"- *Prompts*: {pairs} pairs of captions, one noise, guidance {GUIDANCE:g};\n"
             "  *off* is the prompt path."
         )
     return "\n".join(lines)
@@ -175,8 +181,8 @@ def verdict(found: list[Comparison]) -> str:
         low = min(c.largest[0] for c in tried)
         high = max(c.largest[0] for c in tried)
         return (
-            f"**No variant wins anywhere** ({len(tried)} comparisons). The mean largest step changes "
-            f"by {low:+.4f} to {high:+.4f}. So there is no such node."
+            f"**No variant wins anywhere** ({len(tried)} comparisons). The mean largest step "
+            f"changes by {low:+.4f} to {high:+.4f}. So there is no such node."
         )
     return "\n".join(
         f"- **{c.variant} wins** on {c.kind}, model *{c.model}*: largest step {_shown(c.largest)}, "
@@ -191,12 +197,14 @@ def means(table: pd.DataFrame) -> str:
         "| kind | model | variant | largest | length | strays | sharpness | ends |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for (kind, model, variant), films in measures(table).groupby(
-        ["kind", "model", "variant"], sort=False
-    ):
+    known = measures(table)
+    names = ["kind", "model", "variant"]
+    for kind, model, variant in known[names].drop_duplicates().itertuples(index=False):
+        chosen = (known[names] == [kind, model, variant]).all(axis=1)
+        films = known[chosen]
         mean = films[["largest", "length", "strays", "sharpness", "ends"]].mean()
         cells = [
-            *map(str, (kind, model, variant)),
+            *(kind, model, variant),
             f"{mean['largest']:.4f}",
             f"{mean['length']:.3f}",
             "" if np.isnan(mean["strays"]) else f"{100 * mean['strays']:.1f} %",

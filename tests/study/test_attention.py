@@ -210,8 +210,9 @@ def test_a_small_run_from_the_command_line(
     counts = {kind: len(attention.VARIANTS[kind]) * 2 for kind in attention.VARIANTS}
     assert films["kind"].value_counts().to_dict() == counts | {PHOTOS: counts[PHOTOS] // 2}
     for _, pair in films.groupby(["kind", "pair"]):
-        off = pair[pair["variant"] == OFF].iloc[0]
-        for _, own in pair[pair["variant"].isin(list(MATCHINGS))].iterrows():
+        by_variant = {row["variant"]: row for row in pair.to_dict("records")}
+        off = by_variant[OFF]
+        for own in (by_variant[matching] for matching in MATCHINGS):
             assert own["ends"] > min(off["ends"] - 1, 45)
             assert list(own["steps"]) != list(off["steps"])
     assert Image.open(tmp_path / "attention.jpg").height > 2 * 4 * 128
