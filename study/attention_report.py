@@ -33,8 +33,8 @@ Written before the run. By place or by transport wins on a model and a kind of f
 class Comparison:
     """A variant against "off" on one model and kind: differences, mean and 95 % interval.
 
-    smaller: the pairs whose largest step it makes smaller. p of the largest step; q: NaN for the
-    prompt path, which is not on trial.
+    smaller: the pairs whose largest step it makes smaller. p: of the largest step; length_p: of the
+    length. q: of p, NaN for the prompt path, which is not on trial.
     """
 
     model: str
@@ -48,6 +48,7 @@ class Comparison:
     ends_change: float
     smaller: int
     p: float
+    length_p: float
     q: float = float("nan")
 
     @property
@@ -89,6 +90,7 @@ def compare(table: pd.DataFrame) -> list[Comparison]:
                     float(changes["ends"].mean()),
                     int((changes["largest"] < 0).sum()),
                     p_value(own["largest"], off["largest"]),
+                    p_value(own["length"], off["length"]),
                 )
             )
     tried = [k for k, c in enumerate(found) if c.variant in MATCHINGS]
@@ -144,6 +146,7 @@ batch; its first and last frame are the keyframes.
   mean |Laplacian| of the frames between, against both ends'. *Ends*: PSNR of the worse end against
   its image; between prompts, against the prompt drawn alone.
 - Differences are means over the pairs with 95 % bootstrap intervals; p is Wilcoxon's signed-rank.
+- The share of the steps was set beforehand. No other was measured.
 - Both models have 8×8 tokens on one level. Models with levels of 32×32 and more may differ.
 - The ends are kept by construction: a keyframe sees its own tokens twice, which leaves its
   attention as it is, up to rounding.
@@ -158,7 +161,7 @@ batch; its first and last frame are the keyframes.
 
 
 def _others(kinds: list[str], pairs: int) -> str:
-    """What the page says of the kinds besides scenes, as far as they were measured."""
+    """What the page says of the kinds besides scenes, and which were not measured."""
     lines = []
     if PHOTOS in kinds:
         lines.append(
@@ -170,6 +173,9 @@ def _others(kinds: list[str], pairs: int) -> str:
             f"- *Prompts*: {pairs} pairs of captions, one noise, guidance {GUIDANCE:g};\n"
             "  *off* is the prompt path."
         )
+    missing = [kind for kind in VARIANTS if kind not in kinds]
+    if missing:
+        lines.append(f"- Not measured in this run: {', '.join(missing)}.")
     return "\n".join(lines)
 
 
@@ -218,8 +224,8 @@ def means(table: pd.DataFrame) -> str:
 def differences(found: list[Comparison]) -> str:
     """A row for each comparison."""
     lines = [
-        "| kind | model | variant | largest | smaller | p | q | length | strays, points |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| kind | model | variant | largest | smaller | p | q | length | p | strays, points |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for c in found:
         points = (100 * c.strays[0], 100 * c.strays[1], 100 * c.strays[2])
@@ -228,6 +234,7 @@ def differences(found: list[Comparison]) -> str:
             f"{c.p:.2g}",
             "" if np.isnan(c.q) else f"{c.q:.2g}",
             _shown(c.length),
+            f"{c.length_p:.2g}",
             _shown(points, 1),
         ]
         lines.append(f"| {' | '.join(cells)} |")
