@@ -77,6 +77,7 @@ results: ## rerun all comparisons on the small model (ten hours): study/results/
 	@$(RUN) -m study paths report
 	@$(RUN) -m study noise
 	@$(RUN) -m study density
+	@$(RUN) -m study attention
 	@$(RUN) -m study run .comfyui/study/guidance-1 --guidance 1 --per-bin 50 $(PROMPTS)
 	@$(RUN) -m study report .comfyui/study/guidance-1 --output study/results/prompts/guidance-1
 	@$(RUN) -m study run .comfyui/study/guidance-4 --guidance 4 --per-bin 25 $(PROMPTS)

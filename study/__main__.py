@@ -2,6 +2,8 @@
                           table, verdict and report
 python -m study noise     paths and mixes of noise compared: study/results/noise.md, .png, .parquet
 python -m study density   paths between two images: study/results/density.md, .jpg, .parquet
+python -m study attention self-attention that sees the keyframes too: study/results/attention.md,
+                          .jpg, .parquet
 python -m study even      ways to place a morph's frames compared: study/results/even_morph/
 python -m study paths NAME    one of five experiments on paths between prompts (study/design.md), or
                           all that is left; `python -m study paths report` writes its pages
@@ -70,6 +72,32 @@ def density(arguments: argparse.Namespace) -> None:
     print(page)
 
 
+def attention(arguments: argparse.Namespace) -> None:
+    """Measure self-attention that also sees the keyframes; write table and pictures."""
+    from dev.pictures.sheets import filmstrip, stack
+
+    from . import attention_report
+    from .attention import FILE, Plan, StudyResult, load, run, save
+
+    folder: Path = arguments.output
+    folder.mkdir(parents=True, exist_ok=True)
+    if not arguments.report:
+        plan = Plan(*(arguments.pairs, arguments.steps, arguments.frames, arguments.share))
+
+        def keep(result: StudyResult) -> None:
+            save(result, folder / FILE)
+            strips = [
+                filmstrip({name: [to_pil_image(x) for x in film] for name, film in films.items()})
+                for films in result.films
+            ]
+            stack(strips).save(folder / "attention.jpg", quality=85)
+
+        run(plan, arguments.photos, arguments.cpu, keep)
+    page = attention_report.report(load(folder / FILE))
+    (folder / "attention.md").write_text(page)
+    print(page)
+
+
 def even(arguments: argparse.Namespace) -> None:
     """Compare ways to place frames, or go on with it; write table, page, curve and strips."""
     from .even import report
@@ -128,6 +156,18 @@ def main() -> None:
     command.add_argument(
         "--iterations", type=int, default=30, help="iterations of each level (default 30)"
     )
+    _common(command)
+    command = commands.add_parser("attention", help="self-attention that also sees the keyframes")
+    command.set_defaults(run=attention)
+    command.add_argument("--pairs", type=int, default=20, help="pairs of scenes (default 20)")
+    command.add_argument(
+        "--steps", type=int, default=8, help="steps of inversion and render (default 8)"
+    )
+    command.add_argument("--frames", type=int, default=10, help="frames of a film (default 10)")
+    command.add_argument(
+        "--share", type=float, default=0.5, help="of the steps that see them (default 0.5)"
+    )
+    command.add_argument("--photos", type=Path, help="a folder of photographs (default none)")
     _common(command)
     command = commands.add_parser("even", help="ways to place the frames of a morph")
     command.set_defaults(run=even)
