@@ -72,7 +72,7 @@ def compare(table: pd.DataFrame) -> list[Comparison]:
     known = measures(table)
     found: list[Comparison] = []
     for kind, model in known[["kind", "model"]].drop_duplicates().itertuples(index=False):
-        here = known[(known["kind"] == kind) & (known["model"] == model)]
+        here = pd.DataFrame(known[(known["kind"] == kind) & (known["model"] == model)])
         off = _columns(here, OFF)
         for variant in VARIANTS[kind][1:]:
             own = _columns(here, variant)
