@@ -117,7 +117,7 @@ def test_a_seed_gives_one_path(comfy: Comfy, pair: tuple[Any, Any], score: str) 
 def test_it_finds_denser_places(comfy: Comfy, pair: tuple[Any, Any]) -> None:
     """On the small checkpoint: the true density along the path is above that of the great arc."""
     search = comfy.density.Search(0.01, 3, 12, 3.0, TRUE, 0)
-    paths = comfy.density.as_paths(prompts(comfy))
+    paths = comfy.density.prompts_between(prompts(comfy))
     result = comfy.density.find(comfy.model, paths, comfy.encode(""), pair, search)
     assert float(result.log_density.mean()) > float(result.log_density_of_arc.mean()) + 1
     assert result.history[0][-1] < result.history[0][0]
