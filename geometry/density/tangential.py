@@ -12,8 +12,8 @@ model. That holds for the true score, not for differences of scores.
 
 Steps are preconditioned by the second difference along the path (the gradient in H¹ instead of L²),
 which is Newton's step where J is a multiple of the identity, and are halved until the energy falls.
-The search goes from coarse to fine as in `boundary`. Known fault: with few knots a leg may span a gap
-between places of equal scores, and the path found can have more energy than the straight line.
+The search goes from coarse to fine as in `boundary`. Known fault: with few knots a leg may span a
+gap between places of equal scores, and the path can end with more energy than the straight line.
 """
 
 from __future__ import annotations
