@@ -58,15 +58,24 @@ def density(arguments: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not arguments.report:
         plan = density.Plan(
-            arguments.pairs, arguments.steps, arguments.frames, iterations=arguments.iterations
+            arguments.pairs,
+            arguments.steps,
+            arguments.frames,
+            arguments.levels,
+            arguments.iterations,
+            tangential_iterations=arguments.tangential_iterations,
         )
-        result = density.run(plan, cpu=arguments.cpu)
+        methods = arguments.methods or density.METHODS
+        result = density.run(plan, arguments.cpu, methods, arguments.workers)
+        if arguments.methods:
+            result = density.joined(result, density.load(folder / density.FILE))
+        else:
+            strips = [
+                filmstrip({path: [to_pil_image(x) for x in film[path]] for path in film})
+                for film in result.films[:SHOWN]
+            ]
+            stack(strips).save(folder / "density.jpg", quality=90)
         density.save(result, folder / density.FILE)
-        strips = [
-            filmstrip({path: [to_pil_image(x) for x in frames] for path, frames in film.items()})
-            for film in result.films[:SHOWN]
-        ]
-        stack(strips).save(folder / "density.jpg", quality=90)
     page = density_report.report(density.load(folder / density.FILE))
     (folder / "density.md").write_text(page)
     print(page)
@@ -154,8 +163,24 @@ def main() -> None:
     )
     command.add_argument("--frames", type=int, default=17, help="frames of a path (default 17)")
     command.add_argument(
+        "--levels", type=int, default=4, help="2^levels legs of a path (default 4)"
+    )
+    command.add_argument(
         "--iterations", type=int, default=30, help="iterations of each level (default 30)"
     )
+    command.add_argument(
+        "--tangential-iterations",
+        type=int,
+        default=32,
+        help="iterations of the tangential path (default 32)",
+    )
+    command.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="PATH",
+        help="paths to measure alone; rows of all others are kept from the Parquet file there",
+    )
+    command.add_argument("--workers", type=int, default=1, help="processes (default 1)")
     _common(command)
     command = commands.add_parser("attention", help="self-attention that also sees the keyframes")
     command.set_defaults(run=attention)

@@ -30,7 +30,7 @@ from scenes import checkpoint, classifier
 from . import density, parquet
 from .attention_tokens import Matching, Neighbours, by_place, by_transport
 from .density import psnr
-from .even.engine import in_bfloat16
+from .even.engine import in_fastest_type
 from .even.quality import quality, sharpness
 from .prompts.run import versions
 
@@ -172,7 +172,7 @@ class Studio(density.Studio):
         self.seed, self.share = plan.seed, plan.share
         self.original = self.painter.model
         if cpu:
-            in_bfloat16(self.original.model)
+            in_fastest_type(self.original.model)
         self.judge = classifier.load()
         self.times = torch.linspace(0, 1, plan.frames).tolist()
         scheduler = self.custom.BasicScheduler.execute

@@ -6,7 +6,10 @@ their captions to noise level 0.6. All paths share prompts (optimal transport), 
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
@@ -31,16 +34,18 @@ from . import parquet
 from .prompts.run import versions
 
 FILE = "density.parquet"
-ARC, PROMPT = "great arc (slerp)", "prompt path alone"
+ARC, RETIMED, PROMPT = "great arc (slerp)", "great arc, re-timed", "prompt path alone"
 DIFFERENCE, TRUE = "density, noise difference", "density, true score"
 BOTH_WAYS, TANGENTIAL = "density, noise difference both ways", "tangential"
 PLACED = "photo path, Morph Sampler"
 # The strength a for each score, so that paths curve about equally. SD1.5, with 64 times as many
 # latent values, needs less.
 STRENGTHS = {DIFFERENCE: 0.1, BOTH_WAYS: 0.1, TRUE: 0.005}
-METHODS = (DIFFERENCE, BOTH_WAYS, TRUE, TANGENTIAL, ARC, PROMPT, PLACED)
+METHODS = (DIFFERENCE, BOTH_WAYS, TRUE, TANGENTIAL, ARC, RETIMED, PROMPT, PLACED)
 SCORES = {BOTH_WAYS: "noise difference, both ways", TRUE: "true score", TANGENTIAL: "true score"}
 LEVEL = 0.6
+# Its frames bridge steps, so no points of it have a density.
+NOT_OF_PLACED = {"log_density": [], "gradient": float("nan"), "lengths": []}
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,8 @@ class Plan:
     iterations: int = 30
     # Three times that of the paper, with a third of its iterations; implicit steps allow this.
     learning_rate: float = 0.3
-    # Each costs about five times as many scores as one of the density metric.
-    tangential_iterations: int = 12
+    # Of all levels together. Each costs ten times as many scores as one of the density metric.
+    tangential_iterations: int = 32
     seed: int = 11
 
     def __post_init__(self) -> None:
@@ -68,11 +73,13 @@ class StudyResult:
     """The results of a run.
 
     table: a row for each pair and path: pair, caption_a, caption_b, path; steps (LPIPS of
-    consecutive frames), metric; log_density (of every frame by the model's true score and that
-    frame's own prompt, relative to the first frame), gradient (mean ‖G‖ by the noise difference),
-    both empty or NaN for Morph Sampler, whose frames bridge steps; ends (PSNR of the worse of both
-    ends against its image, dB; NaN for the prompt path), inversion (the same by inversion alone).
-    films: frames [F, 3, H, W] by path, for each pair; empty after `load`.
+    consecutive frames), metric; pixels (root mean square difference of consecutive frames);
+    log_density (of every frame by the model's true score and that frame's own prompt, relative to
+    the first frame), gradient (mean ‖G‖ by the noise difference), both empty or NaN for Morph
+    Sampler, whose frames bridge steps; lengths (by the tangential metric, of the great arc and of
+    the path, for the tangential path alone); ends (PSNR of the worse of both ends against its
+    image, dB; NaN for the prompt path), inversion (the same by inversion alone). Empty lists:
+    not measured. films: frames [F, 3, H, W] by path, for each pair; empty after `load`.
     """
 
     plan: Plan
@@ -82,17 +89,67 @@ class StudyResult:
     films: list[dict[str, Tensor]]
 
 
-def run(plan: Plan, cpu: bool = False) -> StudyResult:
-    """Run the whole comparison; the same plan gives the same images on every machine."""
+def run(
+    plan: Plan, cpu: bool = False, methods: Sequence[str] = METHODS, workers: int = 1
+) -> StudyResult:
+    """Run the comparison; the same plan gives the same images on every machine.
+
+    methods: the paths to measure. workers: processes that share the pairs. Raises ValueError for
+    unknown paths.
+    """
+    if unknown := [f"'{name}'" for name in methods if name not in METHODS]:
+        raise ValueError(f"methods: expected some of {METHODS}, got {', '.join(unknown)}.")
     cpu = cpu or not torch.cuda.is_available()
     checkpoint.ensure(BASE / "models" / "checkpoints" / SMALL)
     lpips_weights.ensure(BASE / "models" / "lpips")
+    shares = [range(first, plan.pairs, workers) for first in range(workers)]
+    if workers == 1:
+        done = [_compare(plan, cpu, methods, shares[0])]
+    else:
+        # Each loads ComfyUI for itself, which a forked process could not.
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            torch_threads = max(1, (os.cpu_count() or 1) // workers)
+            jobs = [
+                pool.submit(_compare, plan, cpu, methods, share, torch_threads) for share in shares
+            ]
+            done = [job.result() for job in jobs]
+    rows = sorted((row for rows, _ in done for row in rows), key=lambda row: row["pair"])
+    films = {k: film for _, films in done for k, film in films.items()}
+    device = "CPU" if cpu else "GPU"
+    in_order = [films[k] for k in sorted(films)]
+    return StudyResult(plan, device, versions(), pd.DataFrame(rows), in_order)
+
+
+def _compare(
+    plan: Plan, cpu: bool, methods: Sequence[str], pairs: Sequence[int], threads: int = 0
+) -> tuple[list[dict[str, Any]], dict[int, dict[str, Tensor]]]:
+    """Rows and films of some pairs. threads: of the CPU; 0 leaves it to torch."""
+    if threads:
+        torch.set_num_threads(threads)
     studio = Studio(plan, cpu)
     with torch.inference_mode():
-        for k in tqdm(range(plan.pairs), "pairs"):
-            studio.compare(k)
-    device = "CPU" if cpu else "GPU"
-    return StudyResult(plan, device, versions(), pd.DataFrame(studio.rows), studio.films)
+        for k in tqdm(pairs, "pairs", position=min(pairs)):
+            studio.compare(k, methods)
+    return studio.rows, dict(zip(pairs, studio.films, strict=True))
+
+
+def joined(new: StudyResult, old: StudyResult) -> StudyResult:
+    """A result with the paths of `old` that `new` did not measure.
+
+    Raises ValueError if they are not of one plan. How long the tangential path was searched for
+    matters to that path alone.
+    """
+    iterations = new.plan.tangential_iterations
+    if replace(old.plan, tangential_iterations=iterations) != new.plan or old.device != new.device:
+        raise ValueError(
+            f"methods: expected a run like the one that is kept ({old.plan}, {old.device}), got "
+            f"{new.plan}, {new.device}. Give the same settings, or measure all paths."
+        )
+    kept = old.table[~old.table["path"].isin(new.table["path"])]
+    table = pd.concat([new.table, kept], ignore_index=True)
+    for column in ("pixels", "lengths"):  # not measured before they were asked for
+        table[column] = [[] if isinstance(v, float) else v for v in table[column]]
+    return replace(new, table=table.sort_values(by=["pair", "path"], ignore_index=True))
 
 
 def save(result: StudyResult, path: Path) -> None:
@@ -138,8 +195,8 @@ class Studio:
         whole = schedule(self.painter.model, "normal", int(plan.steps / LEVEL), 1.0)[0]
         self.above, self.below = whole[: -plan.steps], whole[-(plan.steps + 1) :]
 
-    def compare(self, k: int) -> None:
-        """Compare all methods on one pair of images."""
+    def compare(self, k: int, methods: Sequence[str] = METHODS) -> None:
+        """Compare paths on one pair of images."""
         captions, prompts, photos, latents, noises = zip(
             *(self._image(2 * k + n) for n in (0, 1)), strict=True
         )
@@ -151,14 +208,13 @@ class Studio:
             for prompt, noise in zip(prompts, noises, strict=True)
         ]
         film = {}
-        for method in METHODS:
+        for method in methods:
             if method == PLACED:
-                frames = self._placed(prompts, photos, k)
-                measured = self._steps(frames) | {"log_density": [], "gradient": float("nan")}
+                frames, measured = self._placed(prompts, photos, k), NOT_OF_PLACED
             else:
-                positive, latent = self._path(method, path, noises, k)
+                positive, latent, lengths = self._path(method, path, noises, k)
                 frames = self.painter.decode(self._down(positive, latent))
-                measured = self._steps(frames) | self._density(positive, latent)
+                measured = self._density(positive, latent) | {"lengths": lengths}
             film[method] = frames
             self.rows.append(
                 {
@@ -166,6 +222,7 @@ class Studio:
                     "caption_a": captions[0],
                     "caption_b": captions[1],
                     "path": method,
+                    **self._steps(frames),
                     **measured,
                     # The prompt path does not lead to the images.
                     "ends": worse([frames[:1], frames[-1:]], images)
@@ -191,14 +248,22 @@ class Studio:
         )
         return caption, prompt, picture, latent, inverted[0]
 
-    def _path(self, method: str, path: Any, noises: Sequence[Any], k: int) -> tuple[Any, Any]:
-        """Conditioning and latents of the frames of a path, at the noise level."""
+    def _path(
+        self, method: str, path: Any, noises: Sequence[Any], k: int
+    ) -> tuple[Any, Any, list[float]]:
+        """Conditioning and latents of the frames of a path, at the noise level; its lengths."""
         if method == PROMPT:
-            return self._prompt_path(path, k)
+            return *self._prompt_path(path, k), []
         if method == TANGENTIAL:
             return self._tangential(path, noises, k)
-        arc = method == ARC
-        outputs = self.pack.density.nodes.GeodesicDensityPath.execute(
+        if method == RETIMED:
+            return *self._retimed(path, noises, k), []
+        outputs = self._density_path(method, path, noises, k)
+        return outputs[0][0], outputs[1][0], []
+
+    def _density_path(self, method: str, path: Any, noises: Sequence[Any], k: int) -> Any:
+        """All outputs of Density Path, with the frames in one batch."""
+        return self.pack.density.nodes.GeodesicDensityPath.execute(
             self.painter.model,
             path,
             self._negative(),
@@ -206,15 +271,23 @@ class Studio:
             self.plan.frames,
             STRENGTHS.get(method, 0.0),
             self.plan.levels,
-            0 if arc else self.plan.iterations,
+            0 if method == ARC else self.plan.iterations,
             self.plan.learning_rate,
             SCORES.get(method, "noise difference"),
             k,
-            0,  # all frames in one batch
+            0,
         )
-        return outputs[0][0], outputs[1][0]
 
-    def _tangential(self, path: Any, noises: Sequence[Any], k: int) -> tuple[Any, Any]:
+    def _retimed(self, path: Any, noises: Sequence[Any], k: int) -> tuple[Any, Any]:
+        """The great arc at the times that Retime gives for its own frames."""
+        positive, latents, times, _, state = self._density_path(ARC, path, noises, k)
+        frames = self.painter.decode(self._down(positive[0], latents[0]))
+        retime = self.pack.metrics.nodes.GeodesicRetime.execute
+        even = retime(times, self._measured(frames), self.plan.frames)[0]
+        again = self.pack.density.nodes.GeodesicDensityFrames.execute(state, even, 0)
+        return again[0][0], again[1][0]
+
+    def _tangential(self, path: Any, noises: Sequence[Any], k: int) -> tuple[Any, Any, list[float]]:
         """By the metric JᵀJ of the true score, which is no node's."""
         density = self.pack.density.path
         plan = self.plan
@@ -226,7 +299,8 @@ class Studio:
         found = density.find(self.painter.model, prompts, self._negative(), tuple(noises), search)
         times = np.linspace(0, 1, plan.frames).tolist()
         ((positive, latent),) = found.path.frames(times, 0)
-        return positive, latent
+        (lengths,) = found.history
+        return positive, latent, [lengths[0], lengths[-1]]
 
     def _placed(self, prompts: Sequence[Any], pictures: Sequence[Tensor], k: int) -> Tensor:
         """Image Keyframe and Morph Sampler, by LPIPS, with the same steps and level."""
@@ -272,11 +346,20 @@ class Studio:
     def _negative(self) -> Any:
         return self.painter.nodes.CLIPTextEncode().encode(self.painter.clip, "")[0]
 
-    def _steps(self, frames: Tensor) -> dict[str, Any]:
-        """LPIPS of the frames' steps."""
+    def _measured(self, frames: Tensor) -> Any:
+        """The frames' LPIPS steps, as Retime takes them."""
         measure = self.pack.metrics.measuring.measure_on_device
-        steps = measure([frames.movedim(1, -1)], "alex", 16, False)
-        return {"steps": list(steps.distances), "metric": steps.metric}
+        return measure([frames.movedim(1, -1)], "alex", 16, False)
+
+    def _steps(self, frames: Tensor) -> dict[str, Any]:
+        """LPIPS and pixel differences of the frames' steps."""
+        steps = self._measured(frames)
+        pixels = (frames[1:] - frames[:-1]).square().mean(dim=(1, 2, 3)).sqrt()
+        return {
+            "steps": list(steps.distances),
+            "metric": steps.metric,
+            "pixels": pixels.tolist(),
+        }
 
     def _density(self, positive: Any, latent: Any) -> dict[str, Any]:
         """Density and gradient along the path."""

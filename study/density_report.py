@@ -18,6 +18,7 @@ from .density import (
     METHODS,
     PLACED,
     PROMPT,
+    RETIMED,
     STRENGTHS,
     TANGENTIAL,
     TRUE,
@@ -26,20 +27,25 @@ from .density import (
 
 Values = Sequence[float] | np.ndarray
 TESTED = ("ppl", "length", "density")
+LARGEST_IN_PIXELS = "largest in pixels"
 NAN = float("nan")
 
 
 def values(result: StudyResult, path: str, measure: str) -> list[float]:
     """A measure of a path, one number for each pair.
 
-    ppl: mean LPIPS of the steps; largest; length: sum of √LPIPS. density: mean log density above
-    the straight line between the values of both ends. gradient, ends, inversion: as in the table.
+    ppl: mean LPIPS of the steps; largest; length: sum of √LPIPS; cv: coefficient of variation of
+    √LPIPS. largest in pixels: the largest root mean square difference. density: mean log density
+    above the straight line between the values of both ends. gradient, ends, inversion: as in the
+    table. NaN where it was not measured.
     """
     rows = pd.DataFrame(result.table[result.table["path"] == path]).sort_values(by="pair")
     laws = {
         "ppl": lambda row: np.mean(row["steps"]),
         "largest": lambda row: np.max(row["steps"]),
         "length": lambda row: np.sqrt(row["steps"]).sum(),
+        "cv": lambda row: np.std(np.sqrt(row["steps"])) / np.mean(np.sqrt(row["steps"])),
+        LARGEST_IN_PIXELS: lambda row: np.max(row["pixels"]) if len(row["pixels"]) else NAN,
         "density": lambda row: above_chord(row["log_density"]) if len(row["log_density"]) else NAN,
     }
     law = laws.get(measure, lambda row: row[measure])
@@ -58,7 +64,7 @@ def report(result: StudyResult) -> str:
     inversion = values(result, ARC, "inversion")
     lost = max(
         before - after
-        for method in (DIFFERENCE, BOTH_WAYS, TRUE, TANGENTIAL, ARC)
+        for method in (DIFFERENCE, BOTH_WAYS, TRUE, TANGENTIAL, ARC, RETIMED)
         for before, after in zip(inversion, values(result, method, "ends"), strict=True)
     )
     return f"""# From image to image: is the density geodesic better?
@@ -68,9 +74,10 @@ the small checkpoint, inverted with their captions to noise level {LEVEL:g} in {
 with one refinement, {plan.frames} frames per path, rendered without guidance. Density paths:
 {plan.levels} levels of {plan.iterations} iterations, learning rate {plan.learning_rate:g}, strength
 {STRENGTHS[DIFFERENCE]:g} (noise difference) and {STRENGTHS[TRUE]:g} (true score). *{TANGENTIAL}*:
-the metric JᵀJ of the true score (Saito & Matsubara), {plan.tangential_iterations} iterations a
-level. *{PLACED}*: the same two images through Image Keyframe, frames placed by LPIPS; its frames
-take over and bridge steps, so there is no log density of theirs.
+the metric JᵀJ of the true score (Saito & Matsubara), {plan.tangential_iterations} iterations
+in all, with {2**plan.levels} legs. *{RETIMED}*: once, by the LPIPS of its own {plan.frames} frames.
+*{PLACED}*: the same two images through Image Keyframe, frames placed by LPIPS; its frames take over
+and bridge steps, so there is no log density of theirs.
 
 {table(result)}
 
@@ -91,6 +98,14 @@ take over and bridge steps, so there is no log density of theirs.
 ## What holds
 
 {verdicts(result)}
+
+## The tangential path by its own metric
+
+{tangential(result)}
+
+## Placement, judged by what it was not placed by
+
+{placement(result)}
 
 ## What the log density does not show
 
@@ -128,6 +143,43 @@ def table(result: StudyResult) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def tangential(result: StudyResult) -> str:
+    """How much shorter the tangential path is than the great arc, by its own metric."""
+    rows = result.table[result.table["path"] == TANGENTIAL]
+    ratios = [found / arc for arc, found in rows["lengths"]]
+    shorter = sum(ratio < 1 for ratio in ratios)
+    return (
+        f"It is shorter than the great arc in {shorter} of {len(ratios)} pairs: by its own metric "
+        f"{median(ratios):.2f} times as long in the median ({min(ratios):.2f} to "
+        f"{max(ratios):.2f}). So what the other measures say of it, they say of a path that was "
+        "found; whether it is the shortest is not known."
+    )
+
+
+def placement(result: StudyResult) -> str:
+    """The great arc, re-timed or not, beside Morph Sampler: by LPIPS, and by pixels."""
+    measures = ("largest", "cv", LARGEST_IN_PIXELS, "length")
+    head = ("largest step", "CV of √LPIPS", "largest step in pixels", "length")
+    lines = [f"| path | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
+    for method in (ARC, RETIMED, PLACED):
+        numbers = [median(values(result, method, measure)) for measure in measures]
+        lines.append(f"| {method} | {' | '.join(f'{number:.3f}' for number in numbers)} |")
+    tests = []
+    for path, against in ((RETIMED, ARC), (PLACED, RETIMED)):
+        for measure, name in zip(measures[:3], head, strict=False):
+            one, other = values(result, path, measure), values(result, against, measure)
+            wins = sum(a < b for a, b in zip(one, other, strict=True))
+            tests.append(
+                f"- *{path}* against *{against}*, {name}: smaller in {wins} of {len(one)} "
+                f"(p = {p_value(one, other):.2g})."
+            )
+    note = (
+        "LPIPS places the frames of the last two paths, so that it also judges them is kind to "
+        "both. The root mean square difference of pixels (of 1) placed none of them."
+    )
+    return "\n".join([*lines, "", *tests, "", note])
 
 
 def p_value(a: Values, b: Values) -> float:

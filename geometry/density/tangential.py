@@ -2,31 +2,58 @@
 
 Saito & Matsubara (arXiv 2504.20288, 2510.05509): with s = ∇ log p and J its Jacobian, a step v is
 as long as the change of the score along it, ‖J v‖. Off the data the score changes fast, along them
-hardly, so shortest paths keep to the data without going where they are densest. The energy
+hardly, so shortest paths keep to the data without going where they are densest. The length
 
-    E = ½ ∫ ‖J γ'‖² dt  ≈  n/2 Σ ‖d_j‖²,   d_j = s(x_{j+1}) − s(x_j),
+    L = ∫ ‖J γ'‖ dt  ≈  Σ ‖d_j‖,   d_j = s(x_{j+1}) − s(x_j),
 
-has the gradient n Jᵀ(d_{j−1} − d_j) at knot j. J is symmetric, because s is a gradient, so Jᵀw is
-the derivative of s along w: a central difference of two scores, without a backward pass through the
-model. That holds for the true score, not for differences of scores.
+has the gradient Jᵀ(d̂_{j−1} − d̂_j) at knot j, with unit vectors d̂. J is symmetric, because s is a
+gradient, so Jᵀw is the derivative of s along w: a central difference of two scores, without a
+backward pass through the model. That holds for the true score, not for differences of scores.
 
-Steps are preconditioned by the second difference along the path (the gradient in H¹ instead of L²),
-which is Newton's step where J is a multiple of the identity, and are halved until the energy falls.
-The search goes from coarse to fine as in `boundary`. Known fault: with few knots a leg may span a
-gap between places of equal scores, and the path can end with more energy than the straight line.
+The papers minimise the energy ½ ∫ ‖J γ'‖² dt, whose solutions are the same curves. Its knots move
+apart where the metric is small, until one leg spans the gap between two places of equal scores: a
+sum of 0 for a path that is longer than the straight line. Here knots are put at equal Euclidean
+distances again after each step (the string method, as in `boundary`), and the length decides
+whether a step is taken, measured at twice as many points as there are knots. There is no coarse
+level to begin with for the same reason.
+
+Steps go across the path alone, are preconditioned by the second difference along it (the gradient
+in H¹ instead of L²), each leg with a weight of its own, and are halved until the length falls.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .boundary import Progress, Score, Solution, Watch, check_score
-from .curve import Curve, has_equal_ends, line
+from .curve import Curve, has_equal_ends, line, without
 
 DIFFERENCE = 1e-2  # how far a central difference reaches, as a share of a point's norm
-HALVINGS = 6  # of a step that does not lower the energy; then the level ends
-BALANCED = 1e-4  # a level also ends when a step lowers the energy by less than this share
+HALVINGS = 8  # of a step that does not lower the length; then the search ends
+GROWTH = 4.0  # a step begins this much longer than the one before, and never above 1
+BALANCED = 1e-4  # the search also ends when a step lowers the length by less than this share
+SMALLEST = 0.1  # change of the score that a leg is taken to have at least, as a share of the mean
+PIECES = 2  # of each leg, by which lengths are measured
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A curve, and the change of the score over every piece of its legs [PIECES·n, D]."""
+
+    curve: Curve
+    pieces: Tensor
+
+    @property
+    def length(self) -> float:
+        return float(self.pieces.double().norm(dim=1).sum())
+
+    @property
+    def legs(self) -> Tensor:
+        """The change of the score over every leg, [n, D]."""
+        return self.pieces.reshape(self.curve.legs, PIECES, -1).sum(dim=1)
 
 
 def solve(
@@ -35,105 +62,66 @@ def solve(
     score: Score,
     *,
     levels: int = 4,
-    iterations: int = 30,
+    iterations: int = 48,
     learning_rate: float = 1.0,
     spherical: bool = True,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> Solution:
-    """The geodesic between two points [D], with 2^levels legs.
+    """The geodesic between two points [D], with 2^levels legs of equal Euclidean length.
 
-    learning_rate: of the preconditioned step; 1 is Newton's for a Gaussian. score, progress, watch,
-    spherical: as for `boundary.solve`. A leg's two scores are taken at the time of its middle, so
-    that a prompt that changes along the path adds no length of its own. The history holds √(2E)
-    before each iteration: on a geodesic, where all legs are equally long, its length. Raises
-    ValueError for ends without a unique arc, and for scores that are not finite.
+    iterations: at most, of all. learning_rate: the largest share of a preconditioned step that is
+    taken. score, progress, spherical: as for `boundary.solve`; `watch` is called after each
+    quarter of the iterations, with the path so far. The two scores of a piece are taken at the time
+    of its middle, so that a prompt that changes along the path adds no length of its own. The
+    history holds the lengths, from the great arc's to the path's; they never rise.
+
+    Raises ValueError for ends without a unique arc, and for scores that are not finite.
     """
-    curve = line(start, end, spherical)
-    is_constant = has_equal_ends(curve)
-    total = levels * iterations
-    history: list[tuple[float, ...]] = []
-    for level in range(levels):
-        curve = curve.refined()
-        if is_constant:
-            continue
-        before = level * iterations
-        step = progress and (lambda done, _, before=before: progress(before + done, total))
-        curve, lengths = relax(curve, score, iterations, learning_rate, step)
-        history.append(lengths)
-        if watch and level < levels - 1:
-            watch(Solution(curve, tuple(history)))
-    if progress:
-        progress(total, total)
-    return Solution(curve, tuple(history))
-
-
-def relax(
-    curve: Curve,
-    score: Score,
-    iterations: int,
-    learning_rate: float = 1.0,
-    progress: Progress | None = None,
-) -> tuple[Curve, tuple[float, ...]]:
-    """Lower the energy of a curve. Returns the curve, and √(2E) before each step.
-
-    `progress(done, most)` is called before each step and may raise to cancel.
-    """
-    lengths: list[float] = []
-    changes = changes_along(curve, score)
+    legs = 2**levels
+    arc = line(start, end, spherical)
+    curve = Curve(arc.at([j / legs for j in range(legs + 1)]), spherical)
+    if has_equal_ends(arc):
+        return Solution(curve, ())
+    measured = measure(curve, score)
+    lengths = [measured.length]
+    share = learning_rate
     for i in range(iterations):
         if progress:
             progress(i, iterations)
-        before = energy(changes)
-        lengths.append((2 * before) ** 0.5)
-        found = _lower(curve, changes, score, learning_rate)
+        found = _shorter(measured, score, share)
         if found is None:
             break
-        curve, changes = found
-        if before - energy(changes) <= BALANCED * before:
+        measured, share = found[0], min(learning_rate, GROWTH * found[1])
+        lengths.append(measured.length)
+        if lengths[-2] - lengths[-1] <= BALANCED * lengths[-2]:
             break
-    return curve, tuple(lengths)
+        if watch and (i + 1) % max(iterations // 4, 1) == 0 and i + 1 < iterations:
+            watch(Solution(measured.curve, (tuple(lengths),)))
+    if progress:
+        progress(iterations, iterations)
+    return Solution(measured.curve, (tuple(lengths),))
 
 
-def energy(changes: Tensor) -> float:
-    """n/2 Σ ‖d_j‖² of the changes of the score over n legs, [n, D]."""
-    return float(changes.double().square().sum()) * len(changes) / 2
-
-
-def changes_along(curve: Curve, score: Score) -> Tensor:
-    """d_j over every leg [n, D], by the score at the time of the leg's middle."""
-    middles = [(j + 0.5) / curve.legs for j in range(curve.legs)]
-    both = check_score(score(torch.cat([curve.knots[:-1], curve.knots[1:]]), middles * 2))
+def measure(curve: Curve, score: Score) -> Measured:
+    """The score's change along a curve, by the score at the time of each piece's middle."""
+    count = PIECES * curve.legs
+    points = curve.at([k / count for k in range(count + 1)])
+    middles = [(k + 0.5) / count for k in range(count)]
+    both = check_score(score(torch.cat([points[:-1], points[1:]]), middles * 2))
     first, last = both.chunk(2)
-    return last - first
+    return Measured(curve, last - first)
 
 
-def _lower(
-    curve: Curve, changes: Tensor, score: Score, learning_rate: float
-) -> tuple[Curve, Tensor] | None:
-    """The curve after one step that lowers the energy, and its changes; None if none does."""
-    gradient = curve.tangent(curve.inner, energy_gradient(curve, changes, score))
-    # How much the score changes for a step of length 1, squared, in the mean over the path.
-    stretch = float(changes.square().sum()) / max(
-        float((curve.knots[1:] - curve.knots[:-1]).square().sum()), torch.finfo().tiny
-    )
-    if not stretch > 0:
-        return None
-    move = -learning_rate / stretch * _smoothed(gradient)
-    before = energy(changes)
-    for _ in range(HALVINGS):
-        moved = curve.with_inner(curve.inner + move)
-        found = changes_along(moved, score)
-        if energy(found) < before:
-            return moved, found
-        move = move / 2
-    return None
+def length_gradient(curve: Curve, legs: Tensor, score: Score) -> Tensor:
+    """Jᵀ(d̂_{j−1} − d̂_j) at the inner knots [n−1, D]: the gradient of Σ ‖d_j‖.
 
-
-def energy_gradient(curve: Curve, changes: Tensor, score: Score) -> Tensor:
-    """Jᵀ(d_{j−1} − d_j) at the inner knots, [n−1, D]: the energy's gradient, divided by n."""
-    directions = changes[:-1] - changes[1:]
-    norms = directions.norm(dim=1, keepdim=True).clamp_min(torch.finfo(directions.dtype).tiny)
+    legs: d_j [n, D]. The unit vectors of changes that are nearly 0 are cut short.
+    """
+    tiny = torch.finfo(legs.dtype).tiny
+    units = legs / _norms(legs)[:, None].clamp_min(tiny)
+    directions = units[:-1] - units[1:]
+    norms = directions.norm(dim=1, keepdim=True).clamp_min(tiny)
     reach = DIFFERENCE * curve.inner.norm(dim=1, keepdim=True).clamp_min(1e-6) / norms
     step = reach * directions
     points = torch.cat([curve.inner + step, curve.inner - step])
@@ -141,10 +129,36 @@ def energy_gradient(curve: Curve, changes: Tensor, score: Score) -> Tensor:
     return (ahead - back) / (2 * reach)
 
 
-def _smoothed(gradient: Tensor) -> Tensor:
-    """The solution m of −(m_{j−1} − 2m_j + m_{j+1}) = gradient_j with m = 0 at both ends."""
-    count = len(gradient)
-    second = 2 * torch.eye(count, dtype=torch.float64)
-    off = -torch.ones(count - 1, dtype=torch.float64)
-    system = second + torch.diag(off, 1) + torch.diag(off, -1)
+def _norms(legs: Tensor) -> Tensor:
+    """‖d_j‖ [n], none below a share of their mean."""
+    norms = legs.norm(dim=1)
+    return norms.clamp_min(SMALLEST * float(norms.mean()))
+
+
+def _shorter(before: Measured, score: Score, share: float) -> tuple[Measured, float] | None:
+    """The curve after a step that makes it shorter, and the step's share; None if none does."""
+    curve = before.curve
+    if not before.length > 0:
+        return None
+    gradient = curve.tangent(curve.inner, length_gradient(curve, before.legs, score))
+    move = -_smoothed(without(gradient, curve.velocities()), _weights(before))
+    for _ in range(HALVINGS):
+        found = measure(curve.with_inner(curve.inner + share * move).evenly(), score)
+        if found.length < before.length:
+            return found, share
+        share = share / 2
+    return None
+
+
+def _weights(measured: Measured) -> Tensor:
+    """‖J‖²/‖d_j‖ of every leg [n], J along it: by how much a bend of the path costs there."""
+    steps = measured.curve.knots[1:] - measured.curve.knots[:-1]
+    squares = steps.square().sum(dim=1).clamp_min(torch.finfo(steps.dtype).tiny)
+    return _norms(measured.legs) / squares
+
+
+def _smoothed(gradient: Tensor, weights: Tensor) -> Tensor:
+    """The m, 0 at both ends, of w_{j−1}(m_j − m_{j−1}) − w_j(m_{j+1} − m_j) = gradient_j."""
+    w = weights.double().cpu()
+    system = torch.diag(w[:-1] + w[1:]) - torch.diag(w[1:-1], 1) - torch.diag(w[1:-1], -1)
     return torch.linalg.solve(system, gradient.double().cpu()).to(gradient)

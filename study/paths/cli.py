@@ -12,9 +12,9 @@ from dev.workflows.settings import SMALL_MODELS
 
 from ..prompts import pairs
 from ..prompts.cli import checkpoint_name
-from . import report
+from . import kept, report
 from .experiments import EXPERIMENTS, STEPS
-from .run import Plan, run
+from .run import Plan, begin, run
 
 RUNS = ROOT / ".comfyui" / "study" / "paths"
 RESULTS = ROOT / "study" / "results" / "paths"
@@ -51,6 +51,9 @@ def paths(arguments: argparse.Namespace) -> None:
         return
     plan = _plan(arguments)
     folder = arguments.folder or RUNS / _name(plan)
+    begin(plan, folder)
+    if taken := kept.take_over(plan, folder, arguments.output):
+        print(f"{taken} parts are taken over from {arguments.output}.")
     names = list(EXPERIMENTS) if arguments.name == ALL else [arguments.name]
     left = run(plan, folder, names, arguments.seconds, arguments.workers, arguments.threads)
     if left:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dev.workflows.settings import SMALL_MODELS
-
-from .. import parquet
 from ..prompts.plan import OPTIMAL, RANDOM, ROW_ORDER
-from . import content, figure
+from . import content, figure, kept
 from .experiments import (
     BISECTED,
     EQUAL,
@@ -30,6 +25,7 @@ from .experiments import (
     SAMPLERS,
     STEP_COUNTS,
 )
+from .kept import COMMAND
 from .run import PLAN, Plan, measured
 from .statistics import (
     CV,
@@ -46,7 +42,6 @@ from .statistics import (
 )
 
 PAGE, FIGURE = "report.md", "seeds.png"
-COMMAND = "python -m study paths"
 THRESHOLDS = (0.1, FINE_ENOUGH)
 COMPARED = ((ROW_ORDER, OPTIMAL), (RANDOM, OPTIMAL), (RANDOM, ROW_ORDER))
 Tables = Mapping[str, pd.DataFrame]  # by experiment, of all models
@@ -55,17 +50,18 @@ Tables = Mapping[str, pd.DataFrame]  # by experiment, of all models
 def write(folders: Sequence[Path], output: Path) -> Iterator[Path]:
     """Write the page, its figure, and a Parquet file for each experiment, of runs' folders.
 
-    An experiment that none of these folders holds is read from the Parquet file that is there.
-    Raises ValueError where nothing was measured.
+    What was kept of other runs stays. Raises ValueError where nothing was measured.
     """
-    tables = {name: _table(name, folders, output) for name in EXPERIMENTS}
-    known = {name: table for name, table in tables.items() if len(table)}
+    plans = {folder: kept.plan_of(folder, PLAN) for folder in folders if (folder / PLAN).is_file()}
+    for folder, plan in plans.items():
+        kept.take_over(plan, folder, output)
+    tables = {name: _table(name, plans, output) for name in EXPERIMENTS}
+    known = {name: table for name, (table, _) in tables.items() if len(table)}
     if not known:
         raise ValueError(f"paths: nothing was measured yet; run `{COMMAND} all` first.")
     output.mkdir(parents=True, exist_ok=True)
     for name, table in known.items():
-        parquet.write(table, {"experiment": name}, output / f"{name}.parquet")
-        yield output / f"{name}.parquet"
+        yield kept.write(name, table, tables[name][1], output)
     if "seeds" in known:
         figure.ratios(known["seeds"], COMPARED).save(output / FIGURE, optimize=True)
         yield output / FIGURE
@@ -73,29 +69,25 @@ def write(folders: Sequence[Path], output: Path) -> Iterator[Path]:
     yield output / PAGE
 
 
-def _table(name: str, folders: Sequence[Path], output: Path) -> pd.DataFrame:
-    """All rows of an experiment, with the column "model"."""
-    found = [
-        measured(plan, folder, name).assign(model=model_name(plan))
-        for folder in folders
-        if (folder / PLAN).is_file()
-        for plan in [Plan(**_stored(folder))]
-    ]
-    known = [table for table in found if len(table.columns) > 1]
-    stored = output / f"{name}.parquet"
-    if known:
-        return pd.concat(known, ignore_index=True)
-    return parquet.read(stored, COMMAND)[0] if stored.is_file() else pd.DataFrame()
-
-
-def _stored(folder: Path) -> dict[str, Any]:
-    plan = json.loads((folder / PLAN).read_text())
-    return plan | {"pairs": tuple(map(tuple, plan["pairs"]))}
-
-
-def model_name(plan: Plan) -> str:
-    names = {file: name for name, file in SMALL_MODELS.items()}
-    return names.get(plan.checkpoint, plan.checkpoint)
+def _table(
+    name: str, plans: Mapping[Path, Plan], output: Path
+) -> tuple[pd.DataFrame, dict[str, Plan]]:
+    """All rows of an experiment, with the column "model", and the models' plans."""
+    found: dict[str, tuple[pd.DataFrame, Plan]] = {}
+    for folder, plan in plans.items():
+        rows = measured(plan, folder, name)
+        if len(rows):
+            model = kept.model_name(plan)
+            found[model] = rows.assign(model=model), plan
+    before, known = kept.read(name, output)
+    for model in known:
+        if model not in found:
+            found[model] = pd.DataFrame(before[before["model"] == model]), known[model]
+    if not found:
+        return pd.DataFrame(), {}
+    # In one order, whatever was measured when.
+    tables = pd.concat([found[model][0] for model in sorted(found)], ignore_index=True)
+    return tables, {model: found[model][1] for model in sorted(found)}
 
 
 def page(tables: Tables) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,7 @@ from study.density import (
     METHODS,
     PLACED,
     PROMPT,
+    RETIMED,
     TANGENTIAL,
     TRUE,
     Plan,
@@ -30,7 +33,7 @@ from study.density import (
 from study.density_report import above_chord, p_value, report, values, verdicts
 
 SHIFTS = {DIFFERENCE: -0.02, BOTH_WAYS: -0.02, TRUE: 0.02, TANGENTIAL: 0.0, ARC: 0.0}
-SHIFTS |= {PROMPT: 0.0, PLACED: -0.03}
+SHIFTS |= {RETIMED: -0.01, PROMPT: 0.0, PLACED: -0.03}
 
 
 def measured(pairs: int = 20) -> StudyResult:
@@ -48,6 +51,8 @@ def measured(pairs: int = 20) -> StudyResult:
                     "path": path,
                     "steps": [step, step],
                     "metric": "LPIPS alex",
+                    "pixels": [2 * step, step],
+                    "lengths": [10.0, 8.0 + pair / 10] if path == TANGENTIAL else [],
                     "log_density": [] if path == PLACED else [0.0, high, 4.0],
                     "gradient": float("nan") if path == PLACED else 1.0,
                     "ends": float("nan") if path == PROMPT else 58.0,
@@ -71,7 +76,7 @@ def test_the_density_counts_above_the_chord() -> None:
 
 def test_verdicts_say_what_is_measurable() -> None:
     """A clear gain, a clear loss, and none; smaller PPL is better, larger density is."""
-    better, _, worse, same, _, placed = verdicts(measured()).splitlines()
+    better, _, worse, same, _, _, placed = verdicts(measured()).splitlines()
     assert "smoother (20 of 20" in better
     assert "shorter (20 of 20" in better
     assert "denser" in better
@@ -83,6 +88,52 @@ def test_verdicts_say_what_is_measurable() -> None:
     page = report(measured())
     assert "no path is more than\n  0.00 dB below" in page
     assert "nan" not in page
+
+
+def test_the_tangential_path_is_judged_by_its_own_metric() -> None:
+    said = density_report.tangential(measured(21))
+    assert "shorter than the great arc in 20 of 21 pairs" in said
+    assert "0.90 times as long in the median (0.80 to 1.00)" in said
+
+
+def test_placement_is_judged_by_pixels_too() -> None:
+    said = density_report.placement(measured())
+    assert f"*{RETIMED}* against *{ARC}*, largest step in pixels: smaller in 20 of 20" in said
+    assert f"*{PLACED}* against *{RETIMED}*, largest step: smaller in 20 of 20" in said
+
+
+def test_paths_can_be_measured_again_alone() -> None:
+    """The others are kept as they were, in a run of the same settings only."""
+    old = measured()
+    new = replace(old, table=old.table[old.table["path"] == TANGENTIAL].assign(gradient=7.0))
+    both = density.joined(new, replace(old, table=old.table.drop(columns=["pixels", "lengths"])))
+    assert len(both.table) == len(old.table)
+    assert set(both.table.loc[both.table["gradient"] == 7, "path"]) == {TANGENTIAL}
+    assert values(both, ARC, "ppl") == values(old, ARC, "ppl")
+    assert np.isnan(values(both, ARC, "largest in pixels")).all()
+    longer = replace(new, plan=replace(new.plan, tangential_iterations=99))
+    assert density.joined(longer, old).plan.tangential_iterations == 99
+    with pytest.raises(ValueError, match="methods: expected a run like the one that is kept"):
+        density.joined(replace(new, plan=replace(new.plan, steps=5)), old)
+    with pytest.raises(ValueError, match=r"methods: expected some of .*, got 'nearest'"):
+        density.run(Plan(), methods=["nearest"])
+
+
+def test_two_workers_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share the pairs; rows and films come back in the order of one alone."""
+
+    def compare(_plan: Plan, _cpu: bool, _methods: object, pairs: range, _threads: int = 0) -> Any:
+        rows = [{"pair": k, "path": path} for k in pairs for path in (ARC, TRUE)]
+        return rows, {k: {ARC: torch.tensor(k)} for k in pairs}
+
+    monkeypatch.setattr(density, "_compare", compare)
+    # Threads see the function that stands in; processes would import the real one.
+    threads = lambda workers, _context: ThreadPoolExecutor(workers)  # noqa: E731
+    monkeypatch.setattr(density, "ProcessPoolExecutor", threads)
+    alone, shared = (density.run(Plan(5), cpu=True, workers=n) for n in (1, 2))
+    pd.testing.assert_frame_equal(alone.table, shared.table)
+    assert alone.films == shared.films
+    assert [int(film[ARC]) for film in shared.films] == [0, 1, 2, 3, 4]
 
 
 def test_parquet_holds_all_but_the_films(tmp_path: Path) -> None:
@@ -112,13 +163,14 @@ def test_a_small_run_from_the_command_line(
 
     Nine frames are more than a batch of Density Path holds by default; all are measured.
     """
-    monkeypatch.setattr(density, "Plan", functools.partial(Plan, levels=1))
-    arguments = ["--pairs", "2", "--steps", "3", "--frames", "9", "--iterations", "1", "--cpu"]
+    arguments = ["--pairs", "2", "--steps", "3", "--frames", "9", "--levels", "1", "--cpu"]
+    arguments += ["--iterations", "1", "--tangential-iterations", "1"]
     monkeypatch.setattr(sys, "argv", ["study", "density", *arguments, "--output", str(tmp_path)])
     program.main()
     page = (tmp_path / "density.md").read_text()
     assert page in capsys.readouterr().out
-    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    first_table = page[: page.index("- *PPL*")]
+    rows = [line for line in first_table.splitlines() if line.startswith("| ")]
     assert [row.split("|")[1].strip() for row in rows[1:]] == list(METHODS)
     assert "nan" not in page
     films = Image.open(tmp_path / "density.jpg")
@@ -127,6 +179,13 @@ def test_a_small_run_from_the_command_line(
     assert len(kept) == 2 * len(METHODS)
     assert {len(steps) for steps in kept["steps"]} == {8}
     assert {len(along) for along in kept["log_density"]} == {0, 9}  # 0: Morph Sampler
+    assert {len(steps) for steps in kept["pixels"]} == {8}
+    for arc, found in kept.loc[kept["path"] == TANGENTIAL, "lengths"]:
+        assert found <= arc
+    again = ["--methods", RETIMED, "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["study", "density", *arguments, *again])
+    program.main()
+    assert (tmp_path / "density.md").read_text() == page
     monkeypatch.setattr(density, "run", None)
     monkeypatch.setattr(sys, "argv", ["study", "density", "--report", "--output", str(tmp_path)])
     program.main()

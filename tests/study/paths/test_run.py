@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from study import __main__ as program
-from study.paths import cli, experiments, report, run
+from study.paths import cli, experiments, kept, report, run
 from study.paths.experiments import EXPERIMENTS, Experiment, Job
 from study.paths.pairs import MOST, row_order_is_optimal, scenes
 from study.paths.run import Plan
@@ -59,11 +59,12 @@ def test_a_run_that_was_stopped_goes_on(
 ) -> None:
     """The time is over after one pair; then the rest is measured, and nothing twice."""
     folder = tmp_path / "run"
-    paths(monkeypatch, "seeds", "--folder", folder, "--seconds", 0)
+    elsewhere = ("--output", tmp_path / "results")
+    paths(monkeypatch, "seeds", "--folder", folder, "--seconds", 0, *elsewhere)
     assert "11 of 12 parts are waiting; the same command goes on." in capsys.readouterr().out
     (done,) = folder.glob("*.parquet")
     first = done.stat().st_mtime_ns
-    paths(monkeypatch, "seeds", "--folder", folder)
+    paths(monkeypatch, "seeds", "--folder", folder, *elsewhere)
     assert done.stat().st_mtime_ns == first
     assert len(list(folder.glob("*.parquet"))) == 12
 
@@ -82,6 +83,38 @@ def test_a_run_that_was_stopped_goes_on(
     # Without the run's folder the page is written again from the Parquet file beside it.
     paths(monkeypatch, "report", "--folder", tmp_path / "nothing", "--output", tmp_path)
     assert (tmp_path / report.PAGE).read_text() == page
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_run_goes_on_from_what_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new folder begins with the kept pairs of its plan; other models' rows stay beside it."""
+    results = tmp_path / "results"
+    paths(monkeypatch, "seeds", "--folder", tmp_path / "a", "--seconds", 0, "--output", results)
+    other = ("--text-model", "reader", "--folder", tmp_path / "b", "--output", results)
+    paths(monkeypatch, "seeds", *other)
+    for folder in ("a", "b"):
+        paths(monkeypatch, "report", "--folder", tmp_path / folder, "--output", results)
+    assert "Pairs: 12 (reader), 1 (written)." in (results / report.PAGE).read_text()
+    before, plans = kept.read("seeds", results)
+    assert plans["written"] == Plan() != plans["reader"]
+
+    capsys.readouterr()
+    paths(monkeypatch, "seeds", "--folder", tmp_path / "new", "--output", results)
+    said = capsys.readouterr().out
+    assert f"1 parts are taken over from {results}." in said
+    assert "seeds, pair 1:" not in said
+    assert "seeds, pair 2:" in said
+    paths(monkeypatch, "report", "--folder", tmp_path / "new", "--output", results)
+    after, _ = kept.read("seeds", results)
+    assert "Pairs: 12 (reader), 12 (written)." in (results / report.PAGE).read_text()
+    same = after[(after["model"] == "reader") | (after["pair"] == 0)]
+    pd.testing.assert_frame_equal(same.reset_index(drop=True), before)
+
+    # Of another plan nothing is taken.
+    paths(monkeypatch, "seeds", "--steps", 3, "--folder", tmp_path / "c", "--output", results)
+    assert "taken over" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("no_engine")
