@@ -72,8 +72,8 @@ PROMPTS = --steps 8 --batch 8 --kept-per-bin 2
 
 results: ## rerun all comparisons on the small model (ten hours): study/results/
 	@$(RUN) -m study even
-	@$(RUN) -m study paths all --text-model written
-	@$(RUN) -m study paths all --text-model reader
+	@$(RUN) -m study paths all --text-model written --anew
+	@$(RUN) -m study paths all --text-model reader --anew
 	@$(RUN) -m study paths report
 	@$(RUN) -m study noise
 	@$(RUN) -m study density

@@ -40,6 +40,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument("--threads", type=int, default=1, help="of each worker (default 1)")
     command.add_argument("--workers", type=int, default=1, help="processes; several need Ray")
     command.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    command.add_argument("--anew", action="store_true", help="take over nothing from the results")
 
 
 def paths(arguments: argparse.Namespace) -> None:
@@ -52,7 +53,7 @@ def paths(arguments: argparse.Namespace) -> None:
     plan = _plan(arguments)
     folder = arguments.folder or RUNS / _name(plan)
     begin(plan, folder)
-    if taken := kept.take_over(plan, folder, arguments.output):
+    if not arguments.anew and (taken := kept.take_over(plan, folder, arguments.output)):
         print(f"{taken} parts are taken over from {arguments.output}.")
     names = list(EXPERIMENTS) if arguments.name == ALL else [arguments.name]
     left = run(plan, folder, names, arguments.seconds, arguments.workers, arguments.threads)

@@ -112,9 +112,12 @@ def test_a_run_goes_on_from_what_was_kept(
     same = after[(after["model"] == "reader") | (after["pair"] == 0)]
     pd.testing.assert_frame_equal(same.reset_index(drop=True), before)
 
-    # Of another plan nothing is taken.
-    paths(monkeypatch, "seeds", "--steps", 3, "--folder", tmp_path / "c", "--output", results)
-    assert "taken over" not in capsys.readouterr().out
+    # Of another plan nothing is taken, nor where all is to be measured anew.
+    for folder, option in (("c", ("--steps", 3)), ("d", ("--anew",))):
+        paths(monkeypatch, "seeds", *option, "--folder", tmp_path / folder, "--output", results)
+        said = capsys.readouterr().out
+        assert "taken over" not in said
+        assert "seeds, pair 1:" in said
 
 
 @pytest.mark.usefixtures("no_engine")
