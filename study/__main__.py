@@ -29,7 +29,7 @@ from .prompts import cli as prompts
 
 RESULTS = ROOT / "study" / "results"
 RUNS = ROOT / ".comfyui" / "study"
-SHOWN = 3  # pairs in the picture of density paths
+SHOWN = 2  # pairs in the picture of density paths
 
 
 def noise(arguments: argparse.Namespace) -> None:

@@ -8,7 +8,8 @@ hardly, so shortest paths keep to the data without going where they are densest.
 
 has the gradient Jᵀ(d̂_{j−1} − d̂_j) at knot j, with unit vectors d̂. J is symmetric, because s is a
 gradient, so Jᵀw is the derivative of s along w: a central difference of two scores, without a
-backward pass through the model. That holds for the true score, not for differences of scores.
+backward pass through the model. That holds for the true score, not for differences of scores, and
+for a model only nearly: steps are tried, not trusted.
 
 The papers minimise the energy ½ ∫ ‖J γ'‖² dt, whose solutions are the same curves. Its knots move
 apart where the metric is small, until one leg spans the gap between two places of equal scores: a
@@ -114,19 +115,22 @@ def measure(curve: Curve, score: Score) -> Measured:
 
 
 def length_gradient(curve: Curve, legs: Tensor, score: Score) -> Tensor:
-    """Jᵀ(d̂_{j−1} − d̂_j) at the inner knots [n−1, D]: the gradient of Σ ‖d_j‖.
+    """Jᵀd̂_{j−1} − Jᵀd̂_j at the inner knots [n−1, D]: the gradient of Σ ‖d_j‖.
 
-    legs: d_j [n, D]. The unit vectors of changes that are nearly 0 are cut short.
+    legs: d_j [n, D]. Each J is that of its leg's middle time: where a prompt changes along the
+    path, the two differ by more than d̂_{j−1} and d̂_j do. The unit vectors of changes that are
+    nearly 0 are cut short.
     """
     tiny = torch.finfo(legs.dtype).tiny
     units = legs / _norms(legs)[:, None].clamp_min(tiny)
-    directions = units[:-1] - units[1:]
-    norms = directions.norm(dim=1, keepdim=True).clamp_min(tiny)
-    reach = DIFFERENCE * curve.inner.norm(dim=1, keepdim=True).clamp_min(1e-6) / norms
-    step = reach * directions
-    points = torch.cat([curve.inner + step, curve.inner - step])
-    ahead, back = check_score(score(points, curve.times[1:-1] * 2)).chunk(2)
-    return (ahead - back) / (2 * reach)
+    inner = curve.inner
+    reach = DIFFERENCE * inner.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    before, after = reach * units[:-1], reach * units[1:]
+    middles = [(j + 0.5) / curve.legs for j in range(curve.legs)]
+    points = torch.cat([inner + before, inner - before, inner + after, inner - after])
+    times = middles[:-1] * 2 + middles[1:] * 2
+    scores = check_score(score(points, times)).chunk(4)
+    return (scores[0] - scores[1] - scores[2] + scores[3]) / (2 * reach)
 
 
 def _norms(legs: Tensor) -> Tensor:
