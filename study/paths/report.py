@@ -43,6 +43,7 @@ from .statistics import (
 
 PAGE, FIGURE = "report.md", "seeds.png"
 THRESHOLDS = (0.1, FINE_ENOUGH)
+FEWEST = 8  # pairs that a table needs
 COMPARED = ((ROW_ORDER, OPTIMAL), (RANDOM, OPTIMAL), (RANDOM, ROW_ORDER))
 Tables = Mapping[str, pd.DataFrame]  # by experiment, of all models
 
@@ -103,7 +104,7 @@ def page(tables: Tables) -> str:
         "more-moves": ("Where nearly all mass moves", measures),
     }
     parts = [
-        f"## {title}\n\n{_counts(tables[name])}\n\n{of(tables[name])}"
+        f"## {title}\n\n{_counts(tables[name])}\n\n{_section(name, tables[name], of)}"
         for name, (title, of) in sections.items()
         if name in tables
     ]
@@ -115,8 +116,25 @@ first path has the larger number. **Bold** where the interval does not hold 1.""
     return "\n\n".join([head, *parts]) + "\n"
 
 
+def _section(name: str, table: pd.DataFrame, of: Callable[[pd.DataFrame], str]) -> str:
+    """The table of an experiment, if all models have pairs enough for it."""
+    designed = EXPERIMENTS[name].pairs
+    least = min(FEWEST, designed)
+    if min(_pairs(table).tolist()) >= least:
+        return of(table)
+    return (
+        f"Too few for a table, which needs {least} of the {designed} designed pairs of every "
+        f"model: intervals of so few say nothing. `{COMMAND} {name}` goes on from these."
+    )
+
+
+def _pairs(table: pd.DataFrame) -> pd.Series:
+    """How many pairs of each model were measured."""
+    return table.groupby("model", sort=False)["pair"].nunique()
+
+
 def _counts(table: pd.DataFrame) -> str:
-    counts = table.groupby("model", sort=False)["pair"].nunique()
+    counts = _pairs(table)
     return "Pairs: " + ", ".join(f"{count} ({name})" for name, count in counts.items()) + "."
 
 

@@ -96,7 +96,11 @@ def test_a_run_goes_on_from_what_was_kept(
     paths(monkeypatch, "seeds", *other)
     for folder in ("a", "b"):
         paths(monkeypatch, "report", "--folder", tmp_path / folder, "--output", results)
-    assert "Pairs: 12 (reader), 1 (written)." in (results / report.PAGE).read_text()
+    page = (results / report.PAGE).read_text()
+    assert (
+        "Pairs: 12 (reader), 1 (written).\n\nToo few for a table, which needs 8 of the 12" in page
+    )
+    assert "ratio |" not in page
     before, plans = kept.read("seeds", results)
     assert plans["written"] == Plan() != plans["reader"]
 
@@ -108,7 +112,9 @@ def test_a_run_goes_on_from_what_was_kept(
     assert "seeds, pair 2:" in said
     paths(monkeypatch, "report", "--folder", tmp_path / "new", "--output", results)
     after, _ = kept.read("seeds", results)
-    assert "Pairs: 12 (reader), 12 (written)." in (results / report.PAGE).read_text()
+    page = (results / report.PAGE).read_text()
+    assert "Pairs: 12 (reader), 12 (written)." in page
+    assert "ratio |" in page
     same = after[(after["model"] == "reader") | (after["pair"] == 0)]
     pd.testing.assert_frame_equal(same.reset_index(drop=True), before)
 
@@ -151,6 +157,7 @@ def test_every_experiment_runs_on_the_real_model(
     for name, value in {"GUIDANCES": (4.0,), "SAMPLERS": ("euler",), "STEP_COUNTS": (2,)}.items():
         monkeypatch.setattr(experiments, name, value)
         monkeypatch.setattr(report, name, value)
+    monkeypatch.setattr(report, "FEWEST", 1)
     plan = Plan(steps=2, count=1)
     assert run.run(plan, tmp_path / "run", list(EXPERIMENTS), float("inf")) == 0
     written = list(report.write([tmp_path / "run"], tmp_path))
