@@ -59,7 +59,7 @@ class Plan:
     iterations: int = 30
     # Three times that of the paper, with a third of its iterations; implicit steps allow this.
     learning_rate: float = 0.3
-    # Of all levels together, at most: it was done after three to twelve. Each costs 124 scores.
+    # Of all levels together, at most. Each costs 124 scores, with 16 legs.
     tangential_iterations: int = 32
     seed: int = 11
 
