@@ -146,10 +146,11 @@ def joined(new: StudyResult, old: StudyResult) -> StudyResult:
             f"{new.plan}, {new.device}. Give the same settings, or measure all paths."
         )
     kept = old.table[~old.table["path"].isin(new.table["path"])]
-    table = pd.concat([new.table, kept], ignore_index=True)
+    table = pd.DataFrame(pd.concat([new.table, kept], ignore_index=True))
     for column in ("pixels", "lengths"):  # not measured before they were asked for
         table[column] = [[] if isinstance(v, float) else v for v in table[column]]
-    return replace(new, table=table.sort_values(by=["pair", "path"], ignore_index=True))
+    ordered = table.sort_values(by=["pair", "path"]).reset_index(drop=True)
+    return replace(new, table=ordered)
 
 
 def save(result: StudyResult, path: Path) -> None:

@@ -120,7 +120,7 @@ def _section(name: str, table: pd.DataFrame, of: Callable[[pd.DataFrame], str]) 
     """The table of an experiment, if all models have pairs enough for it."""
     designed = EXPERIMENTS[name].pairs
     least = min(FEWEST, designed)
-    if min(_pairs(table).tolist()) >= least:
+    if min(_pairs(table).values()) >= least:
         return of(table)
     return (
         f"Too few for a table, which needs {least} of the {designed} designed pairs of every "
@@ -128,9 +128,9 @@ def _section(name: str, table: pd.DataFrame, of: Callable[[pd.DataFrame], str]) 
     )
 
 
-def _pairs(table: pd.DataFrame) -> pd.Series:
+def _pairs(table: pd.DataFrame) -> dict[str, int]:
     """How many pairs of each model were measured."""
-    return table.groupby("model", sort=False)["pair"].nunique()
+    return {name: len(set(own["pair"].tolist())) for name, own in _models(table)}
 
 
 def _counts(table: pd.DataFrame) -> str:

@@ -115,7 +115,7 @@ def test_a_run_goes_on_from_what_was_kept(
     page = (results / report.PAGE).read_text()
     assert "Pairs: 12 (reader), 12 (written)." in page
     assert "ratio |" in page
-    same = after[(after["model"] == "reader") | (after["pair"] == 0)]
+    same = pd.DataFrame(after[(after["model"] == "reader") | (after["pair"] == 0)])
     pd.testing.assert_frame_equal(same.reset_index(drop=True), before)
 
     # Of another plan nothing is taken, nor where all is to be measured anew.
