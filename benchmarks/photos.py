@@ -51,8 +51,8 @@ def _rows(bench: Bench, count: int) -> list[Row]:
     return [
         Row(
             f"{what}, against every frame rendered",
-            f"{own} evaluations, {readable(taken)}, {used / 2**20:.0f} MB",
-            f"{other} evaluations, {readable(their_time)}, {their_bytes / 2**20:.0f} MB",
+            f"{own} evaluations, {readable(taken)}, {max(used, 0) / 2**20:.0f} MB",
+            f"{other} evaluations, {readable(their_time)}, {max(their_bytes, 0) / 2**20:.0f} MB",
             f"{their_time / taken:.2f}",
         ),
         Row(
