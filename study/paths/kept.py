@@ -16,7 +16,7 @@ from dev.workflows.settings import SMALL_MODELS
 
 from .. import parquet
 from .experiments import EXPERIMENTS
-from .run import Plan, file_of
+from .run import Plan, file_of, write_part
 
 COMMAND = "python -m study paths"
 Plans = Mapping[str, Plan]  # by the model's name
@@ -72,6 +72,6 @@ def take_over(plan: Plan, folder: Path, output: Path) -> int:
             file = file_of(folder, (name, int(str(pair))))
             if not file.exists():
                 # Columns of other pairs' rows alone are not this pair's.
-                rows.dropna(axis=1, how="all").to_parquet(file, index=False)
+                write_part(rows.dropna(axis=1, how="all"), file)
                 new += 1
     return new

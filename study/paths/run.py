@@ -78,6 +78,13 @@ def file_of(folder: Path, part: Part) -> Path:
     return folder / f"{part[0]}-{part[1]:03d}.parquet"
 
 
+def write_part(table: pd.DataFrame, file: Path) -> None:
+    """Write a part's rows; the file is there as a whole or not at all."""
+    unfinished = file.with_suffix(f".{os.getpid()}.part")
+    table.to_parquet(unfinished, index=False)
+    os.replace(unfinished, file)
+
+
 def measured(plan: Plan, folder: Path, name: str) -> pd.DataFrame:
     """All rows there are of an experiment; empty before it began."""
     files = [file_of(folder, part) for part in plan.parts([name])]
@@ -101,10 +108,7 @@ class Measurer:
         with torch.inference_mode():
             rows = list(EXPERIMENTS[name].rows(Job(self.engine, pair, number)))
         table = pd.DataFrame([{"pair": number, **asdict(pair), **row} for row in rows])
-        file = file_of(self.folder, part)
-        unfinished = file.with_suffix(f".{os.getpid()}.part")
-        table.to_parquet(unfinished, index=False)
-        os.replace(unfinished, file)  # there as a whole or not at all
+        write_part(table, file_of(self.folder, part))
         return f"{name}, pair {number + 1}: {time.monotonic() - began:.0f} s"
 
 
