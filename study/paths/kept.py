@@ -16,7 +16,7 @@ from dev.workflows.settings import SMALL_MODELS
 
 from .. import parquet
 from .experiments import EXPERIMENTS
-from .run import Plan, file_of, write_part
+from .run import PLAN, Plan, file_of, write_part
 
 COMMAND = "python -m study paths"
 Plans = Mapping[str, Plan]  # by the model's name
@@ -55,8 +55,8 @@ def plan_from(given: Mapping[str, object]) -> Plan:
     return Plan(**{**given, "pairs": tuple(map(tuple, pairs))})  # type: ignore[arg-type]
 
 
-def plan_of(folder: Path, file: str) -> Plan:
-    return plan_from(json.loads((folder / file).read_text()))
+def plan_of(folder: Path) -> Plan:
+    return plan_from(json.loads((folder / PLAN).read_text()))
 
 
 def take_over(plan: Plan, folder: Path, output: Path) -> int:

@@ -53,7 +53,7 @@ def write(folders: Sequence[Path], output: Path) -> Iterator[Path]:
 
     What was kept of other runs stays. Raises ValueError where nothing was measured.
     """
-    plans = {folder: kept.plan_of(folder, PLAN) for folder in folders if (folder / PLAN).is_file()}
+    plans = {folder: kept.plan_of(folder) for folder in folders if (folder / PLAN).is_file()}
     for folder, plan in plans.items():
         kept.take_over(plan, folder, output)
     tables = {name: _table(name, plans, output) for name in EXPERIMENTS}
